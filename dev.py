@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Run the demo, the tests or the benchmark on real servers, in an environment made on first use.
+
+Needs Python 3.10 or newer and a package index. The environment is .venv beside this file; it is
+made with uv when uv is on PATH, else with venv and pip, and again when pyproject.toml changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 10)
+NEWEST_KNOWN_PYTHON = (3, 14)
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "made-from.txt"
+REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
+WHOLE_SUITE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"]
+
+
+def main() -> None:
+    command = parse(sys.argv[1:])
+    ensure_environment()
+    os.chdir(ROOT)
+    # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
+    os.execv(PYTHON, [str(PYTHON), "-m", *command])
+
+
+def parse(arguments: list[str]) -> list[str]:
+    """Return the module to run in the environment, with its arguments."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_demo(commands)
+    add_test(commands)
+    add_bench(commands)
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "test":
+        parser.error("unrecognized arguments: " + " ".join(rest))
+    return options.module(options, rest)
+
+
+def add_demo(commands) -> None:
+    text = (
+        "Start PostgreSQL and an S3 server, create two tenants, store files for both, print which"
+        " bucket each file went to and who can read it, and serve the site until Ctrl-C."
+        " The data stays in .cache/demo for the next start. MINIO_ENDPOINT, MINIO_ACCESS_KEY,"
+        " MINIO_SECRET_KEY and DATABASE_URL name servers of yours to use instead."
+    )
+    demo = commands.add_parser("demo", help="two tenants, two buckets, one site", description=text)
+    demo.add_argument("--once", action="store_true", help="stop after the account")
+    demo.add_argument("--port", type=int, metavar="N", help="serve the site on this port")
+    demo.set_defaults(module=demo_module)
+
+
+def demo_module(options, rest: list[str]) -> list[str]:
+    module = ["servers", "--data", str(ROOT / ".cache" / "demo"), "examples.multi_tenant.demo"]
+    once = ["--once"] if options.once else []
+    port = ["--port", str(options.port)] if options.port is not None else []
+    return [*module, *once, *port]
+
+
+def add_test(commands) -> None:
+    text = (
+        "Run pytest against a real S3 server and a real PostgreSQL, started once for the run."
+        " Further arguments go to pytest; without any, the line coverage must reach 95 %."
+        " MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and DATABASE_URL name servers of"
+        " yours to use instead."
+    )
+    test = commands.add_parser(
+        "test", help="the test suite", description=text, allow_abbrev=False,
+        usage="dev.py test [-h] [--server {seaweedfs,minio}] [PYTEST ARGUMENT ...]",
+    )  # fmt: skip
+    test.add_argument(
+        "--server",
+        choices=["seaweedfs", "minio"],
+        default="seaweedfs",
+        help="the S3 server (default: seaweedfs); minio is $MINIO_BIN, 'minio' on PATH, or built"
+        " once with Go",
+    )
+    test.set_defaults(module=test_module)
+
+
+def test_module(options, rest: list[str]) -> list[str]:
+    return ["pytest", "--server", options.server, *(rest or WHOLE_SUITE)]
+
+
+def add_bench(commands) -> None:
+    bench = commands.add_parser(
+        "bench", help="the benchmark", description="Measure the package on a real S3 server."
+    )
+    bench.add_argument("--short", action="store_true", help="fewer rounds, rougher numbers")
+    bench.set_defaults(module=bench_module)
+
+
+def bench_module(options, rest: list[str]) -> list[str]:
+    return ["servers", "benchmarks", *(["--short"] if options.short else [])]
+
+
+def ensure_environment() -> None:
+    """Make .venv, or bring it up to date, unless its stamp says that it already is."""
+    python, version = usable_python()
+    base = f"{python} {version} {ROOT}"  # the editable install points to this very folder
+    stamp = base + "\n" + hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if read(STAMP) == stamp:
+        return
+    if not os.access(str(ROOT), os.W_OK):
+        sys.exit(f"{ROOT} is not writable, so .venv cannot be made there. Clone it elsewhere.")
+    with only_one_process():
+        if read(STAMP) != stamp:
+            install(python, version, anew=not read(STAMP).startswith(base + "\n"))
+            STAMP.write_text(stamp)
+
+
+def install(python: str, version: str, *, anew: bool) -> None:
+    uv = shutil.which("uv")
+    tool = "uv" if uv else "venv and pip"
+    print(f"Making .venv with {tool} for Python {version}; later runs reuse it.", flush=True)
+    if anew:
+        shutil.rmtree(str(VENV), ignore_errors=True)
+    if uv:
+        steps = [[uv, "venv", "--quiet", "--python", python, str(VENV)]] if anew else []
+        steps += [[uv, "pip", "install", "--quiet", "--python", str(PYTHON), REQUIREMENT]]
+    else:
+        without_pip, pip = pip_for(python)
+        steps = [[python, "-m", "venv", *without_pip, str(VENV)]] if anew else []
+        steps += [[*pip, "install", "--quiet", "--disable-pip-version-check", REQUIREMENT]]
+    for step in steps:
+        run(step)
+
+
+def pip_for(python: str) -> tuple[list[str], list[str]]:
+    """Return the option for venv, and the pip command that installs into it.
+
+    Debian has venv without ensurepip; there the pip of the system does the work.
+    """
+    if importable(python, "ensurepip"):
+        return [], [str(PYTHON), "-m", "pip"]
+    if importable(python, "pip"):
+        return ["--without-pip"], [python, "-m", "pip", "--python", str(PYTHON)]
+    sys.exit(
+        f"{python} can make no environment: it has neither ensurepip nor pip, and uv is not on"
+        " PATH. On Debian or Ubuntu: apt install python3-venv. Elsewhere: install uv."
+    )
+
+
+def usable_python() -> tuple[str, str]:
+    """Return the path and version of this Python, or of a newer one on PATH if this is too old."""
+    names = [
+        f"python3.{minor}" for minor in range(NEWEST_KNOWN_PYTHON[1], OLDEST_PYTHON[1] - 1, -1)
+    ]
+    for found in [sys.executable, *map(shutil.which, names)]:
+        # Inside an active environment this finds the interpreter that the environment came from.
+        python = os.path.realpath(found) if found else ""
+        version = version_of(python) if python else ""
+        if version and tuple(map(int, version.split(".")[:2])) >= OLDEST_PYTHON:
+            return python, version
+    sys.exit(
+        f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}, and PATH has no newer"
+        " one. Install it, or run this file with it: /path/to/python3.12 dev.py ..."
+    )
+
+
+def version_of(python: str) -> str:
+    code = "import platform; print(platform.python_version())"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.strip()
+
+
+def importable(python: str, module: str) -> bool:
+    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+
+
+def run(command: list[str]) -> None:
+    code = subprocess.run(command, cwd=str(ROOT)).returncode
+    if code != 0:
+        sys.exit(f"'{' '.join(command)}' failed with exit code {code}; its output is above.")
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@contextlib.contextmanager
+def only_one_process():
+    """Let a second dev.py wait while the first one makes the environment."""
+    import fcntl
+
+    with open(str(ROOT / ".venv.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    main()
