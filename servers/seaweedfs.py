@@ -47,10 +47,9 @@ class SeaweedFS:
             self._store = self._process("SeaweedFS", self._mini(), self._stores_and_serves)
 
     def start(self) -> None:
-        shutil.rmtree(
-            self._data / "master", ignore_errors=True
-        )  # tells of the ports of another run
-        (self._data / "master").mkdir(parents=True)
+        self._data.mkdir(parents=True, exist_ok=True)
+        for state in self._data.glob("m[0-9]*"):  # the master's, by the port of an earlier run
+            shutil.rmtree(state)
         self._store.start()
         if self.gateway:
             self.gateway.start()
@@ -77,7 +76,6 @@ class SeaweedFS:
             *self._weed,
             "mini",
             f"-dir={self._data}",
-            f"-master.dir={self._data / 'master'}",
             f"-ip={HOST}",
             f"-ip.bind={HOST}",
             *(f"-{role}.port={port}" for role, port in self._ports.items()),
