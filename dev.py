@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the demo, the tests or the benchmark on real servers, in an environment made on first use.
+"""Run the demo, the tests or the benchmark on real servers, in an environment made at first use.
 
 Needs Python 3.10 or newer and a package index. The environment is .venv beside this file; it is
 made with uv when uv is on PATH, else with venv and pip, and again when pyproject.toml changes.
@@ -43,6 +43,7 @@ def parse(arguments: list[str]) -> list[str]:
     add_demo(commands)
     add_test(commands)
     add_bench(commands)
+    add_run(commands)
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "test":
         parser.error("unrecognized arguments: " + " ".join(rest))
@@ -106,6 +107,17 @@ def bench_module(options, rest: list[str]) -> list[str]:
     return ["servers", "benchmarks", *(["--short"] if options.short else [])]
 
 
+def add_run(commands) -> None:
+    run = commands.add_parser(
+        "run",
+        help="a tool of the environment",
+        description="Run a module in the environment, for example: run ruff check, run mypy.",
+    )
+    run.add_argument("tool", metavar="MODULE")
+    run.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER)
+    run.set_defaults(module=lambda options, rest: [options.tool, *options.arguments])
+
+
 def ensure_environment() -> None:
     """Make .venv, or bring it up to date, unless its stamp says that it already is."""
     python, version = usable_python()
@@ -123,34 +135,36 @@ def ensure_environment() -> None:
 
 def install(python: str, version: str, *, anew: bool) -> None:
     uv = shutil.which("uv")
+    make, fill = with_uv(uv, python) if uv else with_pip(python)
     tool = "uv" if uv else "venv and pip"
     print(f"Making .venv with {tool} for Python {version}; later runs reuse it.", flush=True)
     if anew:
         shutil.rmtree(str(VENV), ignore_errors=True)
-    if uv:
-        steps = [[uv, "venv", "--quiet", "--python", python, str(VENV)]] if anew else []
-        steps += [[uv, "pip", "install", "--quiet", "--python", str(PYTHON), REQUIREMENT]]
-    else:
-        without_pip, pip = pip_for(python)
-        steps = [[python, "-m", "venv", *without_pip, str(VENV)]] if anew else []
-        steps += [[*pip, "install", "--quiet", "--disable-pip-version-check", REQUIREMENT]]
-    for step in steps:
-        run(step)
+        run(make)
+    run([*fill, "--quiet", REQUIREMENT])
 
 
-def pip_for(python: str) -> tuple[list[str], list[str]]:
-    """Return the option for venv, and the pip command that installs into it.
+def with_uv(uv: str, python: str) -> tuple[list[str], list[str]]:
+    """Return the command that makes .venv, and the one that installs into it."""
+    make = [uv, "venv", "--quiet", "--python", python, str(VENV)]
+    return make, [uv, "pip", "install", "--python", str(PYTHON)]
 
-    Debian has venv without ensurepip; there the pip of the system does the work.
-    """
+
+def with_pip(python: str) -> tuple[list[str], list[str]]:
+    """Return the same two commands. Debian has venv without ensurepip; there pip comes from
+    outside."""
+    make = [python, "-m", "venv", str(VENV)]
     if importable(python, "ensurepip"):
-        return [], [str(PYTHON), "-m", "pip"]
-    if importable(python, "pip"):
-        return ["--without-pip"], [python, "-m", "pip", "--python", str(PYTHON)]
-    sys.exit(
-        f"{python} can make no environment: it has neither ensurepip nor pip, and uv is not on"
-        " PATH. On Debian or Ubuntu: apt install python3-venv. Elsewhere: install uv."
-    )
+        pip = [str(PYTHON), "-m", "pip"]
+    elif importable(python, "pip"):
+        make.insert(3, "--without-pip")
+        pip = [python, "-m", "pip", "--python", str(PYTHON)]
+    else:
+        sys.exit(
+            f"{python} can make no environment: it has neither ensurepip nor pip, and uv is not on"
+            " PATH. On Debian or Ubuntu: apt install python3-venv. Elsewhere: install uv."
+        )
+    return make, [*pip, "install", "--disable-pip-version-check"]
 
 
 def usable_python() -> tuple[str, str]:
