@@ -1,0 +1,32 @@
+"""The app: connects what must be connected before models load, and registers the system checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.management import call_command
+
+from . import binding, tenancy
+
+# App configs are imported before any model is, so no field is missed.
+binding.connect()
+
+
+class DjangoMinioRouterConfig(AppConfig):
+    name = "django_minio_router"
+    verbose_name = "MinIO router"
+    default = True
+
+    def ready(self) -> None:
+        from . import checks
+
+        checks.register()
+        tenancy.connect()
+        if getattr(settings, "MINIO_CONSISTENCY_CHECK_ON_START", False):
+            call_command("initialize_buckets", silenced=True)
+
+
+class DjangoMinioBackendConfig(DjangoMinioRouterConfig):
+    """The name that django-minio-backend gives its app config."""
+
+    default = False

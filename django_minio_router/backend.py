@@ -1,0 +1,472 @@
+"""``MinioBackend``: one bucket, with the complete Storage contract of Django."""
+
+from __future__ import annotations
+
+import mimetypes
+import posixpath
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import Storage
+from django.utils import timezone
+from django.utils.deconstruct import deconstructible
+from django.utils.http import content_disposition_header
+from minio import Minio
+from urllib3.response import BaseHTTPResponse
+
+from . import clients
+from .buckets import PlannedBucket, bring_about, may_list
+from .caches import BoundedCache
+from .clients import Client
+from .conf import DEFAULTS, PREFIX, Config
+from .exceptions import BucketNotFound, ConfigurationError, ServerError
+from .naming import check_bucket_name, check_object_name, quote_object_name
+from .reading import ObjectFile, ObjectReader, modified_time
+from .status import MinioServerStatus, probe
+from .uploads import Upload
+
+_MAX_NAMES = 100
+_KEPT_URLS = 2048
+_STANDARD_HEADERS = frozenset(
+    {
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+    }
+)
+
+
+class Route(NamedTuple):
+    """What the calls of a backend need, looked up once and again when settings change or after a fork."""
+
+    epoch: int
+    config: Config
+    bucket: str
+    root: str
+    internal: Client
+    external: Client
+    is_public: bool
+    public_root: str
+
+
+class _Choice(NamedTuple):
+    """The save under way: names that the server said are taken, and whether a name is being chosen."""
+
+    storage: Storage
+    taken: set[str]
+    choosing: bool
+
+
+_choice: ContextVar[_Choice | None] = ContextVar("minio_router_choice", default=None)
+
+
+@deconstructible(path="django_minio_router.models.MinioBackend")
+class MinioBackend(Storage):
+    """Store files in one bucket; without a name in the default media bucket.
+
+    ``replace_existing`` overwrites instead of choosing another name. ``metadata``, ``sse`` and ``progress``
+    have the meaning that they have in the SDK's ``put_object``, ``http_client`` is a ``urllib3`` pool.
+    ``server`` names an entry of ``MINIO_SERVERS``, ``storage_name`` an alias of ``STORAGES`` whose
+    ``MINIO_*`` options are used; such options can be given here as well. ``public`` tells whether links
+    are plain; the default is what the settings declare.
+
+    Every method raises ``SuspiciousFileOperation`` for an unsafe name before any request, ``ServerError``
+    when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.
+    """
+
+    def __init__(
+        self,
+        bucket_name: str = "",
+        storage_name: str = "default",
+        *,
+        replace_existing: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        sse: Any = None,
+        progress: Any = None,
+        http_client: Any = None,
+        server: str = "",
+        public: bool | None = None,
+        **options: Any,
+    ) -> None:
+        _refuse_unknown(options)
+        if http_client is not None:
+            options["MINIO_HTTP_CLIENT"] = http_client
+        self._bucket_name = bucket_name
+        self._storage_name = storage_name
+        self._options = options
+        self._server = server
+        self._public = public
+        self.replace_existing = replace_existing
+        self.metadata = metadata
+        self.sse = sse
+        self.progress = progress
+        self._known_route: Route | None = None
+        self._urls: BoundedCache[str, tuple[int, str]] = BoundedCache(_KEPT_URLS)
+
+    def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
+        """Return what a migration may know: the bucket and the behaviour, no server and no credentials."""
+        path, args, kwargs = super().deconstruct()  # type: ignore[misc]
+        return path, args, migratable(kwargs)
+
+    # Where the calls go
+
+    @property
+    def config(self) -> Config:
+        """The settings as they hold for this storage."""
+        return Config(self._options, server=self._server, storage_name=self._storage_name)
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self._bucket_name or self._default_bucket(self.config)
+
+    @property
+    def is_bucket_public(self) -> bool:
+        """Whether links are plain instead of signed. ``ConfigurationError`` if the settings do not say."""
+        if self._public is not None:
+            return self._public
+        return self._declared_public(self.config, self.bucket)
+
+    @property
+    def client(self) -> Minio:
+        """The SDK's client for requests, shared by all storages of this server."""
+        return self._route().internal.sdk
+
+    @property
+    def client_external(self) -> Minio:
+        """The SDK's client for the external endpoint."""
+        return self._route().external.sdk
+
+    @property
+    def base_url(self) -> str:
+        return self._route().internal.server.base_url
+
+    @property
+    def base_url_external(self) -> str:
+        return self._route().external.server.base_url
+
+    def _default_bucket(self, config: Config) -> str:
+        return config.media_bucket
+
+    def _declared_public(self, config: Config, bucket: str) -> bool:
+        return config.is_public(bucket)
+
+    def _route(self) -> Route:
+        route = self._known_route
+        if route is not None and route.epoch == clients.epoch:
+            return route
+        epoch = clients.epoch
+        config = self.config
+        bucket = check_bucket_name(self.bucket, "The setting or option of a storage")
+        internal = clients.get_client(config.internal)
+        external = clients.get_client(config.external)
+        root = f"/{bucket}/"
+        route = Route(
+            epoch,
+            config,
+            bucket,
+            root,
+            internal,
+            external,
+            self.is_bucket_public,
+            f"{external.server.base_url}{root}",
+        )
+        self._urls.clear()
+        self._known_route = route
+        return route
+
+    # Saving
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Store the content under the name, or under another one if that is taken; return the name.
+
+        One conditional request for a free name, one more for each taken one; nothing is ever overwritten
+        unless ``replace_existing`` says so. At most ``max_length`` characters are used.
+        """
+        if name is None:
+            name = content.name
+        if not hasattr(content, "chunks"):
+            content = File(content, name)
+        name = check_object_name(name)
+        try:
+            return self._save_under_free_name(name, content, max_length)
+        except BucketNotFound:
+            if not self.config.get("MINIO_BUCKET_CHECK_ON_SAVE"):
+                raise
+            self.check_bucket_existence()
+            return self._save_under_free_name(name, content, max_length)
+
+    def _save_under_free_name(self, name: str, content: File[Any], max_length: int | None) -> str:
+        taken: set[str] = set()
+        if not self.replace_existing and not self._keeps_conditions(name):
+            taken.add(name)
+        for _ in range(_MAX_NAMES):
+            candidate = self._choose_name(name, max_length, taken)
+            try:
+                with self._saving(taken, choosing=False):
+                    return self._save(candidate, content)
+            except FileExistsError:
+                taken.add(candidate)
+        raise ServerError(
+            f"{_MAX_NAMES} names for {name!r} were taken in the bucket {self.bucket!r}, which random "
+            "names are not. Look at get_alternative_name() and at the server."
+        )
+
+    def _keeps_conditions(self, name: str) -> bool:
+        """Tell whether the server refuses a taken name by itself. Asks with a name beside the one to save."""
+        root, extension = posixpath.splitext(name)
+        route = self._route()
+        return route.internal.honours_conditions(route.bucket, self.get_alternative_name(root, extension))
+
+    def _choose_name(self, name: str, max_length: int | None, taken: set[str]) -> str:
+        """Return the name that Django, or a subclass, picks when only ``taken`` is known to be taken."""
+        with self._saving(taken, choosing=True):
+            return self.get_available_name(name, max_length=max_length)
+
+    @contextmanager
+    def _saving(self, taken: set[str], *, choosing: bool) -> Iterator[None]:
+        token = _choice.set(_Choice(self, taken, choosing))
+        try:
+            yield
+        finally:
+            _choice.reset(token)
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        """Store the content; raise ``FileExistsError`` if the name is taken and may not be replaced."""
+        choice = _choice.get()
+        # A subclass that picks a name although exists() says it is taken wants it replaced.
+        insists = choice is not None and choice.storage is self and name in choice.taken
+        route = self._route()
+        upload = Upload(
+            client=route.internal,
+            bucket=route.bucket,
+            name=name,
+            path=route.root + quote_object_name(name),
+            headers=self._object_headers(name, content),
+            replace=self.replace_existing or insists,
+            part_size=route.config.get("MINIO_MULTIPART_PART_SIZE"),
+            progress=self.progress,
+        )
+        upload.run(content)
+        return name
+
+    def _object_headers(self, name: str, content: File[Any]) -> dict[str, str]:
+        headers = {"Content-Type": self._content_type(name, content)}
+        for key, value in (self.metadata or {}).items():
+            plain = key.lower() in _STANDARD_HEADERS or key.lower().startswith("x-amz-")
+            headers[key if plain else f"x-amz-meta-{key}"] = str(value)
+        if self.sse is not None:
+            headers.update(self.sse.headers())
+        return headers
+
+    def _content_type(self, name: str, content: File[Any]) -> str:
+        declared = getattr(content, "content_type", None)
+        return declared or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Return the name if it is free, or may be replaced; else another one that is free."""
+        if self.replace_existing:
+            return name
+        return super().get_available_name(name, max_length=max_length)
+
+    # Reading
+
+    def open(self, name: str, mode: str = "rb") -> ObjectFile:
+        """Open an object for reading; it stays with this bucket. ``FileNotFoundError`` if it is missing."""
+        if mode not in {"rb", "r"}:
+            raise ValueError(
+                f"{name!r} cannot be opened with the mode {mode!r}: objects are read-only. "
+                "Use 'rb', and save() to store content."
+            )
+        return self._open(name, "rb")
+
+    def _open(self, name: str, mode: str = "rb") -> ObjectFile:
+        route = self._route()
+        path = route.root + quote_object_name(name)
+        reader = ObjectReader(route.internal, route.bucket, name, path, self._read_headers())
+        return ObjectFile(reader, name, reopen=lambda: self._open(name))
+
+    def _read_headers(self) -> dict[str, str]:
+        """A key of the customer's own is needed to read as well."""
+        if self.sse is None:
+            return {}
+        return {k: v for k, v in self.sse.headers().items() if "-customer-" in k.lower()}
+
+    def _head(self, name: str) -> BaseHTTPResponse:
+        route = self._route()
+        path = route.root + quote_object_name(name)
+        response = route.internal.request("HEAD", path, headers=self._read_headers())
+        if response.status != 200:
+            route.internal.refuse(response, route.bucket, name)
+        route.internal.known_buckets.add(route.bucket)
+        return response
+
+    def exists(self, name: str) -> bool:
+        """Tell whether the object is there. Only "not found" means no; all else raises ``ServerError``."""
+        choice = _choice.get()
+        if choice is not None and choice.choosing and choice.storage is self:
+            return name in choice.taken
+        try:
+            self._head(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def size(self, name: str) -> int:
+        """Return the size in bytes. ``FileNotFoundError`` if the object is missing."""
+        return int(self._head(name).headers["Content-Length"])
+
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when the object was stored; aware under ``USE_TZ``, else naive in the local zone."""
+        modified = modified_time(self._head(name).headers)
+        return modified if settings.USE_TZ else timezone.make_naive(modified)
+
+    def stat(self, name: str) -> Any:
+        """Return the SDK's description of the object. ``FileNotFoundError`` if it is missing."""
+        self._head(name)
+        return self.client.stat_object(bucket_name=self.bucket, object_name=name)
+
+    def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
+        """Return the names of folders and of files directly below the path; both empty if there are none."""
+        prefix = "" if path in {"", ".", "/"} else f"{check_object_name(path.rstrip('/'))}/"
+        folders, files = [], []
+        for entry in self._list(prefix):
+            name = entry.object_name.removeprefix(prefix)
+            if name.endswith("/"):
+                folders.append(name.rstrip("/"))
+            elif name:
+                files.append(name)
+        return folders, files
+
+    def _list(self, prefix: str) -> Iterator[Any]:
+        route = self._route()
+        with route.internal.plain_errors(route.bucket):
+            yield from route.internal.sdk.list_objects(bucket_name=route.bucket, prefix=prefix)
+
+    def delete(self, name: str) -> None:
+        """Remove the object. A missing one is no error, as Django's contract says."""
+        route = self._route()
+        response = route.internal.request("DELETE", route.root + quote_object_name(name))
+        if response.status not in (200, 204):
+            try:
+                route.internal.refuse(response, route.bucket, name)
+            except FileNotFoundError:
+                return
+
+    # Links
+
+    def url(  # type: ignore[override]
+        self,
+        name: str,
+        *,
+        expires: timedelta | int | None = None,
+        filename: str | None = None,
+        content_type: str | None = None,
+        disposition: str | None = None,
+    ) -> str:
+        """Return a link for browsers, on the external endpoint: plain for a public bucket, else signed.
+
+        A signed link lives at least for ``expires`` (a ``timedelta`` or seconds; default
+        ``MINIO_URL_EXPIRY_HOURS``) and stays the same within ``MINIO_URL_WINDOW``, so browsers can keep
+        what they loaded. ``filename``, ``content_type`` and ``disposition`` (``"inline"`` or
+        ``"attachment"``) set what the browser is told; a plain link cannot carry them, so one is signed.
+        """
+        if expires is None and filename is None and content_type is None and disposition is None:
+            return self._plain_url(name)
+        route = self._route()
+        if expires is None:
+            life, window = route.config.url_expiry
+        else:
+            asked = expires.total_seconds() if isinstance(expires, timedelta) else expires
+            life, window = route.config.expiry(int(asked))
+        extra = _response_query(filename, content_type, disposition)
+        return self._signed_url(route, name, life, window, extra)[1]
+
+    def _plain_url(self, name: str) -> str:
+        route = self._route()
+        if route.is_public:
+            return route.public_root + quote_object_name(name)
+        kept = self._urls.get(name)
+        if kept is not None and kept[0] > time.time():
+            return kept[1]
+        life, window = route.config.url_expiry
+        fresh = self._signed_url(route, name, life, window)
+        if window and route.epoch == clients.epoch:
+            self._urls.set(name, fresh)
+        return fresh[1]
+
+    def _signed_url(
+        self, route: Route, name: str, life: int, window: int, extra: str = ""
+    ) -> tuple[int, str]:
+        """Return the end of the window (Unix time) and the link."""
+        now = int(time.time())
+        start = now - now % window if window else now
+        path = route.root + quote_object_name(name)
+        link = route.external.presign("GET", path, life=life, at=start, extra=extra)
+        return start + window, link
+
+    # What a bucket on a server cannot tell
+
+    def path(self, name: str) -> str:
+        raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
+
+    def get_accessed_time(self, name: str) -> datetime:
+        raise NotImplementedError("S3 keeps no access time.")
+
+    def get_created_time(self, name: str) -> datetime:
+        raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
+
+    # The server
+
+    def check_bucket_existence(self) -> None:
+        """Create the bucket if it is missing, and give it its policy."""
+        single = self._public is None
+        bring_about(
+            PlannedBucket(
+                self.bucket,
+                self.config,
+                self.is_bucket_public,
+                listing=may_list(self.config, default=single),
+                where=repr(self),
+            )
+        )
+
+    def is_minio_available(self) -> MinioServerStatus:
+        """Ask the server, within 5 seconds, whether it is there. True and false like a ``bool``."""
+        return probe(self.config)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    for option in options:
+        if option not in DEFAULTS:
+            raise ConfigurationError(
+                f"A storage has no option {option!r}. Its options are those of MinioBackend and the "
+                f"settings that start with {PREFIX}."
+            )
+
+
+def migratable(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that belong into a migration; servers, keys and live objects do not."""
+    left_out = {"http_client", "progress", "sse", "server", "storage_name"}
+    return {k: v for k, v in kwargs.items() if k not in left_out and not k.startswith(PREFIX)}
+
+
+def _response_query(filename: str | None, content_type: str | None, disposition: str | None) -> str:
+    """Return the quoted, sorted ``response-…`` parameters."""
+    query = {}
+    if filename is not None or disposition is not None:
+        header = content_disposition_header(disposition != "inline", filename or "")
+        query["response-content-disposition"] = header or "inline"
+    if content_type is not None:
+        query["response-content-type"] = content_type
+    return urlencode(query, safe="", quote_via=quote)

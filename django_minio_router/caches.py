@@ -1,0 +1,51 @@
+"""Bounded caches for what grows with buckets, tenants and files; safe under threads and across a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from cachetools import LRUCache
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+# One lock for all: it is held for less than a microsecond, and a fork can take it, so that no child
+# inherits it locked by a thread which does not exist there.
+_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+class BoundedCache(Generic[K, V]):
+    """The most recently used ``maxsize`` items."""
+
+    def __init__(self, maxsize: int) -> None:
+        self._items: LRUCache[K, V] = LRUCache(maxsize)
+
+    def get(self, key: K) -> V | None:
+        with _lock:
+            return self._items.get(key)
+
+    def set(self, key: K, value: V) -> None:
+        with _lock:
+            self._items[key] = value
+
+    def get_or_make(self, key: K, make: Callable[[K], V]) -> V:
+        """Return the item, made outside the lock if it is missing; one made meanwhile wins."""
+        found = self.get(key)
+        if found is not None:
+            return found
+        made = make(key)
+        with _lock:
+            return self._items.setdefault(key, made)
+
+    def discard(self, key: K) -> None:
+        with _lock:
+            self._items.pop(key, None)
+
+    def clear(self) -> None:
+        with _lock:
+            self._items.clear()

@@ -1,0 +1,302 @@
+"""One client per server and audience, on one connection pool, for the life of the process.
+
+The only module, beside the credentials in ``signing``, that knows the SDK. Data goes straight through
+the pool with our own signature, since the SDK cannot say "only if absent", reads each part twice and
+signs a link in 100 µs; everything about buckets goes through the SDK.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, NoReturn
+
+import urllib3
+from django.core.signals import setting_changed
+from minio import Minio
+from minio.credentials.providers import Provider, StaticProvider
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import ClosedPoolError, HTTPError
+from urllib3.response import BaseHTTPResponse
+
+from .conf import PREFIX, Server
+from .exceptions import BucketNotFound, ServerError
+from .naming import quote_object_name
+from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
+
+logger = logging.getLogger(__name__)
+
+_RETRY_STATUSES = (500, 502, 503, 504)
+_BLOCK = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
+
+
+class Client:
+    """Requests to, and links for, one server as one audience sees it."""
+
+    def __init__(self, server: Server, pool: urllib3.PoolManager) -> None:
+        self.server = server
+        self.pool = pool
+        self.credentials: Provider = server.credentials or StaticProvider(
+            server.access_key, server.secret_key
+        )
+        self._signer = Signer(self._host_header(), server.region, self.credentials)
+        self._origin = f"{'https' if server.use_https else 'http'}://{server.endpoint}"
+        self._connections = pool.connection_from_url(self._origin)
+        self._retries = _retries(server)
+        self.known_buckets: set[str] = set()
+        self._honours_conditions = server.conditional_writes
+        self._condition_lock = threading.Lock()
+
+    def _host_header(self) -> str:
+        default_port = ":443" if self.server.use_https else ":80"
+        return self.server.endpoint.removesuffix(default_port)
+
+    @cached_property
+    def sdk(self) -> Minio:
+        """The SDK's client on the same pool. Kept as long as this one: its ``__del__`` clears the pool."""
+        return Minio(
+            endpoint=self.server.endpoint,
+            credentials=self.credentials,
+            secure=self.server.use_https,
+            region=self.server.region,
+            http_client=self.pool,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        stream: bool = False,
+    ) -> BaseHTTPResponse:
+        """Send one signed request, repeated where the server could not be reached or was busy.
+
+        ``path`` is ``/bucket`` or ``/bucket/object`` in its quoted form, ``query`` quoted and sorted.
+        Repeats are safe for all that is sent here: a save that was repeated is settled by its token.
+        Raise ``ServerError`` when no answer comes; every answer, errors included, is returned.
+        """
+        signed = self._signer.authorize(
+            method, path, query, headers or {}, EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
+        )
+        target = f"{path}?{query}" if query else path
+        try:
+            try:
+                return self._send(method, target, body, signed, stream)
+            except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
+                self._connections = self.pool.connection_from_url(self._origin)
+                return self._send(method, target, body, signed, stream)
+        except HTTPError as error:
+            raise self.unreachable(error) from error
+
+    def _send(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], stream: bool
+    ) -> BaseHTTPResponse:
+        return self._connections.urlopen(
+            method,
+            target,
+            body=body,
+            headers=headers,
+            retries=self._retries,
+            redirect=False,
+            preload_content=not stream,
+            decode_content=False,
+        )
+
+    def unreachable(self, error: Exception) -> ServerError:
+        cause = getattr(error, "reason", None) or error
+        return ServerError(
+            f"No answer from the S3 server at {self.server.endpoint}: {cause}. Check that it runs and "
+            "that MINIO_ENDPOINT and MINIO_USE_HTTPS are right."
+        )
+
+    @contextmanager
+    def plain_errors(self, bucket: str) -> Iterator[None]:
+        """Turn what the SDK raises about the bucket into ``ServerError`` and ``BucketNotFound``."""
+        try:
+            yield
+        except S3Error as error:
+            status = error.response.status if error.response else None
+            if error.code == "NoSuchBucket":
+                raise self._bucket_not_found(bucket) from error
+            raise self._refused(bucket, status, error.code or "", error.message or "") from error
+        except MinioException as error:
+            raise self._refused(bucket, None, type(error).__name__, str(error)) from error
+        except HTTPError as error:
+            raise self.unreachable(error) from error
+
+    def refuse(self, response: BaseHTTPResponse, bucket: str, name: str = "") -> NoReturn:
+        """Raise the error that the server's answer stands for."""
+        code, message = _error_of(response)
+        if response.status == 404 and code != "NoSuchKey" and not self.has_bucket(bucket):
+            raise self._bucket_not_found(bucket)
+        if response.status == 404:
+            raise FileNotFoundError(f"There is no object {name!r} in the bucket {bucket!r}.")
+        place = f"{bucket}/{name}" if name else bucket
+        raise self._refused(place, response.status, code, message)
+
+    def _bucket_not_found(self, bucket: str) -> BucketNotFound:
+        self.known_buckets.discard(bucket)
+        return BucketNotFound(
+            f"The bucket {bucket!r} does not exist at {self.server.endpoint}. "
+            "Create it with 'manage.py initialize_buckets'.",
+            status=404,
+            code="NoSuchBucket",
+        )
+
+    def _refused(self, place: str, status: int | None, code: str, message: str) -> ServerError:
+        remedy = " Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY." if status == 403 else ""
+        answer = " ".join(str(part) for part in (status, code, message) if part).rstrip(".")
+        return ServerError(
+            f"The S3 server at {self.server.endpoint} refused {place!r}: {answer}.{remedy}",
+            status=status,
+            code=code,
+        )
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether the bucket exists; asks once, as the 404 of a HEAD does not say what is missing."""
+        if bucket in self.known_buckets:
+            return True
+        response = self.request("HEAD", f"/{bucket}")
+        if response.status == 200:
+            self.known_buckets.add(bucket)
+            return True
+        if response.status != 404:
+            self.refuse(response, bucket)
+        return False
+
+    def presign(self, method: str, path: str, *, life: int, at: int, extra: str = "") -> str:
+        """Return a link that needs no key; see ``Signer.presign``."""
+        query = self._signer.presign(method, path, expires=life, at=at, extra=extra)
+        return f"{self.server.base_url}{path}?{query}"
+
+    def honours_conditions(self, bucket: str, name: str) -> bool:
+        """Tell whether the server keeps ``If-None-Match: *``; found out once, with an object of that name.
+
+        It is written twice, empty, and removed. A server that takes the second write ignores conditions.
+        """
+        if self._honours_conditions is None:
+            with self._condition_lock:
+                if self._honours_conditions is None:
+                    self._honours_conditions = self._try_condition(bucket, name)
+        return self._honours_conditions
+
+    def _try_condition(self, bucket: str, name: str) -> bool:
+        path = f"/{bucket}/{quote_object_name(name)}"
+        condition = {"If-None-Match": "*"}
+        first = self.request("PUT", path, headers=condition, body=b"")
+        if first.status != 200:
+            self.refuse(first, bucket, name)
+        second = self.request("PUT", path, headers=condition, body=b"")
+        self.request("DELETE", path)
+        honoured = second.status == 412
+        if not honoured:
+            logger.warning(
+                "%s does not keep conditional writes, so every saved name gets a random suffix.",
+                self.server.endpoint,
+            )
+        return honoured
+
+
+def _pool(server: Server) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        num_pools=1000,
+        maxsize=server.pool_size,
+        block=False,
+        blocksize=_BLOCK,
+        timeout=urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout),
+    )
+
+
+def _retries(server: Server) -> urllib3.Retry:
+    return urllib3.Retry(
+        total=server.retries,
+        backoff_factor=0.1,
+        status_forcelist=_RETRY_STATUSES,
+        allowed_methods=None,
+        redirect=False,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+
+
+def _error_of(response: BaseHTTPResponse) -> tuple[str, str]:
+    """Return the S3 error code and message of an answer; a HEAD has no body to hold them."""
+    code = response.headers.get("x-minio-error-code", "")
+    try:
+        root = ElementTree.fromstring(response.data)  # noqa: S314  the server is trusted with the data itself
+    except ElementTree.ParseError:
+        return code, response.reason or ""
+    texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
+    return texts.get("Code", code), texts.get("Message", "")
+
+
+class _Registry:
+    """The clients of this process. A forked child starts with an empty one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: dict[Server, Client] = {}
+        self._pools: dict[tuple[Any, ...], urllib3.PoolManager] = {}
+
+    def get(self, server: Server) -> Client:
+        with self._lock:
+            if server not in self._clients:
+                self._clients[server] = Client(server, self._pool(server))
+            return self._clients[server]
+
+    def _pool(self, server: Server) -> urllib3.PoolManager:
+        """Return the pool that all servers with these settings share."""
+        key = (server.http_client, server.pool_size, server.connect_timeout, server.read_timeout)
+        if key not in self._pools:
+            self._pools[key] = _own(server.http_client) if server.http_client else _pool(server)
+        return self._pools[key]
+
+
+_registry = _Registry()
+_process = os.getpid()
+_abandoned: list[_Registry] = []
+
+# Changes when clients and settings must be looked up again: after a fork, and in tests that set settings.
+epoch = 0
+
+
+def get_client(server: Server) -> Client:
+    """Return the client for the server, the same one for the life of the process."""
+    return _registry.get(server)
+
+
+def _own(pool: urllib3.PoolManager) -> urllib3.PoolManager:
+    """Return the project's pool, in a forked child one of the same make without the parent's sockets."""
+    if os.getpid() == _process:
+        return pool
+    own = copy.copy(pool)
+    own.pools = type(pool.pools)(100)
+    return own
+
+
+def _forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
+    global _registry, epoch
+    if setting.startswith(PREFIX) or setting == "STORAGES":
+        _registry = _Registry()
+        epoch += 1
+
+
+def _forget_parent() -> None:
+    # Parent and child share the sockets. Nothing is closed, and the old clients are kept: collecting them
+    # would run the SDK's __del__, which may wait for a lock that no thread of this process holds.
+    _abandoned.append(_registry)
+    _forget_clients()
+
+
+setting_changed.connect(_forget_clients)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)

@@ -1,0 +1,312 @@
+"""The settings: where each value comes from, its default, and what a wrong one is told.
+
+A value is taken from the storage's own ``OPTIONS``, else from the named server in ``MINIO_SERVERS``, else
+from the flat ``MINIO_*`` settings. The names are the same in all three places. Values are read when they
+are used and kept until a setting changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from .exceptions import ConfigurationError, PrivatePublicMixedError
+from .signing import MAX_EXPIRY
+
+if TYPE_CHECKING:
+    from minio.credentials.providers import Provider
+    from urllib3 import PoolManager
+
+PREFIX = "MINIO_"
+
+DEFAULTS: dict[str, Any] = {
+    "MINIO_ENDPOINT": "",
+    "MINIO_USE_HTTPS": None,
+    "MINIO_EXTERNAL_ENDPOINT": "",
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": None,
+    "MINIO_REGION": "us-east-1",
+    "MINIO_ACCESS_KEY": "",
+    "MINIO_SECRET_KEY": "",
+    "MINIO_CREDENTIALS": None,
+    "MINIO_HTTP_CLIENT": None,
+    "MINIO_POOL_SIZE": 64,
+    "MINIO_CONNECT_TIMEOUT": 5.0,
+    "MINIO_READ_TIMEOUT": 30.0,
+    "MINIO_RETRIES": 2,
+    "MINIO_CONDITIONAL_WRITES": None,
+    "MINIO_PRIVATE_BUCKETS": (),
+    "MINIO_PUBLIC_BUCKETS": (),
+    "MINIO_DEFAULT_BUCKET": "",
+    "MINIO_MEDIA_FILES_BUCKET": "auto-generated-bucket-media-files",
+    "MINIO_STATIC_FILES_BUCKET": "auto-generated-bucket-static-files",
+    "MINIO_BUCKET_CHECK_ON_SAVE": False,
+    "MINIO_CONSISTENCY_CHECK_ON_START": False,
+    "MINIO_POLICY_HOOKS": (),
+    "MINIO_PUBLIC_POLICY": None,
+    "MINIO_URL_EXPIRY_HOURS": None,
+    "MINIO_URL_WINDOW": timedelta(minutes=15),
+    "MINIO_MULTIPART_UPLOAD": None,
+    "MINIO_MULTIPART_THRESHOLD": None,
+    "MINIO_MULTIPART_PART_SIZE": 8 * 1024 * 1024,
+    "MINIO_URL_CACHING_ENABLED": None,
+    "MINIO_URL_CACHE_TIMEOUT": None,
+    "MINIO_URL_CACHE_PREFIX": None,
+    "MINIO_URL_CACHING_TIMEOUT": None,
+    "MINIO_URL_CACHING_PREFIX": None,
+    "MINIO_SERVERS": {},
+}
+
+_OF_ONE_SERVER = {
+    "MINIO_EXTERNAL_ENDPOINT",
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS",
+    "MINIO_ACCESS_KEY",
+    "MINIO_SECRET_KEY",
+    "MINIO_CREDENTIALS",
+    "MINIO_PRIVATE_BUCKETS",
+    "MINIO_PUBLIC_BUCKETS",
+    "MINIO_POLICY_HOOKS",
+}
+
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(\d+))?")
+_EXTERNAL = re.compile(r"(?:(https?)://)?([^/?#]*)(/[^?#]*)?")
+
+
+def endpoint_problem(endpoint: str) -> str | None:
+    """Say what is wrong with a ``host[:port]``, or return None."""
+    if "://" in endpoint:
+        return "holds a scheme; say http or https with the setting that ends in USE_HTTPS"
+    if "/" in endpoint:
+        return "holds a path; S3 requests cannot have one before the bucket"
+    match = _HOST.fullmatch(endpoint)
+    if not match:
+        return "is not a host name or address with an optional port"
+    if match[1] and not 0 < int(match[1]) < 65536:
+        return "has a port outside 1 to 65535"
+    return None
+
+
+def split_external(endpoint: str) -> tuple[str, str, str]:
+    """Split ``[scheme://]host[:port][/path]``, as an external endpoint may be written."""
+    match = _EXTERNAL.fullmatch(endpoint)
+    return (match[1] or "", match[2], match[3] or "") if match else ("", endpoint, "")
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a connection depends on. Equal servers share one client and one pool.
+
+    Timeouts are in seconds; ``prefix`` is the path that a proxy puts before the bucket in links.
+    """
+
+    endpoint: str
+    use_https: bool
+    region: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    credentials: Provider | None = field(repr=False)
+    http_client: PoolManager | None
+    pool_size: int
+    connect_timeout: float
+    read_timeout: float
+    retries: int
+    conditional_writes: bool | None
+    prefix: str = ""
+
+    @property
+    def base_url(self) -> str:
+        scheme = "https" if self.use_https else "http"
+        return f"{scheme}://{self.endpoint}{self.prefix}"
+
+
+class Config:
+    """The values that hold for one storage. Wrong ones raise ``ConfigurationError`` when they are used."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None = None,
+        *,
+        server: str = "",
+        storage_name: str = "default",
+    ) -> None:
+        self.options = {**_storage_options(storage_name), **(options or {})}
+        self.server_name = server
+        self._server_values = self._named_server(server) if server else {}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Config):
+            return NotImplemented
+        return (self.server_name, self.options) == (other.server_name, other.options)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @staticmethod
+    def _named_server(name: str) -> Mapping[str, Any]:
+        servers: Mapping[str, Mapping[str, Any]] = getattr(settings, "MINIO_SERVERS", {})
+        try:
+            return servers[name]
+        except KeyError:
+            known = ", ".join(sorted(servers)) or "none"
+            raise ConfigurationError(
+                f"The server {name!r} is not in MINIO_SERVERS (known: {known}). Add it there."
+            ) from None
+
+    def get(self, name: str) -> Any:
+        """Return the value of a ``MINIO_*`` name, or its default.
+
+        Where a place names an endpoint, the keys and buckets of another place are not for it.
+        """
+        for values in (self.options, self._server_values):
+            if name in values:
+                return values[name]
+            if name in _OF_ONE_SERVER and "MINIO_ENDPOINT" in values:
+                return DEFAULTS[name]
+        return getattr(settings, name, DEFAULTS[name])
+
+    @cached_property
+    def internal(self) -> Server:
+        """The server that requests go to."""
+        endpoint = self.get("MINIO_ENDPOINT")
+        if not endpoint:
+            raise ConfigurationError(
+                "MINIO_ENDPOINT is not set. Give it the host and port of the S3 server, "
+                "such as '127.0.0.1:9000'."
+            )
+        _refuse_endpoint("MINIO_ENDPOINT", endpoint)
+        return self._server(endpoint, bool(self.get("MINIO_USE_HTTPS")))
+
+    @cached_property
+    def external(self) -> Server:
+        """The server as browsers see it; links are signed for it."""
+        endpoint = self.get("MINIO_EXTERNAL_ENDPOINT")
+        if not endpoint:
+            return self.internal
+        scheme, host, path = split_external(endpoint)
+        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", host)
+        use_https = self.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
+        if scheme:
+            use_https = scheme == "https"
+        elif use_https is None:
+            use_https = self.get("MINIO_USE_HTTPS")
+        return self._server(host, bool(use_https), prefix=path.rstrip("/"))
+
+    def _server(self, endpoint: str, use_https: bool, prefix: str = "") -> Server:
+        credentials = self.get("MINIO_CREDENTIALS")
+        if isinstance(credentials, str):
+            credentials = import_string(credentials)()
+        access_key, secret_key = self.get("MINIO_ACCESS_KEY"), self.get("MINIO_SECRET_KEY")
+        if credentials is None and not (access_key and secret_key):
+            missing = "MINIO_SECRET_KEY" if access_key else "MINIO_ACCESS_KEY"
+            raise ConfigurationError(
+                f"{missing} is not set. Set both keys, or give MINIO_CREDENTIALS a provider "
+                "from minio.credentials."
+            )
+        return Server(
+            endpoint=endpoint,
+            use_https=use_https,
+            region=self.get("MINIO_REGION") or DEFAULTS["MINIO_REGION"],
+            access_key=access_key,
+            secret_key=secret_key,
+            credentials=credentials,
+            http_client=self.get("MINIO_HTTP_CLIENT"),
+            pool_size=self.get("MINIO_POOL_SIZE"),
+            connect_timeout=self.get("MINIO_CONNECT_TIMEOUT"),
+            read_timeout=self.get("MINIO_READ_TIMEOUT"),
+            retries=self.get("MINIO_RETRIES"),
+            conditional_writes=self.get("MINIO_CONDITIONAL_WRITES"),
+            prefix=prefix,
+        )
+
+    @property
+    def media_bucket(self) -> str:
+        """The bucket of a storage that names none."""
+        return str(self.get("MINIO_DEFAULT_BUCKET") or self.get("MINIO_MEDIA_FILES_BUCKET"))
+
+    @property
+    def static_bucket(self) -> str:
+        return str(self.get("MINIO_STATIC_FILES_BUCKET"))
+
+    @cached_property
+    def declared(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The names in ``MINIO_PRIVATE_BUCKETS`` and ``MINIO_PUBLIC_BUCKETS``; strategies left out."""
+        private = frozenset(_names(self.get("MINIO_PRIVATE_BUCKETS")))
+        public = frozenset(_names(self.get("MINIO_PUBLIC_BUCKETS")))
+        if private & public:
+            names = ", ".join(sorted(private & public))
+            raise PrivatePublicMixedError(
+                f"Declared both in MINIO_PRIVATE_BUCKETS and MINIO_PUBLIC_BUCKETS: {names}. "
+                "Remove each from one of the two."
+            )
+        return private, public
+
+    def is_public(self, bucket: str) -> bool:
+        """Tell whether the settings declare the bucket public.
+
+        A bucket declared nowhere is refused, but for the default ones and where the settings are in a
+        storage's ``OPTIONS`` or in ``MINIO_SERVERS``: those are private.
+        """
+        private, public = self.declared
+        if bucket in public:
+            return True
+        if bucket in private or bucket in _DEFAULT_BUCKETS or self.options or self.server_name:
+            return False
+        raise ConfigurationError(
+            f"The bucket {bucket!r} is declared neither in MINIO_PRIVATE_BUCKETS nor in "
+            "MINIO_PUBLIC_BUCKETS. Add it to one of them."
+        )
+
+    @cached_property
+    def url_expiry(self) -> tuple[int, int]:
+        """How long a link lives and the window in which it stays the same, in seconds.
+
+        A link signed at the start of its window must outlive the asked time, so the window is at most a
+        quarter of it. Where no time is asked for, links live for the seven days that S3 allows, less the
+        window.
+        """
+        asked = self.get("MINIO_URL_EXPIRY_HOURS")
+        window = int(self.get("MINIO_URL_WINDOW").total_seconds())
+        if asked is None:
+            return MAX_EXPIRY, window
+        return self.expiry(int(asked.total_seconds()))
+
+    def expiry(self, seconds: int) -> tuple[int, int]:
+        """Return life and window of a link that must live for this many seconds."""
+        if not 0 < seconds <= MAX_EXPIRY:
+            raise ConfigurationError(
+                f"A link cannot live for {seconds} seconds; S3 allows 1 to {MAX_EXPIRY} (7 days). "
+                "Change MINIO_URL_EXPIRY_HOURS or 'expires'."
+            )
+        window = min(int(self.get("MINIO_URL_WINDOW").total_seconds()), seconds // 4, MAX_EXPIRY - seconds)
+        return seconds + window, window
+
+
+_DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
+
+
+def _names(entries: Iterable[object]) -> Iterable[str]:
+    return (entry for entry in entries if isinstance(entry, str))
+
+
+def _storage_options(alias: str) -> dict[str, Any]:
+    """Return the ``MINIO_*`` values in the ``OPTIONS`` of a storage alias."""
+    storages: Mapping[str, Mapping[str, Any]] = getattr(settings, "STORAGES", {})
+    if alias not in storages:
+        if alias in {"default", "staticfiles"}:
+            return {}
+        raise ConfigurationError(
+            f"The storage {alias!r} is not in STORAGES. Add it there, or change storage_name."
+        )
+    options = storages[alias].get("OPTIONS", {})
+    return {name: value for name, value in options.items() if name.startswith(PREFIX)}
+
+
+def _refuse_endpoint(setting: str, endpoint: str) -> None:
+    problem = endpoint_problem(endpoint)
+    if problem:
+        raise ConfigurationError(f"{setting} {endpoint!r} {problem}.")

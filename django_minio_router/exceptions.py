@@ -1,0 +1,49 @@
+"""What goes wrong, by who can mend it: the settings, the routing, or the server."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class ConfigurationError(ImproperlyConfigured):
+    """A setting or an option of a storage is missing or wrong; the message names it and the remedy."""
+
+
+class PrivatePublicMixedError(ConfigurationError):
+    """A bucket is declared both private and public."""
+
+
+class RoutingError(Exception):
+    """No bucket can be named for this call, so nothing was done.
+
+    Derives from ``Exception`` alone: Django and its users swallow ``OSError``, ``ValueError`` and
+    ``AttributeError`` around storages, and a routing mistake must be seen.
+    """
+
+
+class TenantRequired(RoutingError):
+    """The strategy needs a tenant, and none is active."""
+
+
+class ModelRequired(RoutingError):
+    """The strategy needs a model, and the storage is not bound to one."""
+
+
+class InvalidBucketName(RoutingError):
+    """A strategy or a setting gave a name that the S3 naming rules refuse."""
+
+
+class ServerError(OSError):
+    """The server could not be reached, or refused the request.
+
+    ``status`` is its HTTP status and ``code`` its S3 error code; both are empty when no answer came.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class BucketNotFound(ServerError):
+    """The bucket does not exist on the server."""

@@ -1,0 +1,50 @@
+"""A progress bar on a terminal; nothing where the output is not one."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+_WIDTH = 30
+
+
+class ProgressBar:
+    """Redraw one line as work advances; lines written meanwhile stay above it."""
+
+    def __init__(self, stdout: Any, total: int, *, shown: bool = True) -> None:
+        self._stdout = stdout
+        self._total = total
+        self._done = 0
+        self._shown = shown and total > 0 and stdout.isatty()
+
+    def __enter__(self) -> ProgressBar:
+        self._draw()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._erase()
+
+    def advance(self) -> None:
+        self._done += 1
+        self._draw()
+
+    def write(self, stream: Any, text: str) -> None:
+        self._erase()
+        stream.write(text)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._shown:
+            filled = _WIDTH * self._done // self._total
+            bar = "#" * filled + "." * (_WIDTH - filled)
+            self._stdout.write(f"\r[{bar}] {self._done}/{self._total}", ending="")
+            self._stdout.flush()
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._stdout.write("\r\x1b[K", ending="")

@@ -1,0 +1,113 @@
+"""What ``manage.py check`` can report: a function per id, fact in the message, remedy in the hint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.checks import Error, Warning
+
+from .naming import bucket_name_problem
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+def bad_setting(error: Exception) -> Error:
+    return Error(str(error), hint="Correct the setting.", id="minio_router.E001")
+
+
+def missing_endpoint() -> Error:
+    return Error(
+        "MINIO_ENDPOINT is not set.",
+        hint="Give it the host and port of the S3 server, such as '127.0.0.1:9000'.",
+        id="minio_router.E002",
+    )
+
+
+def malformed_endpoint(setting: str, endpoint: str, problem: str) -> Error:
+    return Error(
+        f"{setting} {endpoint!r} {problem}.",
+        hint="Write the host name or address, and the port after a colon if it is not the usual one.",
+        id="minio_router.E003",
+    )
+
+
+def missing_key(setting: str) -> Error:
+    return Error(
+        f"{setting} is not set.",
+        hint="Set MINIO_ACCESS_KEY and MINIO_SECRET_KEY, or give MINIO_CREDENTIALS a provider.",
+        id="minio_router.E004",
+    )
+
+
+def private_and_public(error: Exception) -> Error:
+    return Error(
+        str(error),
+        hint="Remove each from MINIO_PRIVATE_BUCKETS or from MINIO_PUBLIC_BUCKETS.",
+        id="minio_router.E005",
+    )
+
+
+def invalid_bucket(name: object, source: Any) -> Error:
+    return Error(
+        f"{source} gives the bucket name {name!r}, which {bucket_name_problem(name)}.",
+        hint="Choose a name that follows the S3 naming rules.",
+        id="minio_router.E006",
+    )
+
+
+def expiry_too_long() -> Error:
+    return Error(
+        "MINIO_URL_EXPIRY_HOURS is not between 1 second and 7 days.",
+        hint="S3 signs links for at most 7 days: timedelta(days=7).",
+        id="minio_router.E007",
+    )
+
+
+def half_external_endpoint(missing: str) -> Error:
+    return Error(
+        f"The external endpoint is given by halves: {missing} is not set.",
+        hint="Set MINIO_EXTERNAL_ENDPOINT and MINIO_EXTERNAL_ENDPOINT_USE_HTTPS together.",
+        id="minio_router.E008",
+    )
+
+
+def no_django_tenants(strategy: Any) -> Error:
+    return Error(
+        f"{strategy!r} needs django-tenants, which is not installed.",
+        hint="pip install 'django-minio-router[tenants]'",
+        id="minio_router.E009",
+    )
+
+
+def no_tenant_database(strategy: Any, problem: str) -> Error:
+    return Error(
+        f"{strategy!r} cannot tell the tenant: {problem}.",
+        hint="Set the ENGINE in DATABASES to 'django_tenants.postgresql_backend'.",
+        id="minio_router.E010",
+    )
+
+
+def unmapped_model(model: type[Model], strategy: Any) -> Error:
+    return Error(
+        f"{strategy!r} has no bucket for {model._meta.label}.",
+        hint="Add the model to the mapping, or give PerModel a template or a default.",
+        obj=model,
+        id="minio_router.E011",
+    )
+
+
+def undeclared_bucket(name: str, where: str) -> Error:
+    return Error(
+        f"The bucket {name!r} of {where} is declared neither private nor public.",
+        hint="Add it to MINIO_PRIVATE_BUCKETS or MINIO_PUBLIC_BUCKETS.",
+        id="minio_router.E012",
+    )
+
+
+def plain_http(setting: str) -> Warning:
+    return Warning(
+        f"{setting} is off, so files and links travel unencrypted.",
+        hint="Serve the S3 server over HTTPS and set it to True.",
+        id="minio_router.W001",
+    )

@@ -1,0 +1,187 @@
+"""The rules for names: which object and bucket names are safe, and how values become bucket names.
+
+Sources: "Bucket naming rules" and "Creating object key names" in the Amazon S3 user guide.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import string
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from urllib.parse import quote
+
+from django.core.exceptions import SuspiciousFileOperation
+
+from .exceptions import ConfigurationError, InvalidBucketName
+
+MAX_OBJECT_NAME = 1024  # bytes of UTF-8
+MAX_BUCKET_NAME = 63
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~/-]{1,1024}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+_READABLE = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_READABLE_PART = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_LITERAL = re.compile(r"[a-z0-9.-]*")
+_DIGEST_MARK = "---"
+_DIGEST_LENGTH = 26  # characters of base 32: 130 bits of SHA-256
+
+
+def quote_object_name(name: str) -> str:
+    """Return the name as it stands in a URL.
+
+    Raise ``SuspiciousFileOperation`` for a name that could mean another object than the one written:
+    dot segments and empty ones (clients and servers fold them), separators of the other kind, control
+    characters, and more bytes than S3 takes.
+    """
+    if type(name) is not str:
+        name = _text_of(name)
+    if (
+        _UNRESERVED.fullmatch(name)
+        and name[0] not in "/."
+        and name[-1] != "/"
+        and "//" not in name
+        and "/." not in name
+    ):
+        return name
+    _refuse_unsafe(name)
+    return quote(name, safe="/~")
+
+
+def check_object_name(name: str) -> str:
+    """Return the name, or raise ``SuspiciousFileOperation`` as ``quote_object_name`` does."""
+    quote_object_name(name)
+    return _text_of(name)
+
+
+def _text_of(name: object) -> str:
+    """Return a string or path as a plain string; anything else is no name."""
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
+    if not isinstance(name, str):
+        raise SuspiciousFileOperation(f"An object name is a string, not {name!r}.")
+    return str(name)
+
+
+def _refuse_unsafe(name: str) -> None:
+    if not name:
+        raise SuspiciousFileOperation("An object name is empty. Give the file a name.")
+    problem = _object_name_problem(name)
+    if problem:
+        raise SuspiciousFileOperation(f"The object name {name[:200]!r} {problem}.")
+
+
+def _object_name_problem(name: str) -> str | None:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "holds a lone surrogate, which UTF-8 cannot express"
+    if size > MAX_OBJECT_NAME:
+        return f"takes {size} bytes of UTF-8; S3 allows {MAX_OBJECT_NAME}"
+    if "\\" in name:
+        return "holds a backslash; separate folders with '/'"
+    if _CONTROL.search(name):
+        return "holds a control character"
+    if any(segment in {"", ".", ".."} for segment in name.split("/")):
+        return "starts or ends with '/', or holds an empty, '.' or '..' segment"
+    return None
+
+
+def bucket_name_problem(name: object) -> str | None:
+    """Say which of the S3 naming rules the name breaks, or return None."""
+    if not isinstance(name, str):
+        return f"is {type(name).__name__}, not a string"
+    if not _BUCKET.fullmatch(name):
+        return "must be 3 to 63 characters of a-z, 0-9, '-' and '.', and start and end with a letter or digit"
+    if ".." in name or ".-" in name or "-." in name:
+        return "must not hold '..', '.-' or '-.'"
+    if _IP_ADDRESS.fullmatch(name):
+        return "must not look like an IP address"
+    if name.startswith(_RESERVED_PREFIXES) or name.endswith(_RESERVED_SUFFIXES):
+        return "starts or ends with a part that S3 reserves"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def check_bucket_name(name: str, source: str) -> str:
+    """Return the name, or raise ``InvalidBucketName`` naming it and the ``source`` that gave it."""
+    problem = bucket_name_problem(name)
+    if problem:
+        raise InvalidBucketName(f"{source} gave the bucket name {name!r}, which {problem}.")
+    return name
+
+
+class BucketTemplate:
+    """A pattern such as ``"media-{schema_name}"`` that maps different values to different valid names.
+
+    A value made of runs of a-z and 0-9 joined by single ``-`` or ``_`` stays readable: ``_`` becomes
+    ``--``, which no other readable value contains. Any other value, and any name that would be too long,
+    too short or reserved, ends in ``---`` and 130 bits of the values' SHA-256; no readable name contains
+    ``---``, so the two kinds never meet. With several fields, only values without ``-`` stay readable,
+    since ``a-b`` + ``c`` and ``a`` + ``b-c`` would meet otherwise.
+    """
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+        try:
+            parsed = list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise ConfigurationError(f"The bucket template {template!r} is malformed: {error}.") from error
+        self.literals = tuple(literal for literal, *_ in parsed)
+        self.fields = tuple(field for _, field, *_ in parsed if field is not None)
+        self._check(parsed)
+        self._readable = _READABLE if len(self.fields) == 1 else _READABLE_PART
+
+    def _check(self, parsed: list[tuple[str, str | None, str | None, str | None]]) -> None:
+        problem = None
+        if not self.fields or not all(self.fields):
+            problem = "it must hold at least one field, such as {schema_name}"
+        elif any(spec or conversion for _, _, spec, conversion in parsed):
+            problem = "a field takes no format and no conversion"
+        elif not all(_LITERAL.fullmatch(literal) for literal in self.literals):
+            problem = "outside the fields only a-z, 0-9, '-' and '.' are allowed"
+        elif any(_DIGEST_MARK in literal for literal in self.literals):
+            problem = f"{_DIGEST_MARK!r} marks names with a digest and may not stand in it"
+        elif any(literal not in {"-", "."} for literal in self.literals[1 : len(self.fields)]):
+            problem = "separate neighbouring fields with one '-' or '.'"
+        if problem:
+            raise ConfigurationError(f"The bucket template {self.template!r} is wrong: {problem}.")
+
+    def render(self, values: Mapping[str, object]) -> str:
+        """Return the bucket name for these values; different values give different names."""
+        return self._render(tuple(str(values[field]) for field in self.fields))
+
+    @lru_cache(maxsize=16_384)  # noqa: B019  templates live as long as the strategies in the models
+    def _render(self, texts: tuple[str, ...]) -> str:
+        if all(self._readable.fullmatch(text) for text in texts):
+            name = self._join([text.replace("_", "--") for text in texts])
+            if bucket_name_problem(name) is None and _DIGEST_MARK not in name:
+                return name
+        return self._with_digest(texts)
+
+    def _join(self, texts: Sequence[str]) -> str:
+        pairs = zip(self.literals, [*texts, ""], strict=False)
+        return "".join(literal + text for literal, text in pairs)
+
+    def _with_digest(self, texts: tuple[str, ...]) -> str:
+        # The length before each text keeps ("ab", "c") and ("a", "bc") apart.
+        message = "".join(f"{len(text)}:{text}" for text in texts).encode("utf-8", "surrogatepass")
+        digest = base64.b32encode(sha256(message).digest()).decode().lower()[:_DIGEST_LENGTH]
+        slug = re.sub(r"[^a-z0-9]+", "-", self._join(texts).lower()).strip("-")
+        slug = slug[: MAX_BUCKET_NAME - len(_DIGEST_MARK) - _DIGEST_LENGTH].rstrip("-")
+        name = f"{slug or 'x'}{_DIGEST_MARK}{digest}"
+        return name if bucket_name_problem(name) is None else f"x{_DIGEST_MARK}{digest}"
+
+
+@lru_cache(maxsize=256)
+def bucket_template(template: str) -> BucketTemplate:
+    """Return the parsed template. ``ConfigurationError`` if it is malformed."""
+    return BucketTemplate(template)

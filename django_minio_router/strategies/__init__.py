@@ -1,0 +1,8 @@
+"""Strategies decide which bucket a call goes to. Write your own on ``BucketStrategy``."""
+
+from .base import BucketStrategy
+from .fixed import FixedBucket
+from .model import PerModel
+from .tenant import PerTenant
+
+__all__ = ["BucketStrategy", "FixedBucket", "PerModel", "PerTenant"]

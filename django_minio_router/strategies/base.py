@@ -1,0 +1,60 @@
+"""The two questions that every strategy answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.core.checks import CheckMessage
+from django.utils.deconstruct import deconstructible
+from django.utils.hashable import make_hashable
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+@deconstructible
+class BucketStrategy(ABC):
+    """Which bucket does this call go to, and which buckets are there?
+
+    ``bucket_for`` may route only to buckets that ``buckets_for`` names under the same tenant; the contract
+    in ``django_minio_router.testing`` checks it. Raise a ``RoutingError`` where no bucket is right: there
+    is no fallback. A strategy is compared by its attributes and written into migrations by its arguments,
+    so take plain values, keep nothing else, and send no query on the way.
+    """
+
+    public_read: bool | None = False
+    """Whether anybody may read the buckets, so that links are plain; None: what the settings declare."""
+
+    @abstractmethod
+    def bucket_for(self, model: type[Model] | None) -> str:
+        """Return the bucket for a call now. ``model`` is the one whose field stores, None outside fields."""
+
+    @abstractmethod
+    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
+        """Return all buckets there are for the active tenant and the models whose fields use the strategy.
+
+        ``initialize_buckets`` asks once outside of any tenant, and once for each tenant it was told to do.
+        """
+
+    def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
+        """Return what ``manage.py check`` should report; no network, no query."""
+        return ()
+
+    def _state(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "_constructor_args"}
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._state() == other._state()
+
+    def __hash__(self) -> int:
+        return hash((type(self), make_hashable(self._state())))
+
+    def __repr__(self) -> str:
+        _, args, kwargs = self.deconstruct()  # type: ignore[attr-defined]
+        parts = [repr(value) for value in args]
+        parts += [f"{name}={value!r}" for name, value in kwargs.items()]
+        return f"{type(self).__name__}({', '.join(parts)})"

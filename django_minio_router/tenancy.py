@@ -1,0 +1,127 @@
+"""Who is the tenant now? The one module that knows django-tenants, which is an optional extra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import connections
+from django.db.models.signals import post_delete, post_save
+
+from .caches import BoundedCache
+from .exceptions import ConfigurationError, TenantRequired
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+try:
+    from django_tenants import utils as django_tenants  # type: ignore[import-untyped]
+except ImportError:
+    django_tenants = None
+
+_KEPT_ROWS = 4096
+_rows: BoundedCache[str, Any] = BoundedCache(_KEPT_ROWS)
+
+
+def is_installed() -> bool:
+    return django_tenants is not None
+
+
+def _connection() -> Any:
+    return connections[django_tenants.get_tenant_database_alias()]
+
+
+def require_django_tenants() -> None:
+    """Raise ``ConfigurationError`` unless django-tenants can be imported."""
+    if django_tenants is None:
+        raise ConfigurationError(
+            "PerTenant needs django-tenants: pip install 'django-minio-router[tenants]'."
+        )
+
+
+def database_problem() -> str | None:
+    """Say why the database cannot tell the tenant, or return None."""
+    connection = _connection()
+    if hasattr(connection, "schema_name"):
+        return None
+    engine = connection.settings_dict.get("ENGINE", "")
+    return f"the database engine is {engine!r}, not 'django_tenants.postgresql_backend'"
+
+
+def current_schema() -> str | None:
+    """Return the schema name of the active tenant, or None where there is none.
+
+    django-tenants puts a new connection, so each new thread, on the public schema: public is no tenant.
+    """
+    require_django_tenants()
+    connection = _connection()
+    try:
+        schema_name: str | None = connection.schema_name
+    except AttributeError:
+        raise ConfigurationError(
+            f"PerTenant cannot tell the tenant: {database_problem()}. Change DATABASES."
+        ) from None
+    if not schema_name or schema_name == django_tenants.get_public_schema_name():
+        return None
+    return schema_name
+
+
+def current_tenant() -> Any:
+    """Return the row of the active tenant. ``TenantRequired`` if there is none, or no such row."""
+    schema_name = current_schema()
+    if schema_name is None:
+        raise TenantRequired("No tenant is active. Enter tenant_context(tenant).")
+    tenant = _connection().tenant
+    if isinstance(tenant, _tenant_model()):
+        return tenant
+    # Under schema_context() the connection carries a schema name and no row.
+    return _rows.get_or_make(schema_name, _row)
+
+
+def _row(schema_name: str) -> Any:
+    with django_tenants.schema_context(django_tenants.get_public_schema_name()):
+        row = _tenant_model().objects.filter(schema_name=schema_name).first()
+    if row is None:
+        raise TenantRequired(
+            f"The schema {schema_name!r} is active, but no tenant has it. Create the tenant first."
+        )
+    return row
+
+
+def _tenant_model() -> type[Model]:
+    model: type[Model] = django_tenants.get_tenant_model()
+    return model
+
+
+def tenants(schema_names: Iterable[str] | None = None) -> Iterator[Any]:
+    """Yield the rows of all tenants but public, or of those with the given schema names.
+
+    Reads in chunks, so that memory does not grow with the number of tenants.
+    """
+    require_django_tenants()
+    rows = _tenant_model().objects.exclude(schema_name=django_tenants.get_public_schema_name())
+    if schema_names is not None:
+        rows = rows.filter(schema_name__in=list(schema_names))
+    yield from rows.order_by("pk").iterator(chunk_size=1000)
+
+
+def tenant_context(tenant: Any) -> AbstractContextManager[Any]:
+    """Make the tenant the active one, as django-tenants does. No query is sent."""
+    context: AbstractContextManager[Any] = django_tenants.tenant_context(tenant)
+    return context
+
+
+def _forget_row(*, instance: Any, **kwargs: object) -> None:
+    schema_name = getattr(instance, "schema_name", None)
+    if schema_name is not None:
+        _rows.discard(schema_name)
+
+
+def connect() -> None:
+    """Keep the rows true: forget one when it is saved or deleted."""
+    model = getattr(settings, "TENANT_MODEL", None)
+    if is_installed() and model is not None:
+        post_save.connect(_forget_row, sender=model)
+        post_delete.connect(_forget_row, sender=model)
