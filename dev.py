@@ -169,9 +169,7 @@ def with_pip(python: str) -> tuple[list[str], list[str]]:
 
 def usable_python() -> tuple[str, str]:
     """Return the path and version of this Python, or of a newer one on PATH if this is too old."""
-    names = [
-        f"python3.{minor}" for minor in range(NEWEST_KNOWN_PYTHON[1], OLDEST_PYTHON[1] - 1, -1)
-    ]
+    names = [f"python3.{minor}" for minor in range(NEWEST_KNOWN_PYTHON[1], OLDEST_PYTHON[1] - 1, -1)]
     for found in [sys.executable, *map(shutil.which, names)]:
         # Inside an active environment this finds the interpreter that the environment came from.
         python = os.path.realpath(found) if found else ""

@@ -92,9 +92,7 @@ class Process:
 
     def _failure(self, what: str) -> str:
         tail = self.log.read_text(errors="replace").splitlines()[-20:]
-        return "\n  ".join(
-            [f"{self.name} {what} at its start. Its log {self.log} ends with:", *tail]
-        )
+        return "\n  ".join([f"{self.name} {what} at its start. Its log {self.log} ends with:", *tail])
 
 
 def free_ports(count: int) -> list[int]:

@@ -45,9 +45,7 @@ def running(
         folder = data or Path(stack.enter_context(TemporaryDirectory(prefix="minio-router-")))
         addresses = _given_s3() or _start_s3(stack, server, folder)
         if postgres:
-            addresses |= _given_postgres() or _start_postgres(
-                stack, folder, durable=data is not None
-            )
+            addresses |= _given_postgres() or _start_postgres(stack, folder, durable=data is not None)
         yield addresses
 
 
