@@ -1,0 +1,67 @@
+"""The suite on every supported Django and Python, and on the lowest versions that we declare.
+
+Each session runs on the same real servers as `dev.py test`. Further arguments go to pytest:
+`nox -s tests -- -x`. The interpreters must be on PATH.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "lowest"]
+nox.options.default_venv_backend = "uv|venv"
+nox.options.reuse_venv = "yes"
+
+# The resolver adds the newest django-tenants that allows the Django and the Python of the pair.
+MATRIX = [
+    nox.param("3.10", "4.2", id="django-4.2"),
+    nox.param("3.11", "5.2", id="django-5.2"),
+    nox.param("3.12", "6.0", id="django-6.0"),
+    nox.param("3.13", "6.1", id="django-6.1"),
+]
+ENVIRONMENT = "-e.[dev,tenants]"
+
+
+@nox.session
+@nox.parametrize("python,django", MATRIX)
+def tests(session: nox.Session, django: str) -> None:
+    session.install(ENVIRONMENT, f"Django~={django}.0")
+    pytest(session)
+
+
+@nox.session(python="3.10")
+def lowest(session: nox.Session) -> None:
+    session.install(ENVIRONMENT, *floors("minio", "urllib3", "cachetools"))
+    pytest(session)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities in what our users install with us."""
+    session.install(".[tenants]", "pip-audit")
+    installed = Path(session.create_tmp()) / "installed.txt"
+    freeze = ("python", "-m", "pip", "freeze", "--exclude=django-minio-router")
+    installed.write_text(str(session.run(*freeze, silent=True)))
+    # Strict, since a package that the index cannot tell about would otherwise count as sound.
+    session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", installed)
+
+
+@nox.session
+def licences(session: nox.Session) -> None:
+    """The licences of what our users install with us."""
+    session.install(".[tenants]", "pip-licenses")
+    session.run("pip-licenses", "--from=mixed", "--order=license")
+
+
+def floors(*names: str) -> list[str]:
+    """Return the lowest versions that pyproject.toml allows for these, as exact requirements."""
+    declared = nox.project.load_toml("pyproject.toml")["project"]["dependencies"]
+    floor_of = dict(re.findall(r"^(\w+)>=([\d.]+)", "\n".join(declared), flags=re.MULTILINE))
+    return [f"{name}=={floor_of[name]}" for name in names]
+
+
+def pytest(session: nox.Session) -> None:
+    session.run("python", "-m", "pytest", *session.posargs)
