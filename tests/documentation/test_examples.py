@@ -45,11 +45,12 @@ print(document.file.name, document.file.url)
 def section(page: str, title: str) -> str:
     """Return the text below a heading, up to the next one of its level or above."""
     text = (ROOT / page).read_text()
-    start = re.search(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
+    # Comments in code look like headings, so these are looked for with the code blanked out.
+    prose = BLOCK.sub(lambda block: " " * len(block[0]), text)
+    start = re.search(rf"^(#+) {re.escape(title)}$", prose, re.MULTILINE)
     assert start, f"{page} has no section {title!r}"
-    rest = text[start.end() :]
-    end = re.search(rf"^#{{1,{len(start[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
+    end = re.compile(rf"^#{{1,{len(start[1])}}} ", re.MULTILINE).search(prose, start.end())
+    return text[start.end() : end.start() if end else None]
 
 
 def blocks(text: str, language: str) -> list[str]:
