@@ -146,6 +146,8 @@ def install(python: str, version: str, *, anew: bool) -> None:
 
 def with_uv(uv: str, python: str) -> tuple[list[str], list[str]]:
     """Return the command that makes .venv, and the one that installs into it."""
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # where uv would keep its cache
+        os.environ.setdefault("UV_CACHE_DIR", str(ROOT / ".cache" / "uv"))
     make = [uv, "venv", "--quiet", "--python", python, str(VENV)]
     return make, [uv, "pip", "install", "--python", str(PYTHON)]
 

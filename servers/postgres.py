@@ -18,6 +18,7 @@ from .process import HOST, Process, ServerError, free_ports
 
 USER = "postgres"
 _NOBODY = 65534
+_ENV = {"LC_ALL": "C", "PATH": os.defpath}  # nothing of the user's own PG*
 _UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -37,6 +38,7 @@ class Postgres:
             self._command(durable),
             answers=self._accepts_connections,
             log=data / "postgres.log",
+            env=_ENV,
             stop_signal=signal.SIGINT,  # SIGTERM would wait for every client to leave
         )
 
@@ -83,14 +85,15 @@ class Postgres:
             "--locale=C",
             "--no-sync",
         ]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=self._data)
+        result = subprocess.run(command, capture_output=True, text=True, cwd=self._data, env=_ENV)
         if result.returncode != 0:
             raise ServerError(f"PostgreSQL's initdb failed:\n{result.stdout}{result.stderr}")
         unfinished.rename(self._cluster)
 
     def _accepts_connections(self) -> bool:
-        pg_isready: list[str | Path] = [self._programs / "pg_isready", "-q"]
-        return subprocess.run([*pg_isready, "-h", HOST, "-p", str(self._port)]).returncode == 0
+        program = str(self._programs / "pg_isready")
+        command = [program, "--quiet", f"--host={HOST}", f"--port={self._port}"]
+        return subprocess.run(command, env=_ENV).returncode == 0
 
 
 def _programs() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 database = urlsplit(os.environ["DATABASE_URL"])
 DATABASES = {
@@ -14,6 +14,7 @@ DATABASES = {
         "USER": unquote(database.username or ""),
         "PASSWORD": unquote(database.password or ""),
         "NAME": unquote(database.path.lstrip("/")),
+        "OPTIONS": dict(parse_qsl(database.query)),
     }
 }
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
