@@ -55,9 +55,11 @@ class MinIO:
 
 def minio_binary() -> str:
     """Return the path of a MinIO server: $MINIO_BIN, `minio` on PATH, or one built with Go."""
+    given = os.environ.get("MINIO_BIN")
+    if given and not shutil.which(given):
+        raise ServerError(f"MINIO_BIN={given} is no program. Name a MinIO server, or unset it.")
     built = CACHE / "minio"
-    found = os.environ.get("MINIO_BIN") or shutil.which("minio") or shutil.which(built)
-    return found or _build(built)
+    return given or shutil.which("minio") or shutil.which(built) or _build(built)
 
 
 def _build(binary: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import threading
@@ -43,10 +44,26 @@ def running(
     with ExitStack() as stack:
         stack.enter_context(_sigterm_as_ctrl_c())
         folder = data or Path(stack.enter_context(TemporaryDirectory(prefix="minio-router-")))
+        stack.enter_context(_alone_in(folder))
         addresses = _given_s3() or _start_s3(stack, server, folder)
         if postgres:
             addresses |= _given_postgres() or _start_postgres(stack, folder, durable=data is not None)
         yield addresses
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep a second run out, whose S3 server would spoil the state of the first one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServerError(
+                f"The servers of another run keep their data in {folder}. Stop that run, or name"
+                " another folder."
+            ) from error
+        yield
 
 
 def _given_s3() -> dict[str, str]:
@@ -55,8 +72,8 @@ def _given_s3() -> dict[str, str]:
     missing = [name for name in S3_NAMES if not os.environ.get(name)]
     if missing:
         raise ServerError(
-            f"MINIO_ENDPOINT={os.environ['MINIO_ENDPOINT']} names an S3 server, and"
-            f" {' and '.join(missing)} is not set. Set all of them, or none to start a server here."
+            f"MINIO_ENDPOINT={os.environ['MINIO_ENDPOINT']} is set without {' and '.join(missing)}."
+            " Set all of them to use that server, or none to start one here."
         )
     use_https = os.environ.get("MINIO_USE_HTTPS", "0")
     return {name: os.environ[name] for name in S3_NAMES} | {"MINIO_USE_HTTPS": use_https}
