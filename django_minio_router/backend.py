@@ -99,6 +99,7 @@ class MinioBackend(Storage):
         **options: Any,
     ) -> None:
         _refuse_unknown(options)
+        leave_out_of_migrations(self)
         if http_client is not None:
             options["MINIO_HTTP_CLIENT"] = http_client
         self._bucket_name = bucket_name
@@ -112,11 +113,6 @@ class MinioBackend(Storage):
         self.progress = progress
         self._known_route: Route | None = None
         self._urls: BoundedCache[str, tuple[int, str]] = BoundedCache(_KEPT_URLS)
-
-    def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
-        """Return what a migration may know: the bucket and the behaviour, no server and no credentials."""
-        path, args, kwargs = super().deconstruct()  # type: ignore[misc]
-        return path, args, migratable(kwargs)
 
     # Where the calls go
 
@@ -455,10 +451,15 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
             )
 
 
-def migratable(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that belong into a migration; servers, keys and live objects do not."""
+def leave_out_of_migrations(storage: Any) -> None:
+    """Keep a storage's server, keys and live objects from ``deconstruct()``, so from migrations.
+
+    ``deconstructible`` of this class or of a subclass defines that method anew, so what it reads is cut.
+    """
     left_out = {"http_client", "progress", "sse", "server", "storage_name"}
-    return {k: v for k, v in kwargs.items() if k not in left_out and not k.startswith(PREFIX)}
+    args, kwargs = storage._constructor_args
+    kept = {k: v for k, v in kwargs.items() if k not in left_out and not k.startswith(PREFIX)}
+    storage._constructor_args = args, kept
 
 
 def _response_query(filename: str | None, content_type: str | None, disposition: str | None) -> str:

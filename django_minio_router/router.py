@@ -11,7 +11,7 @@ from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
-from .backend import MinioBackend, migratable
+from .backend import MinioBackend, leave_out_of_migrations
 from .caches import BoundedCache
 from .conf import Config
 from .exceptions import ConfigurationError
@@ -39,17 +39,13 @@ class MinioRouter(Storage):
     """
 
     def __init__(self, strategy: StrategyOption | None = None, **options: Any) -> None:
+        leave_out_of_migrations(self)
         self.strategy = None if strategy is None else load_strategy(strategy)
         self._options = options
         self.origin = self
         self._model: type[Model] | None = None
         self._backends: BoundedCache[str, MinioBackend] = BoundedCache(_KEPT_BACKENDS)
         self.default = self._make_backend("") if strategy is None else None
-
-    def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
-        """Return what a migration may know: the strategy and the behaviour, no server and no credentials."""
-        path, args, kwargs = super().deconstruct()  # type: ignore[misc]
-        return path, args, migratable(kwargs)
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
