@@ -21,9 +21,8 @@ def main() -> int | str | None:
     parser.add_argument("module", help="run as 'python -m' would")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of that module")
     options = parser.parse_args()
-    data = options.data and options.data.resolve()
     try:
-        with running(options.server, data=data) as addresses:
+        with running(options.server, data=options.data) as addresses:
             os.environ.update(addresses)
             sys.argv = [options.module, *options.arguments]
             runpy.run_module(options.module, run_name="__main__", alter_sys=True)

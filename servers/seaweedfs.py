@@ -21,8 +21,9 @@ _GATEWAY = (
 )
 
 # By default each bucket allocates volumes of its own at its first object, so that a few hundred
-# tenants use up a disk. One collection for all of them suits a demo and tests, not production.
-_COLLECTION = "demo"
+# tenants use up a disk. One collection for all of them suits a demo and tests, not production. No
+# bucket can have its name, under which a bucket's own volumes would go with the bucket.
+_COLLECTION = "all_buckets"
 _FILER_CONF = json.dumps(
     {"version": 1, "locations": [{"locationPrefix": "/buckets/", "collection": _COLLECTION}]}
 ).encode()

@@ -43,8 +43,7 @@ def running(
     """
     with ExitStack() as stack:
         stack.enter_context(_sigterm_as_ctrl_c())
-        folder = data or Path(stack.enter_context(TemporaryDirectory(prefix="minio-router-")))
-        stack.enter_context(_alone_in(folder))
+        folder = stack.enter_context(_folder(data))
         addresses = _given_s3() or _start_s3(stack, server, folder)
         if postgres:
             addresses |= _given_postgres() or _start_postgres(stack, folder, durable=data is not None)
@@ -52,18 +51,22 @@ def running(
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second run out, whose S3 server would spoil the state of the first one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+def _folder(data: Path | None) -> Iterator[Path]:
+    """Yield a temporary folder, or the given one, which is refused while another run is in it."""
+    if data is None:
+        with TemporaryDirectory(prefix="minio-router-") as temporary:
+            yield Path(temporary)
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ServerError(
-                f"The servers of another run keep their data in {folder}. Stop that run, or name"
+                f"The servers of another run keep their data in {data}. Stop that run, or name"
                 " another folder."
             ) from error
-        yield
+        yield data.resolve()
 
 
 def _given_s3() -> dict[str, str]:
