@@ -32,6 +32,7 @@ class Use:
     storage: MinioBackend | MinioRouter
     alias: str | None = None
     model: type[Model] | None = None
+    field: FileField | None = None
 
     @property
     def strategy(self) -> BucketStrategy | None:
@@ -64,7 +65,7 @@ def _field_uses() -> Iterator[Use]:
         for field in file_fields(model):
             if isinstance(field.storage, MinioBackend | MinioRouter):
                 where = f"{model._meta.label}.{field.name}"
-                yield Use(where, field.storage, _alias_of(field), model)
+                yield Use(where, field.storage, _alias_of(field), model, field)
 
 
 def _alias_of(field: FileField) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -39,6 +39,11 @@ def require_django_tenants() -> None:
         raise ConfigurationError(
             "PerTenant needs django-tenants: pip install 'django-minio-router[tenants]'."
         )
+
+
+def has_schemas() -> bool:
+    """Tell whether the database keeps tenants apart by schemas."""
+    return is_installed() and database_problem() is None
 
 
 def database_problem() -> str | None:
@@ -111,6 +116,44 @@ def tenant_context(tenant: Any) -> AbstractContextManager[Any]:
     """Make the tenant the active one, as django-tenants does. No query is sent."""
     context: AbstractContextManager[Any] = django_tenants.tenant_context(tenant)
     return context
+
+
+def everyone() -> Iterator[Any]:
+    """Yield None for public, and then the row of each tenant; only None where there are no schemas."""
+    yield None
+    if has_schemas():
+        yield from tenants()
+
+
+def context_of(tenant: Any | None) -> AbstractContextManager[Any]:
+    """Make the tenant the active one; None is public, or nothing where there are no schemas."""
+    if tenant is not None:
+        return tenant_context(tenant)
+    return in_schema(public_schema()) if has_schemas() else nullcontext()
+
+
+def in_schema(schema_name: str | None) -> AbstractContextManager[Any]:
+    """Make the schema the active one; None changes nothing."""
+    context: AbstractContextManager[Any] = nullcontext()
+    if schema_name is not None:
+        context = django_tenants.schema_context(schema_name)
+    return context
+
+
+def public_schema() -> str:
+    name: str = django_tenants.get_public_schema_name()
+    return name
+
+
+def schema_exists(schema_name: str) -> bool:
+    exists: bool = django_tenants.schema_exists(schema_name)
+    return exists
+
+
+def database_alias() -> str:
+    """Return the alias of the database that holds the schemas."""
+    alias: str = django_tenants.get_tenant_database_alias()
+    return alias
 
 
 def _forget_row(*, instance: Any, **kwargs: object) -> None:

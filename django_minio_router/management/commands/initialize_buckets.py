@@ -14,6 +14,7 @@ from django_minio_router.buckets import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.initializer import Plan, apply_plan, make_plan
 from django_minio_router.management.progress import ProgressBar
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
 
 
 class Command(BaseCommand):
@@ -23,15 +24,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        who = parser.add_mutually_exclusive_group()
-        who.add_argument("--all-tenants", action="store_true", help="the buckets of every tenant")
-        who.add_argument(
-            "--tenant",
-            action="append",
-            dest="tenants",
-            metavar="SCHEMA",
-            help="the buckets of this tenant; may be repeated",
-        )
+        add_tenant_arguments(parser)
         parser.add_argument(
             "--storage",
             action="append",
@@ -64,18 +57,9 @@ class Command(BaseCommand):
 
     def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
         self.told_tenants = all_tenants or bool(tenants)
-        if not self.told_tenants:
-            return ()
         if all_tenants:
             return tenancy.tenants()
-        found = list(tenancy.tenants(tenants))
-        missing = set(tenants or ()) - {tenant.schema_name for tenant in found}
-        if missing:
-            raise CommandError(
-                f"There is no tenant with the schema name {', '.join(sorted(missing))}. "
-                "Give --tenant the schema_name of a tenant."
-            )
-        return found
+        return tenants_named(tenants) if tenants else ()
 
     def _aliases(self, aliases: list[str] | None) -> list[str] | None:
         unknown = set(aliases or ()) - set(settings.STORAGES)

@@ -1,0 +1,143 @@
+"""``manage.py clean_orphaned_minio_files``"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.template.defaultfilters import filesizeformat
+
+from django_minio_router import tenancy
+from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.orphans import (
+    Fate,
+    Orphan,
+    Sweep,
+    delete_orphans,
+    find_missing,
+    find_orphans,
+    make_sweep,
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete the objects that no row refers to, from the buckets that file fields store in. Without a "
+        "tenant option this is about the active tenant, or about public. Files that were stored without a "
+        "row are orphans too: look at --dry-run first."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_tenant_arguments(parser)
+        parser.add_argument("--dry-run", action="store_true", help="print the orphans, and delete nothing")
+        parser.add_argument(
+            "--check-missing", action="store_true", help="also print the rows whose object is missing"
+        )
+        parser.add_argument(
+            "--min-age",
+            type=float,
+            default=24,
+            metavar="HOURS",
+            help="spare younger objects, whose row may not be saved yet (default: 24)",
+        )
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.verbosity = options["verbosity"]
+        self.failures = 0
+        if options["min_age"] < 0:
+            raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 up.")
+        before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
+        try:
+            sweep = make_sweep(self._tenants(**options))
+            if options["check_missing"]:
+                self._report_missing(sweep)
+            self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
+        except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+        if self.failures:
+            raise CommandError(f"{self.failures} of the buckets and objects failed; see above.")
+
+    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> list[Any]:
+        if all_tenants:
+            return list(tenancy.everyone())
+        if tenants:
+            return tenants_named(tenants)
+        inside = tenancy.has_schemas() and tenancy.current_schema() is not None
+        return [tenancy.current_tenant() if inside else None]
+
+    def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
+        for bucket, reason in sorted(sweep.left_alone.items()):
+            if bucket in sweep.columns:
+                self._say(self.style.WARNING(f"{bucket} is left alone: {reason}."))
+        # The disk holds what was reported until it is confirmed, as there may be millions.
+        with TemporaryFile("w+") as reported:
+            count = self._report(sweep, before, reported)
+            if not count or dry_run:
+                return
+            if ask and not self._confirmed(count):
+                raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
+            reported.seek(0)
+            self._delete(sweep, before, reported)
+
+    def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> int:
+        count = size = 0
+        for orphan in self._orphans(sweep, before):
+            self._say(f"orphan: {orphan.bucket}/{orphan.name}")
+            reported.write(json.dumps(orphan) + "\n")
+            count, size = count + 1, size + orphan.size
+        self._say(f"{count} orphans, {filesizeformat(size)}, in {len(sweep.cleanable)} buckets.")
+        return count
+
+    def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:
+        for place in sweep.cleanable:
+            try:
+                yield from find_orphans(sweep, place, before)
+            except (ServerError, DatabaseError) as error:
+                self._fail(f"{place[1]}: {error}")
+
+    def _confirmed(self, count: int) -> bool:
+        try:
+            return input(f"Delete {count} objects for good? Type 'yes': ") == "yes"
+        except EOFError:
+            return False
+
+    def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
+        counts = Counter[Fate]()
+        for deletion in delete_orphans(sweep, (Orphan(*json.loads(line)) for line in reported), before):
+            counts[deletion.fate] += 1
+            line = f"{deletion.orphan.bucket}/{deletion.orphan.name}: {deletion.cause}"
+            if deletion.fate is Fate.FAILED:
+                self._fail(line)
+            elif deletion.fate is Fate.SPARED:
+                self._say(f"spared: {line}")
+        self._say(", ".join(f"{counts[fate]} {fate.value}" for fate in Fate) + ".")
+
+    def _report_missing(self, sweep: Sweep) -> None:
+        count = 0
+        for missing in find_missing(sweep):
+            count += 1
+            self._say(
+                self.style.WARNING(
+                    f"missing: {missing.bucket}/{missing.name}, which {missing.column} of the row "
+                    f"{missing.key} refers to"
+                )
+            )
+        self._say(f"{count} rows refer to a missing object.")
+
+    def _say(self, text: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(text)
+
+    def _fail(self, text: str) -> None:
+        self.failures += 1
+        self.stderr.write(self.style.ERROR(text))
