@@ -17,6 +17,7 @@ from django.core.files import File
 from django.core.files.storage import Storage
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
+from django.utils.crypto import get_random_string
 from django.utils.http import content_disposition_header
 from minio import Minio
 from urllib3.response import BaseHTTPResponse
@@ -52,11 +53,18 @@ class Route(NamedTuple):
     epoch: int
     config: Config
     bucket: str
-    root: str
+    prefix: str
     internal: Client
     external: Client
     is_public: bool
-    public_root: str
+    external_url: str
+
+    def path(self, name: str) -> str:
+        """Return the object's quoted path below the server. ``SuspiciousFileOperation`` if it is unsafe.
+
+        The prefix is part of what is checked, so no name leaves it.
+        """
+        return f"/{self.bucket}/{quote_object_name(self.prefix + name if self.prefix else name)}"
 
 
 class _Choice(NamedTuple):
@@ -78,7 +86,8 @@ class MinioBackend(Storage):
     have the meaning that they have in the SDK's ``put_object``, ``http_client`` is a ``urllib3`` pool.
     ``server`` names an entry of ``MINIO_SERVERS``, ``storage_name`` an alias of ``STORAGES`` whose
     ``MINIO_*`` options are used; such options can be given here as well. ``public`` tells whether links
-    are plain; the default is what the settings declare.
+    are plain; the default is what the settings declare. ``prefix`` is a folder, such as ``"acme/"``, that all
+    names lie in and no call leaves.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe name before any request, ``ServerError``
     when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.
@@ -96,6 +105,7 @@ class MinioBackend(Storage):
         http_client: Any = None,
         server: str = "",
         public: bool | None = None,
+        prefix: str = "",
         **options: Any,
     ) -> None:
         _refuse_unknown(options)
@@ -107,6 +117,7 @@ class MinioBackend(Storage):
         self._options = options
         self._server = server
         self._public = public
+        self._prefix = prefix and f"{check_object_name(prefix.rstrip('/'))}/"
         self.replace_existing = replace_existing
         self.metadata = metadata
         self.sse = sse
@@ -166,16 +177,15 @@ class MinioBackend(Storage):
         bucket = check_bucket_name(self.bucket, "The setting or option of a storage")
         internal = clients.get_client(config.internal)
         external = clients.get_client(config.external)
-        root = f"/{bucket}/"
         route = Route(
             epoch,
             config,
             bucket,
-            root,
+            self._prefix,
             internal,
             external,
             self.is_bucket_public,
-            f"{external.server.base_url}{root}",
+            external.server.base_url,
         )
         self._urls.clear()
         self._known_route = route
@@ -220,9 +230,9 @@ class MinioBackend(Storage):
 
     def _keeps_conditions(self, name: str) -> bool:
         """Tell whether the server refuses a taken name by itself. Asks with a name beside the one to save."""
-        root, extension = posixpath.splitext(name)
+        sibling = posixpath.join(posixpath.dirname(self._prefix + name), get_random_string(16))
         route = self._route()
-        return route.internal.honours_conditions(route.bucket, self.get_alternative_name(root, extension))
+        return route.internal.honours_conditions(route.bucket, sibling)
 
     def _choose_name(self, name: str, max_length: int | None, taken: set[str]) -> str:
         """Return the name that Django, or a subclass, picks when only ``taken`` is known to be taken."""
@@ -247,7 +257,7 @@ class MinioBackend(Storage):
             client=route.internal,
             bucket=route.bucket,
             name=name,
-            path=route.root + quote_object_name(name),
+            path=route.path(name),
             headers=self._object_headers(name, content),
             replace=self.replace_existing or insists,
             part_size=route.config.get("MINIO_MULTIPART_PART_SIZE"),
@@ -288,7 +298,7 @@ class MinioBackend(Storage):
 
     def _open(self, name: str, mode: str = "rb") -> ObjectFile:
         route = self._route()
-        path = route.root + quote_object_name(name)
+        path = route.path(name)
         reader = ObjectReader(route.internal, route.bucket, name, path, self._read_headers())
         return ObjectFile(reader, name, reopen=lambda: self._open(name))
 
@@ -300,7 +310,7 @@ class MinioBackend(Storage):
 
     def _head(self, name: str) -> BaseHTTPResponse:
         route = self._route()
-        path = route.root + quote_object_name(name)
+        path = route.path(name)
         response = route.internal.request("HEAD", path, headers=self._read_headers())
         if response.status != 200:
             route.internal.refuse(response, route.bucket, name)
@@ -330,11 +340,12 @@ class MinioBackend(Storage):
     def stat(self, name: str) -> Any:
         """Return the SDK's description of the object. ``FileNotFoundError`` if it is missing."""
         self._head(name)
-        return self.client.stat_object(bucket_name=self.bucket, object_name=name)
+        return self.client.stat_object(bucket_name=self.bucket, object_name=self._prefix + name)
 
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         """Return the names of folders and of files directly below the path; both empty if there are none."""
-        prefix = "" if path in {"", ".", "/"} else f"{check_object_name(path.rstrip('/'))}/"
+        folder = "" if path in {"", ".", "/"} else f"{check_object_name(path.rstrip('/'))}/"
+        prefix = self._prefix + folder
         folders, files = [], []
         for entry in self._list(prefix):
             name = entry.object_name.removeprefix(prefix)
@@ -352,7 +363,7 @@ class MinioBackend(Storage):
     def delete(self, name: str) -> None:
         """Remove the object. A missing one is no error, as Django's contract says."""
         route = self._route()
-        response = route.internal.request("DELETE", route.root + quote_object_name(name))
+        response = route.internal.request("DELETE", route.path(name))
         if response.status not in (200, 204):
             try:
                 route.internal.refuse(response, route.bucket, name)
@@ -391,7 +402,7 @@ class MinioBackend(Storage):
     def _plain_url(self, name: str) -> str:
         route = self._route()
         if route.is_public:
-            return route.public_root + quote_object_name(name)
+            return route.external_url + route.path(name)
         kept = self._urls.get(name)
         if kept is not None and kept[0] > time.time():
             return kept[1]
@@ -407,7 +418,7 @@ class MinioBackend(Storage):
         """Return the end of the window (Unix time) and the link."""
         now = int(time.time())
         start = now - now % window if window else now
-        path = route.root + quote_object_name(name)
+        path = route.path(name)
         link = route.external.presign("GET", path, life=life, at=start, extra=extra)
         return start + window, link
 

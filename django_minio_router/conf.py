@@ -135,7 +135,13 @@ class Config:
         server: str = "",
         storage_name: str = "default",
     ) -> None:
-        self.options = {**_storage_options(storage_name), **(options or {})}
+        own = dict(options or {})
+        if server and "MINIO_ENDPOINT" in own:
+            raise ConfigurationError(
+                f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
+                "option, or put it into MINIO_SERVERS."
+            )
+        self.options = own if server else {**_storage_options(storage_name), **own}
         self.server_name = server
         self._server_values = self._named_server(server) if server else {}
 
@@ -145,6 +151,10 @@ class Config:
         return (self.server_name, self.options) == (other.server_name, other.options)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def on(self, server: str) -> Config:
+        """Return the configuration for another server of ``MINIO_SERVERS``; an empty name is this one."""
+        return Config(self.options, server=server) if server else self
 
     @staticmethod
     def _named_server(name: str) -> Mapping[str, Any]:

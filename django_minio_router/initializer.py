@@ -19,7 +19,7 @@ from .exceptions import PrivatePublicMixedError, ServerError, TenantRequired
 from .naming import check_bucket_name
 from .policies import Policy
 from .router import MinioRouter, load_strategy
-from .strategies import BucketStrategy, FixedBucket
+from .strategies import BucketStrategy, FixedBucket, Location
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -137,8 +137,10 @@ def _expand(plan: Plan, entry: _Entry, models: Mapping[BucketStrategy, list[type
     single = isinstance(entry.strategy, FixedBucket) and entry.public is None
     listing = may_list(entry.config, default=single)
     where = f"{entry.strategy!r} of {entry.where}"
-    for name in entry.strategy.buckets_for(models.get(entry.strategy, [])):
-        planned = plan.add(PlannedBucket(name, entry.config, entry.is_public(name), listing, where))
+    for answer in entry.strategy.buckets_for(models.get(entry.strategy, [])):
+        location = Location.of(answer)
+        name, config = location.bucket, entry.config.on(location.server)
+        planned = plan.add(PlannedBucket(name, config, entry.is_public(name), listing, where))
         if entry.hook is not None:
             planned.hook = _policy(entry.hook, name)
 

@@ -72,10 +72,10 @@ class Signer:
         }
 
     def presign(self, method: str, path: str, *, expires: int, at: int, extra: str = "") -> str:
-        """Return the query with which anybody can make this request for ``expires`` seconds from ``at``.
+        """Return the query with which anybody can make the request for ``expires`` seconds from ``at``.
 
-        ``at`` is Unix time. ``extra`` is a quoted, sorted query whose names come after ``X-Amz-`` in ASCII order, as all the
-        ``response-…`` parameters and ``versionId`` do.
+        ``at`` is Unix time. ``extra`` is a quoted, sorted query whose names come after ``X-Amz-`` in
+        ASCII order, as all the ``response-…`` parameters and ``versionId`` do.
         """
         stamp, query, tail = self._link_parts(expires, at)
         if extra:

@@ -1,8 +1,8 @@
 """Strategies decide which bucket a call goes to. Write your own on ``BucketStrategy``."""
 
-from .base import BucketStrategy
+from .base import BucketStrategy, Location
 from .fixed import FixedBucket
 from .model import PerModel
 from .tenant import PerTenant
 
-__all__ = ["BucketStrategy", "FixedBucket", "PerModel", "PerTenant"]
+__all__ = ["BucketStrategy", "FixedBucket", "Location", "PerModel", "PerTenant"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.checks import CheckMessage
 from django.utils.deconstruct import deconstructible
@@ -12,6 +12,19 @@ from django.utils.hashable import make_hashable
 
 if TYPE_CHECKING:
     from django.db.models import Model
+
+
+class Location(NamedTuple):
+    """A place for files: a bucket, on a server of ``MINIO_SERVERS``, below a folder such as ``"acme/"``."""
+
+    bucket: str
+    server: str = ""
+    prefix: str = ""
+
+    @classmethod
+    def of(cls, answer: str | Location) -> Location:
+        """Return the location that a strategy's answer stands for; a string is a bucket."""
+        return answer if isinstance(answer, Location) else cls(answer)
 
 
 @deconstructible
@@ -28,11 +41,14 @@ class BucketStrategy(ABC):
     """Whether anybody may read the buckets, so that links are plain; None: what the settings declare."""
 
     @abstractmethod
-    def bucket_for(self, model: type[Model] | None) -> str:
-        """Return the bucket for a call now. ``model`` is the one whose field stores, None outside fields."""
+    def bucket_for(self, model: type[Model] | None) -> str | Location:
+        """Return the bucket for a call now, or a ``Location`` where a server or a folder matters.
+
+        ``model`` is the one whose field stores the file, None outside of fields.
+        """
 
     @abstractmethod
-    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
+    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str | Location]:
         """Return all buckets there are for the active tenant and the models whose fields use the strategy.
 
         ``initialize_buckets`` asks once outside of any tenant, and once for each tenant it was told to do.
@@ -54,7 +70,7 @@ class BucketStrategy(ABC):
         return hash((type(self), make_hashable(self._state())))
 
     def __repr__(self) -> str:
-        _, args, kwargs = self.deconstruct()  # type: ignore[attr-defined]
+        args, kwargs = self._constructor_args  # type: ignore[attr-defined]
         parts = [repr(value) for value in args]
         parts += [f"{name}={value!r}" for name, value in kwargs.items()]
         return f"{type(self).__name__}({', '.join(parts)})"
