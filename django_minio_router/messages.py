@@ -97,6 +97,14 @@ def unmapped_model(model: type[Model], strategy: Any) -> Error:
     )
 
 
+def unknown_model(label: str, strategy: Any) -> Error:
+    return Error(
+        f"{strategy!r} maps {label!r}, and there is no such model.",
+        hint="Correct the label, 'app_label.ModelName', or remove it.",
+        id="minio_router.E013",
+    )
+
+
 def undeclared_bucket(name: str, where: str) -> Error:
     return Error(
         f"The bucket {name!r} of {where} is declared neither private nor public.",
@@ -110,4 +118,13 @@ def plain_http(setting: str) -> Warning:
         f"{setting} is off, so files and links travel unencrypted.",
         hint="Serve the S3 server over HTTPS and set it to True.",
         id="minio_router.W001",
+    )
+
+
+def unrouted_label(label: str, strategy: Any) -> Warning:
+    return Warning(
+        f"{strategy!r} maps {label!r}, and that model has no file field of its own which uses it.",
+        hint="Map the model that defines the field: of a proxy the concrete one, of a multi-table child "
+        "the parent.",
+        id="minio_router.W002",
     )

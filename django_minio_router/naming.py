@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from django.core.exceptions import SuspiciousFileOperation
 
-from .exceptions import ConfigurationError, InvalidBucketName
+from .exceptions import ConfigurationError, InvalidBucketName, RoutingError
 
 MAX_OBJECT_NAME = 1024  # bytes of UTF-8
 MAX_BUCKET_NAME = 63
@@ -25,11 +25,13 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9_.~/-]{1,1024}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_RESERVED_NAMES = {"minio"}
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 _READABLE = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _READABLE_PART = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_SEPARATOR = re.compile(r"\.|-(?!-)")
 _LITERAL = re.compile(r"[a-z0-9.-]*")
 _DIGEST_MARK = "---"
 _DIGEST_LENGTH = 26  # characters of base 32: 130 bits of SHA-256
@@ -105,13 +107,14 @@ def bucket_name_problem(name: object) -> str | None:
         return "must not hold '..', '.-' or '-.'"
     if _IP_ADDRESS.fullmatch(name):
         return "must not look like an IP address"
+    if name in _RESERVED_NAMES:
+        return "is a name that MinIO keeps for itself"
     if name.startswith(_RESERVED_PREFIXES) or name.endswith(_RESERVED_SUFFIXES):
         return "starts or ends with a part that S3 reserves"
     return None
 
 
-@lru_cache(maxsize=4096)
-def check_bucket_name(name: str, source: str) -> str:
+def check_bucket_name(name: str, source: object) -> str:
     """Return the name, or raise ``InvalidBucketName`` naming it and the ``source`` that gave it."""
     problem = bucket_name_problem(name)
     if problem:
@@ -122,48 +125,65 @@ def check_bucket_name(name: str, source: str) -> str:
 class BucketTemplate:
     """A pattern such as ``"media-{schema_name}"`` that maps different values to different valid names.
 
-    A value made of runs of a-z and 0-9 joined by single ``-`` or ``_`` stays readable: ``_`` becomes
-    ``--``, which no other readable value contains. Any other value, and any name that would be too long,
-    too short or reserved, ends in ``---`` and 130 bits of the values' SHA-256; no readable name contains
-    ``---``, so the two kinds never meet. With several fields, only values without ``-`` stay readable,
-    since ``a-b`` + ``c`` and ``a`` + ``b-c`` would meet otherwise.
+    A value made of runs of a-z and 0-9 joined by single ``-`` or ``_`` stays readable, with ``--`` for
+    each ``_``. With several fields only values without ``-`` do, since ``a-b`` + ``c`` and ``a`` + ``b-c``
+    would meet otherwise. Any other value, and any name that would be too long, too short or reserved,
+    ends in ``---`` and 130 bits of SHA-256 over all values: 63 bytes of anything do not fit into a name.
+
+    No two meet: in a readable name the first lone ``-`` or ``.`` ends a field that another follows, and
+    the rest is fixed text and ``--`` for ``_``, so the values can be read back; and no readable name holds
+    ``---``, which every other one does.
     """
 
     def __init__(self, template: str) -> None:
         self.template = template
         try:
             parsed = list(string.Formatter().parse(template))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigurationError(f"The bucket template {template!r} is malformed: {error}.") from error
         self.literals = tuple(literal for literal, *_ in parsed)
         self.fields = tuple(field for _, field, *_ in parsed if field is not None)
-        self._check(parsed)
         self._readable = _READABLE if len(self.fields) == 1 else _READABLE_PART
-
-    def _check(self, parsed: list[tuple[str, str | None, str | None, str | None]]) -> None:
-        problem = None
-        if not self.fields or not all(self.fields):
-            problem = "it must hold at least one field, such as {schema_name}"
-        elif any(spec or conversion for _, _, spec, conversion in parsed):
-            problem = "a field takes no format and no conversion"
-        elif not all(_LITERAL.fullmatch(literal) for literal in self.literals):
-            problem = "outside the fields only a-z, 0-9, '-' and '.' are allowed"
-        elif any(_DIGEST_MARK in literal for literal in self.literals):
-            problem = f"{_DIGEST_MARK!r} marks names with a digest and may not stand in it"
-        elif any(literal not in {"-", "."} for literal in self.literals[1 : len(self.fields)]):
-            problem = "separate neighbouring fields with one '-' or '.'"
+        problem = self._field_problem(parsed) or self._literal_problem()
         if problem:
-            raise ConfigurationError(f"The bucket template {self.template!r} is wrong: {problem}.")
+            raise ConfigurationError(f"The bucket template {template!r} is wrong: {problem}.")
+
+    def _field_problem(self, parsed: list[tuple[str, str | None, str | None, str | None]]) -> str | None:
+        if not self.fields:
+            return "it must hold at least one field, such as {schema_name}"
+        if not all(field.isidentifier() for field in self.fields):
+            return "a field is one name, such as {schema_name}"
+        if any(spec or conversion for _, _, spec, conversion in parsed):
+            return "a field takes no format and no conversion"
+        return None
+
+    def _literal_problem(self) -> str | None:
+        if not all(_LITERAL.fullmatch(literal) for literal in self.literals):
+            return "outside the fields only a-z, 0-9, '-' and '.' are allowed"
+        if any(_DIGEST_MARK in literal for literal in self.literals):
+            return f"{_DIGEST_MARK!r} marks names with a digest and may not stand in it"
+        if not all(_SEPARATOR.match(literal) for literal in self.literals[1 : len(self.fields)]):
+            return "after a field that another one follows must come '.' or a single '-'"
+        sample = self._join(["abc"] * len(self.fields))
+        problem = bucket_name_problem(sample)
+        return problem and f"it would give {sample!r}, which {problem}"
 
     def render(self, values: Mapping[str, object]) -> str:
-        """Return the bucket name for these values; different values give different names."""
-        return self._render(tuple(str(values[field]) for field in self.fields))
+        """Return the bucket name for these values; different values give different names.
+
+        ``RoutingError`` for a value that is None or empty: it would be the same for many.
+        """
+        texts = tuple("" if values[field] is None else str(values[field]) for field in self.fields)
+        if not all(texts):
+            field = self.fields[texts.index("")]
+            raise RoutingError(f"The bucket template {self.template!r} has no value for {{{field}}}.")
+        return self._render(texts)
 
     @lru_cache(maxsize=16_384)  # noqa: B019  templates live as long as the strategies in the models
     def _render(self, texts: tuple[str, ...]) -> str:
         if all(self._readable.fullmatch(text) for text in texts):
             name = self._join([text.replace("_", "--") for text in texts])
-            if bucket_name_problem(name) is None and _DIGEST_MARK not in name:
+            if bucket_name_problem(name) is None:
                 return name
         return self._with_digest(texts)
 

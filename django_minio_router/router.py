@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
@@ -18,7 +18,7 @@ from .exceptions import ConfigurationError
 from .naming import check_bucket_name
 from .reading import ObjectFile
 from .status import MinioServerStatus
-from .strategies import BucketStrategy
+from .strategies import BucketStrategy, Location
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -40,38 +40,47 @@ class MinioRouter(Storage):
 
     def __init__(self, strategy: StrategyOption | None = None, **options: Any) -> None:
         leave_out_of_migrations(self)
+        _refuse_routed(strategy, options)
         self.strategy = None if strategy is None else load_strategy(strategy)
-        self._options = options
         self.origin = self
         self._model: type[Model] | None = None
-        self._backends: BoundedCache[str, MinioBackend] = BoundedCache(_KEPT_BACKENDS)
-        self.default = self._make_backend("") if strategy is None else None
+        self._options = options
+        self._unrouted = MinioBackend(**options)
+        self._backends: BoundedCache[str | Location, MinioBackend] = BoundedCache(_KEPT_BACKENDS)
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
         bound = copy.copy(self)
-        bound.origin = self.origin
         bound._model = field.model
         return bound
 
     @property
+    def default(self) -> MinioBackend | None:
+        """The storage that every call goes to where there is no strategy."""
+        return self._unrouted if self.strategy is None else None
+
+    @property
     def backend(self) -> MinioBackend:
         """The storage of the bucket that calls go to now."""
-        if self.default is not None:
-            return self.default
-        bucket = self.strategy.bucket_for(self._model)  # type: ignore[union-attr]
-        return self._backends.get_or_make(bucket, self._make_backend)
+        if self.strategy is None:
+            return self._unrouted
+        answer = self.strategy.bucket_for(self._model)
+        if not isinstance(answer, (str, Location)):
+            check_bucket_name(answer, repr(self.strategy))
+        return self._backends.get_or_make(answer, self._make_backend)
 
     @property
     def config(self) -> Config:
         """The settings as they hold for this storage."""
-        return MinioBackend(**self._options).config
+        return self._unrouted.config
 
-    def _make_backend(self, bucket: str) -> MinioBackend:
-        if self.strategy is None:
-            return MinioBackend(bucket, **self._options)
-        check_bucket_name(bucket, repr(self.strategy))
-        return MinioBackend(bucket, public=self.strategy.public_read, **self._options)
+    def _make_backend(self, answer: str | Location) -> MinioBackend:
+        """Return the storage for a strategy's answer; what the answer says goes before the options."""
+        strategy = cast("BucketStrategy", self.strategy)
+        location = Location.of(answer)
+        bucket = check_bucket_name(location.bucket, repr(strategy))
+        said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
+        return MinioBackend(bucket, public=strategy.public_read, **{**self._options, **said})
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         return self.backend.save(name, content, max_length=max_length)
@@ -101,7 +110,7 @@ class MinioRouter(Storage):
         return self.backend.get_available_name(name, max_length=max_length)
 
     def is_minio_available(self) -> MinioServerStatus:
-        return MinioBackend(**self._options).is_minio_available()
+        return self._unrouted.is_minio_available()
 
     def path(self, name: str) -> str:
         raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
@@ -113,26 +122,47 @@ class MinioRouter(Storage):
         raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
 
 
+def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:
+    """Refuse the options of a backend that are the strategy's to decide."""
+    if "bucket_name" in options:
+        raise ConfigurationError(
+            f"MinioRouter takes no bucket_name (given: {options['bucket_name']!r}). "
+            "Use strategy=FixedBucket(...), or MinioBackend."
+        )
+    if strategy is not None and "public" in options:
+        raise ConfigurationError("With a strategy, 'public' is the strategy's to say: its public_read.")
+
+
 def load_strategy(option: StrategyOption) -> BucketStrategy:
     """Return the strategy that an instance, a class, a dotted path or a dictionary stands for."""
-    options: Mapping[str, Any] = {}
     made: Any = option
+    options: Mapping[str, Any] = {}
     if isinstance(made, Mapping):
-        options = made.get("OPTIONS", {})
-        made = made.get("BACKEND", "")
+        made, options = made.get("BACKEND"), made.get("OPTIONS", {})
     if isinstance(made, str):
+        made = _import_strategy(made, option)
+    if isinstance(made, type) and issubclass(made, BucketStrategy):
         try:
-            made = import_string(made)
-        except ImportError as error:
+            return made(**options)
+        except TypeError as error:
             raise ConfigurationError(
-                f"The strategy {option!r} cannot be imported: {error}. Give a dotted path, an instance, or "
+                f"The strategy {option!r} cannot be made: {error}. Give its arguments in OPTIONS: "
                 "{'BACKEND': path, 'OPTIONS': {...}}."
             ) from error
-    if isinstance(made, type) and issubclass(made, BucketStrategy):
-        made = made(**options)
     if not isinstance(made, BucketStrategy):
         raise ConfigurationError(
-            f"The strategy {option!r} is not a BucketStrategy. Derive it from "
-            "django_minio_router.strategies.BucketStrategy."
+            f"The strategy {option!r} is no BucketStrategy. Give an instance of one, its dotted path, or "
+            "{'BACKEND': path, 'OPTIONS': {...}}."
         )
+    if options:
+        raise ConfigurationError(f"The strategy {option!r} is made already, so it takes no OPTIONS.")
     return made
+
+
+def _import_strategy(path: str, option: StrategyOption) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The strategy {option!r} cannot be imported: {error}. Correct the dotted path."
+        ) from error

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.core.checks import CheckMessage
 from django.utils.deconstruct import deconstructible
 
-from ..exceptions import ModelRequired
-from ..messages import invalid_bucket, unmapped_model
+from ..exceptions import ConfigurationError, ModelRequired
+from ..messages import invalid_bucket, unknown_model, unmapped_model, unrouted_label
 from ..naming import bucket_name_problem, bucket_template
 from .base import BucketStrategy
 
 if TYPE_CHECKING:
     from django.db.models import Model
+
+_FIELDS = {"app_label", "model_name"}
 
 
 @deconstructible(path="django_minio_router.strategies.PerModel")
@@ -35,15 +38,16 @@ class PerModel(BucketStrategy):
         default: str | None = None,
         public_read: bool = False,
     ) -> None:
-        self.buckets = {label.lower(): bucket for label, bucket in (buckets or {}).items()}
+        _refuse_no_mapping(buckets)
+        self.buckets = {_label(label): bucket for label, bucket in (buckets or {}).items()}
         self.template = template
         self.default = default
         self.public_read = public_read
         if template is not None:
-            bucket_template(template)
+            _check_fields(template)
 
     def bucket_for(self, model: type[Model] | None) -> str:
-        bucket = self._bucket_of(model) if model is not None else self.default
+        bucket = self.default if model is None else self._bucket_of(model)
         if bucket is not None:
             return bucket
         if model is None:
@@ -57,11 +61,13 @@ class PerModel(BucketStrategy):
         )
 
     def _bucket_of(self, model: type[Model]) -> str | None:
-        mapped = self.buckets.get(model._meta.label_lower)
-        if mapped is not None or self.template is None:
-            return mapped or self.default
+        meta = model._meta
+        if meta.label_lower in self.buckets:
+            return self.buckets[meta.label_lower]
+        if self.template is None:
+            return self.default
         return bucket_template(self.template).render(
-            {"app_label": model._meta.app_label, "model_name": model._meta.model_name}
+            {"app_label": meta.app_label, "model_name": meta.model_name}
         )
 
     def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
@@ -75,3 +81,42 @@ class PerModel(BucketStrategy):
         for model in models:
             if self._bucket_of(model) is None:
                 yield unmapped_model(model, self)
+        routed = {model._meta.label_lower for model in models}
+        for label in sorted(self.buckets.keys() - routed):
+            yield unrouted_label(label, self) if _exists(label) else unknown_model(label, self)
+
+
+def _refuse_no_mapping(buckets: object) -> None:
+    if buckets is not None and not isinstance(buckets, Mapping):
+        raise ConfigurationError(
+            f"PerModel maps labels to buckets, and {buckets!r} is no mapping. Write "
+            "{'app_label.ModelName': 'bucket'}, or template=... for a pattern."
+        )
+
+
+def _label(label: str) -> str:
+    """Return the label as ``label_lower`` of a model has it. ``ConfigurationError`` if it is malformed."""
+    parts = label.split(".") if isinstance(label, str) else []
+    if len(parts) != 2 or not all(part.isidentifier() for part in parts):
+        raise ConfigurationError(
+            f"PerModel maps {label!r}, which is no model's label. Write 'app_label.ModelName'."
+        )
+    app_label, model_name = parts
+    return f"{app_label}.{model_name.lower()}"
+
+
+def _check_fields(template: str) -> None:
+    unknown = set(bucket_template(template).fields) - _FIELDS
+    if unknown:
+        raise ConfigurationError(
+            f"The bucket template {template!r} of PerModel uses {sorted(unknown)}. A model has "
+            "{app_label} and {model_name}."
+        )
+
+
+def _exists(label: str) -> bool:
+    try:
+        apps.get_model(label)
+    except LookupError:
+        return False
+    return True
