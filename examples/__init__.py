@@ -1,0 +1,1 @@
+"""Projects to run, and to copy from."""

@@ -1,0 +1,114 @@
+"""Two tenants, their files in two buckets, and who can read them; then the site, until Ctrl-C.
+
+`python3 dev.py demo` starts the servers that this needs. To use servers of yours without it, name
+them in MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and DATABASE_URL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import django
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
+
+HOST = "127.0.0.1"
+PORT = 8000
+SERVERS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "DATABASE_URL")
+
+
+def main() -> int | str:
+    """Return the exit code, or what kept a step from holding."""
+    options = parse()
+    missing = [name for name in SERVERS if not os.environ.get(name)]
+    if missing:
+        return f"{', '.join(missing)}: not set. 'python3 dev.py demo' starts servers and sets them."
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # to be read through a pipe
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "examples.multi_tenant.settings")
+    django.setup()
+    with site(options.port) as port:
+        try:
+            return tell(port) or (0 if options.once else wait(port))
+        except KeyboardInterrupt:
+            return 130
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--once", action="store_true", help="stop after the account")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help=f"of the site (default: {PORT}, or a free one if that is taken)"
+    )
+    return parser.parse_args()
+
+
+def tell(port: int) -> str:
+    """Print the account. Return what did not hold, or nothing."""
+    from . import story  # imports the models, which need the settings
+    from .account import Account
+
+    account = Account()
+    try:
+        story.tell(account, port)
+    except story.FAILURES as error:
+        return f"\nThe demo failed at {account.about!r}: {type(error).__name__}: {error}"
+    if account.failed:
+        total = account.held + len(account.failed)
+        return "\n  ".join([f"\n{len(account.failed)} of {total} checks did not hold:", *account.failed])
+    print(f"\nAll {account.held} checks held.")
+    return ""
+
+
+def wait(port: int) -> int:
+    """Leave the site up until Ctrl-C."""
+    from .samples import SAMPLES
+
+    print(f"\nThe site:\n  {f'http://localhost:{port}/':<36} all tenants")
+    for sample in SAMPLES:
+        print(f"  {f'http://{sample.schema_name}.localhost:{port}/':<36} {sample.name}")
+    print("Ctrl-C stops it.")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep requests out of the account; errors are logged by Django."""
+
+
+@contextmanager
+def site(port: int | None) -> Iterator[int]:
+    """Serve the project on loopback, in threads of its own. Yield the port."""
+    server = listen(port)
+    server.set_app(StaticFilesHandler(get_wsgi_application()))
+    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def listen(port: int | None) -> ThreadedWSGIServer:
+    try:
+        return ThreadedWSGIServer((HOST, PORT if port is None else port), QuietHandler)
+    except (OSError, OverflowError) as error:
+        if port is not None:
+            sys.exit(f"The site cannot be served on port {port}: {error}. Give --port another one.")
+    print(f"Port {PORT} is taken; the site gets a free one.")
+    return ThreadedWSGIServer((HOST, 0), QuietHandler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

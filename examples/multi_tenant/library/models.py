@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from pathlib import PurePath
+from typing import Any
+
+from django.db import models
+
+from django_minio_router import MinioRouter
+from django_minio_router.strategies import PerTenant
+
+# One storage for all tenants and both models: it asks at each call which tenant is active.
+tenant_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"))
+
+DOWNLOAD_STARTS_WITHIN = timedelta(minutes=5)
+
+
+class StoredFile(models.Model):
+    """A file of a tenant. Each kind brings its own `file` field."""
+
+    # Counted ids start at 1 for each tenant, so that one tenant's addresses would be another's too.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    title = models.CharField(max_length=100)
+    filename = models.CharField("the file's name where it came from", max_length=255, editable=False)
+    size = models.PositiveBigIntegerField("bytes", editable=False)
+    added = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["-added"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Kept in the row, so that a page with a hundred files asks the S3 server nothing.
+        if self._state.adding:
+            self.filename, self.size = PurePath(self.file.name).name, self.file.size
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete the row and then the file: a row without a file would be a broken page."""
+        deleted = super().delete(*args, **kwargs)
+        self.file.delete(save=False)
+        return deleted
+
+    @property
+    def bucket(self) -> str:
+        return self.file.storage.backend.bucket
+
+    @property
+    def extension(self) -> str:
+        return PurePath(self.filename).suffix.lstrip(".")[:4] or "file"
+
+    def download_url(self) -> str:
+        """Return a signed link under which browsers save the file with its own name."""
+        return self.file.storage.url(self.file.name, filename=self.filename, expires=DOWNLOAD_STARTS_WITHIN)
+
+
+class Document(StoredFile):
+    file = models.FileField(storage=tenant_files, upload_to="documents/")
+
+
+class Photo(StoredFile):
+    file = models.ImageField(
+        storage=tenant_files, upload_to="photos/", width_field="width", height_field="height"
+    )
+    width = models.PositiveIntegerField(editable=False)
+    height = models.PositiveIntegerField(editable=False)

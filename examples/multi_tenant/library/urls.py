@@ -1,0 +1,12 @@
+from django.urls import path
+
+from . import views
+from .models import Document, Photo
+
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("photos/<uuid:pk>", views.download, {"model": Photo}, name="download-photo"),
+    path("photos/<uuid:pk>/delete", views.delete, {"model": Photo}, name="delete-photo"),
+    path("documents/<uuid:pk>", views.download, {"model": Document}, name="download-document"),
+    path("documents/<uuid:pk>/delete", views.delete, {"model": Document}, name="delete-document"),
+]

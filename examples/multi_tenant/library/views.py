@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from .forms import DocumentForm, PhotoForm
+from .models import Document, Photo, StoredFile
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def index(request: HttpRequest) -> HttpResponse:
+    """Show the tenant's files, and take a new one."""
+    forms = {form.prefix: form for form in (PhotoForm(), DocumentForm())}
+    sent = forms.get(request.POST.get("add", ""))
+    if sent is not None:
+        form = forms[sent.prefix] = type(sent)(request.POST, request.FILES)
+        if form.is_valid():
+            stored = form.save()
+            messages.success(request, f"Stored {stored.filename} in the bucket {stored.bucket}.")
+            return redirect("index")
+    context = {
+        "photo_form": forms["photo"],
+        "document_form": forms["document"],
+        "photos": Photo.objects.all(),
+        "documents": Document.objects.all(),
+        "bucket": Photo().bucket,
+    }
+    return render(request, "library/index.html", context, status=200 if sent is None else 422)
+
+
+@require_GET
+def download(request: HttpRequest, model: type[StoredFile], pk: uuid.UUID) -> HttpResponse:
+    """Send the browser to the S3 server, with a link that only this answer holds."""
+    return redirect(get_object_or_404(model, pk=pk).download_url())
+
+
+@require_POST
+def delete(request: HttpRequest, model: type[StoredFile], pk: uuid.UUID) -> HttpResponse:
+    stored = get_object_or_404(model, pk=pk)
+    stored.delete()
+    messages.success(request, f"Deleted {stored.filename} from the bucket {stored.bucket}.")
+    return redirect("index")

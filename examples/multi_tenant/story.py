@@ -1,0 +1,104 @@
+"""The demo's steps: from an empty database to two tenants who cannot reach each other's files."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError
+
+from django_minio_router import RoutingError
+
+from .account import Account
+from .customers.models import Client
+from .samples import OPENING_HOURS, SAMPLES, Kept, make_tenant, store_files, store_logo
+from .visitors import ABSENT, OWN, SAME, Visitors, browser
+
+# What a server that is away, a wrong key or a wrong setting ends in; their messages say enough.
+FAILURES = (OSError, CommandError, DatabaseError, ImproperlyConfigured, RoutingError)
+
+
+def tell(account: Account, port: int) -> None:
+    """Take every step and print what came of it. `port` is the site's."""
+    _servers(account)
+    one, other = _tenants(account)
+    _buckets(account)
+    logos = [store_logo(client, sample.logo()) for client, sample in zip((one, other), SAMPLES, strict=True)]
+    files, others = (
+        store_files(client, sample) for client, sample in zip((one, other), SAMPLES, strict=True)
+    )
+    _files(account, files, one, other, port)
+    _files(account, others, other, one, port)
+    _logos(account, [one, other], logos)
+
+
+def _servers(account: Account) -> None:
+    account.heading("Servers")
+    database = settings.DATABASES["default"]
+    print(f"    PostgreSQL       {database['HOST']}:{database['PORT']}, database {database['NAME']}")
+    print(f"    S3               {settings.MINIO_ENDPOINT}")
+
+
+def _tenants(account: Account) -> list[Client]:
+    account.heading("Tenants")
+    call_command("migrate_schemas", shared=True, verbosity=0)
+    made = [make_tenant(sample) for sample in SAMPLES]
+    call_command("migrate_schemas", tenant=True, verbosity=0)
+    for client, is_new in made:
+        print(f"    {client.name:<16} database schema {client.schema_name}, {_new(is_new)}")
+    return [client for client, _ in made]
+
+
+def _buckets(account: Account) -> None:
+    account.heading("Buckets: manage.py initialize_buckets --all-tenants")
+    output = StringIO()
+    call_command("initialize_buckets", all_tenants=True, stdout=output, stderr=output, no_color=True)
+    for line in output.getvalue().splitlines():
+        print(f"    {line}")
+    account.check("The same with --check", _check_buckets(), "nothing differs")
+
+
+def _check_buckets() -> str:
+    try:
+        call_command("initialize_buckets", all_tenants=True, check=True, silenced=True)
+    except CommandError as error:
+        return str(error)
+    return "nothing differs"
+
+
+def _files(account: Account, files: list[Kept], owner: Client, other: Client, port: int) -> None:
+    account.heading(f"Files of {owner}")
+    for stored, content, is_new in files:
+        ask = Visitors(owner, other, stored, content, port)
+        account.subject(
+            f"{stored.filename} -> bucket {ask.bucket_of(owner)}, {stored.file.name} ({_new(is_new)})",
+            f"{ask.link.partition('?')[0]}?X-Amz-Signature=...",
+            f"http://{owner.schema_name}.localhost:{port}{ask.page}",
+        )
+        both_have_it = stored.filename == OPENING_HOURS
+        check = account.check
+        check("A bare S3 client, in that bucket", ask.bare_client(), SAME)
+        check(f"{owner}, signed link", ask.with_signed_link(), f"200, {SAME}")
+        check(f"{owner}, its site", ask.on_site_of(owner), f"200, {SAME}, saved as {stored.filename}")
+        check(f"{owner}, read after a change of tenant", ask.slow_response(), SAME)
+        check(f"{other}, its site", ask.on_site_of(other), "404")
+        check(f"{other}, that name in its code", ask.code_of_other(), OWN if both_have_it else ABSENT)
+        check(f"{other}, its bucket in that link", ask.with_link_to_other_bucket(), "403")
+        check("Anonymous, link without signature", ask.anonymous(), "403")
+        check("Code without a tenant", ask.code_without_tenant(), "TenantRequired")
+
+
+def _logos(account: Account, tenants: list[Client], logos: list[tuple[bytes, bool]]) -> None:
+    account.heading("Emblems, for everybody to see")
+    for client, (content, is_new) in zip(tenants, logos, strict=True):
+        bucket = client.logo.storage.backend.bucket
+        account.subject(f"{client.logo.name} -> bucket {bucket} ({_new(is_new)})", client.logo.url)
+        account.check("Anonymous", browser(client.logo.url, content), f"200, {SAME}")
+        folder = client.logo.url.rpartition("/logos/")[0]
+        account.check("Anonymous, list of the bucket", browser(folder, b""), "403")
+
+
+def _new(is_new: bool) -> str:
+    return "new" if is_new else "there already"

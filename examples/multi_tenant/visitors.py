@@ -1,0 +1,130 @@
+"""Those who ask for a file, each past the code that stored it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from email.message import Message
+
+import urllib3
+from django.conf import settings
+from django.urls import reverse
+from django_tenants.utils import tenant_context
+from minio import Minio, S3Error
+
+from django_minio_router import RoutingError
+
+from .customers.models import Client
+from .library.models import StoredFile
+
+SAME = "the same bytes"
+OTHER = "other bytes"
+OWN = "its own file"
+ABSENT = "FileNotFoundError"
+
+_http = urllib3.PoolManager(retries=False, timeout=10)
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Each method says what somebody gets who asks for `stored`, a file of `owner` with this `content`."""
+
+    owner: Client
+    other: Client
+    stored: StoredFile
+    content: bytes
+    port: int
+
+    @property
+    def link(self) -> str:
+        with tenant_context(self.owner):
+            return self.stored.file.url
+
+    @property
+    def page(self) -> str:
+        """The address on the site, which is the same on the site of any tenant."""
+        view = f"download-{self.stored._meta.model_name}"
+        return reverse(view, settings.ROOT_URLCONF, [self.stored.pk])
+
+    def bucket_of(self, tenant: Client) -> str:
+        with tenant_context(tenant):
+            return self.stored.bucket
+
+    def bare_client(self) -> str:
+        """The SDK alone, which knows nothing of tenants."""
+        client = Minio(
+            endpoint=settings.MINIO_ENDPOINT,
+            access_key=settings.MINIO_ACCESS_KEY,
+            secret_key=settings.MINIO_SECRET_KEY,
+            secure=settings.MINIO_USE_HTTPS,
+            region=settings.MINIO_REGION,
+        )
+        bucket, name = self.bucket_of(self.owner), self.stored.file.name
+        try:
+            with closing(client.get_object(bucket_name=bucket, object_name=name)) as response:
+                return compared(response.read(), self.content)
+        except S3Error as error:
+            return str(error.code)
+
+    def with_signed_link(self) -> str:
+        return browser(self.link, self.content)
+
+    def anonymous(self) -> str:
+        return browser(self.link.partition("?")[0], self.content)
+
+    def with_link_to_other_bucket(self) -> str:
+        """Somebody who was given the link, and puts the other tenant's bucket into it."""
+        buckets = f"/{self.bucket_of(self.owner)}/", f"/{self.bucket_of(self.other)}/"
+        return browser(self.link.replace(*buckets), self.content)
+
+    def on_site_of(self, tenant: Client) -> str:
+        # Browsers know that *.localhost is this machine; other programs may not.
+        host = f"{tenant.schema_name}.localhost:{self.port}"
+        return browser(f"http://127.0.0.1:{self.port}{self.page}", self.content, host)
+
+    def code_of_other(self) -> str:
+        with tenant_context(self.other):
+            got = self._opened()
+        return OWN if got == OTHER else got
+
+    def code_without_tenant(self) -> str:
+        """A new thread, as a worker or a background task is."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._opened).result()
+
+    def slow_response(self) -> str:
+        """A file opened for its owner, and read when the other tenant is active."""
+        with tenant_context(self.owner):
+            file = self.stored.file.storage.open(self.stored.file.name)
+        with tenant_context(self.other), file:
+            return compared(file.read(), self.content)
+
+    def _opened(self) -> str:
+        try:
+            with self.stored.file.storage.open(self.stored.file.name) as file:
+                return compared(file.read(), self.content)
+        except (RoutingError, FileNotFoundError) as error:
+            return type(error).__name__
+
+
+def browser(url: str, content: bytes, host: str | None = None) -> str:
+    """Ask with nothing but the address, and follow the site's redirect to the S3 server."""
+    response = _http.request("GET", url, headers={"Host": host} if host else {}, redirect=False)
+    if response.status == 302:
+        return browser(response.headers["Location"], content)
+    if response.status != 200:
+        return str(response.status)
+    return ", ".join(["200", compared(response.data, content), *_saved_as(response)])
+
+
+def compared(got: bytes, content: bytes) -> str:
+    return SAME if got == content else OTHER
+
+
+def _saved_as(response: urllib3.BaseHTTPResponse) -> list[str]:
+    """Return the name under which browsers save the answer, if it gives one."""
+    message = Message()
+    message["Content-Disposition"] = response.headers.get("Content-Disposition", "inline")
+    name = message.get_filename()
+    return [f"saved as {name}"] if name else []
