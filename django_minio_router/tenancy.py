@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -16,26 +17,34 @@ from .exceptions import ConfigurationError, TenantRequired
 if TYPE_CHECKING:
     from django.db.models import Model
 
-try:
-    from django_tenants import utils as django_tenants  # type: ignore[import-untyped]
-except ImportError:
-    django_tenants = None
-
 _KEPT_ROWS = 4096
 _rows: BoundedCache[str, Any] = BoundedCache(_KEPT_ROWS)
 
 
+@cache
+def _utils() -> Any:
+    """Return django-tenants' functions, or None without it.
+
+    It reads the settings as it is imported, and the settings may be what imports us.
+    """
+    try:
+        from django_tenants import utils  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    return utils
+
+
 def is_installed() -> bool:
-    return django_tenants is not None
+    return _utils() is not None
 
 
 def _connection() -> Any:
-    return connections[django_tenants.get_tenant_database_alias()]
+    return connections[_utils().get_tenant_database_alias()]
 
 
 def require_django_tenants() -> None:
     """Raise ``ConfigurationError`` unless django-tenants can be imported."""
-    if django_tenants is None:
+    if not is_installed():
         raise ConfigurationError(
             "PerTenant needs django-tenants: pip install 'django-minio-router[tenants]'."
         )
@@ -68,7 +77,7 @@ def current_schema() -> str | None:
         raise ConfigurationError(
             f"PerTenant cannot tell the tenant: {database_problem()}. Change DATABASES."
         ) from None
-    if not schema_name or schema_name == django_tenants.get_public_schema_name():
+    if not schema_name or schema_name == _utils().get_public_schema_name():
         return None
     return schema_name
 
@@ -79,15 +88,15 @@ def current_tenant() -> Any:
     if schema_name is None:
         raise TenantRequired("No tenant is active. Enter tenant_context(tenant).")
     tenant = _connection().tenant
-    if isinstance(tenant, _tenant_model()):
+    if isinstance(tenant, tenant_model()):
         return tenant
     # Under schema_context() the connection carries a schema name and no row.
     return _rows.get_or_make(schema_name, _row)
 
 
 def _row(schema_name: str) -> Any:
-    with django_tenants.schema_context(django_tenants.get_public_schema_name()):
-        row = _tenant_model().objects.filter(schema_name=schema_name).first()
+    with _utils().schema_context(_utils().get_public_schema_name()):
+        row = tenant_model().objects.filter(schema_name=schema_name).first()
     if row is None:
         raise TenantRequired(
             f"The schema {schema_name!r} is active, but no tenant has it. Create the tenant first."
@@ -95,8 +104,9 @@ def _row(schema_name: str) -> Any:
     return row
 
 
-def _tenant_model() -> type[Model]:
-    model: type[Model] = django_tenants.get_tenant_model()
+def tenant_model() -> type[Model]:
+    """Return the model that ``TENANT_MODEL`` names."""
+    model: type[Model] = _utils().get_tenant_model()
     return model
 
 
@@ -106,7 +116,7 @@ def tenants(schema_names: Iterable[str] | None = None) -> Iterator[Any]:
     Reads in chunks, so that memory does not grow with the number of tenants.
     """
     require_django_tenants()
-    rows = _tenant_model().objects.exclude(schema_name=django_tenants.get_public_schema_name())
+    rows = tenant_model().objects.exclude(schema_name=_utils().get_public_schema_name())
     if schema_names is not None:
         rows = rows.filter(schema_name__in=list(schema_names))
     yield from rows.order_by("pk").iterator(chunk_size=1000)
@@ -114,7 +124,7 @@ def tenants(schema_names: Iterable[str] | None = None) -> Iterator[Any]:
 
 def tenant_context(tenant: Any) -> AbstractContextManager[Any]:
     """Make the tenant the active one, as django-tenants does. No query is sent."""
-    context: AbstractContextManager[Any] = django_tenants.tenant_context(tenant)
+    context: AbstractContextManager[Any] = _utils().tenant_context(tenant)
     return context
 
 
@@ -136,23 +146,23 @@ def in_schema(schema_name: str | None) -> AbstractContextManager[Any]:
     """Make the schema the active one; None changes nothing."""
     context: AbstractContextManager[Any] = nullcontext()
     if schema_name is not None:
-        context = django_tenants.schema_context(schema_name)
+        context = _utils().schema_context(schema_name)
     return context
 
 
 def public_schema() -> str:
-    name: str = django_tenants.get_public_schema_name()
+    name: str = _utils().get_public_schema_name()
     return name
 
 
 def schema_exists(schema_name: str) -> bool:
-    exists: bool = django_tenants.schema_exists(schema_name)
+    exists: bool = _utils().schema_exists(schema_name)
     return exists
 
 
 def database_alias() -> str:
     """Return the alias of the database that holds the schemas."""
-    alias: str = django_tenants.get_tenant_database_alias()
+    alias: str = _utils().get_tenant_database_alias()
     return alias
 
 
