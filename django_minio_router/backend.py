@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import mimetypes
 import posixpath
+import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -16,8 +18,8 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.utils import timezone
-from django.utils.deconstruct import deconstructible
 from django.utils.crypto import get_random_string
+from django.utils.deconstruct import deconstructible
 from django.utils.http import content_disposition_header
 from minio import Minio
 from urllib3.response import BaseHTTPResponse
@@ -31,10 +33,11 @@ from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .naming import check_bucket_name, check_object_name, quote_object_name
 from .reading import ObjectFile, ObjectReader, modified_time
 from .status import MinioServerStatus, probe
-from .uploads import Upload
+from .uploads import Source, Upload
 
 _MAX_NAMES = 100
 _KEPT_URLS = 2048
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _STANDARD_HEADERS = frozenset(
     {
         "cache-control",
@@ -67,15 +70,19 @@ class Route(NamedTuple):
         return f"/{self.bucket}/{quote_object_name(self.prefix + name if self.prefix else name)}"
 
 
-class _Choice(NamedTuple):
-    """The save under way: names that the server said are taken, and whether a name is being chosen."""
+@dataclass
+class _Save:
+    """The save under way: its content, and the names that the server said are taken."""
 
     storage: Storage
-    taken: set[str]
-    choosing: bool
+    content: File[Any]
+    source: Source
+    taken: set[str] = field(default_factory=set)
+    only_new: bool = True
+    choosing: bool = False
 
 
-_choice: ContextVar[_Choice | None] = ContextVar("minio_router_choice", default=None)
+_under_way: ContextVar[_Save | None] = ContextVar("minio_router_save", default=None)
 
 
 @deconstructible(path="django_minio_router.models.MinioBackend")
@@ -136,6 +143,11 @@ class MinioBackend(Storage):
     def bucket(self) -> str:
         """The name of the bucket."""
         return self._bucket_name or self._default_bucket(self.config)
+
+    @property
+    def prefix(self) -> str:
+        """The folder that all names lie in, such as ``"acme/"``; empty where there is none."""
+        return self._prefix
 
     @property
     def is_bucket_public(self) -> bool:
@@ -200,88 +212,117 @@ class MinioBackend(Storage):
         unless ``replace_existing`` says so. At most ``max_length`` characters are used.
         """
         if name is None:
-            name = content.name
+            name = getattr(content, "name", None)
         if not hasattr(content, "chunks"):
             content = File(content, name)
-        name = check_object_name(name)
+        name = check_object_name(name or "")
+        source = self._source(content)
         try:
-            return self._save_under_free_name(name, content, max_length)
+            return self._save_under_free_name(name, content, source, max_length)
         except BucketNotFound:
             if not self.config.get("MINIO_BUCKET_CHECK_ON_SAVE"):
                 raise
             self.check_bucket_existence()
-            return self._save_under_free_name(name, content, max_length)
+            return self._save_under_free_name(name, content, source, max_length)
 
-    def _save_under_free_name(self, name: str, content: File[Any], max_length: int | None) -> str:
-        taken: set[str] = set()
-        if not self.replace_existing and not self._keeps_conditions(name):
-            taken.add(name)
-        for _ in range(_MAX_NAMES):
-            candidate = self._choose_name(name, max_length, taken)
-            try:
-                with self._saving(taken, choosing=False):
-                    return self._save(candidate, content)
-            except FileExistsError:
-                taken.add(candidate)
+    def _source(self, content: File[Any]) -> Source:
+        config = self._route().config
+        part_size, threshold = (
+            config.get("MINIO_MULTIPART_PART_SIZE"),
+            config.get("MINIO_MULTIPART_THRESHOLD"),
+        )
+        return Source(content, part_size, threshold or 0)
+
+    def _save_under_free_name(
+        self, name: str, content: File[Any], source: Source, max_length: int | None
+    ) -> str:
+        save = _Save(self, content, source, only_new=self._keeps_conditions(name, content))
+        if not save.only_new and not self.replace_existing:
+            save.taken.add(name)
+        token = _under_way.set(save)
+        try:
+            for _ in range(_MAX_NAMES):
+                candidate = self._choose_name(name, max_length, save)
+                try:
+                    return check_object_name(self._save(candidate, content))
+                except FileExistsError:
+                    save.taken.add(candidate)
+        finally:
+            _under_way.reset(token)
         raise ServerError(
             f"{_MAX_NAMES} names for {name!r} were taken in the bucket {self.bucket!r}, which random "
             "names are not. Look at get_alternative_name() and at the server."
         )
 
-    def _keeps_conditions(self, name: str) -> bool:
+    def _keeps_conditions(self, name: str, content: File[Any]) -> bool:
         """Tell whether the server refuses a taken name by itself. Asks with a name beside the one to save."""
+        if self.replace_existing:
+            return False
         sibling = posixpath.join(posixpath.dirname(self._prefix + name), get_random_string(16))
         route = self._route()
-        return route.internal.honours_conditions(route.bucket, sibling)
+        headers = self._object_headers(name, content)
+        return route.internal.honours_conditions(route.bucket, sibling, headers)
 
-    def _choose_name(self, name: str, max_length: int | None, taken: set[str]) -> str:
-        """Return the name that Django, or a subclass, picks when only ``taken`` is known to be taken."""
-        with self._saving(taken, choosing=True):
-            return self.get_available_name(name, max_length=max_length)
-
-    @contextmanager
-    def _saving(self, taken: set[str], *, choosing: bool) -> Iterator[None]:
-        token = _choice.set(_Choice(self, taken, choosing))
+    def _choose_name(self, name: str, max_length: int | None, save: _Save) -> str:
+        """Return the name that Django, or a subclass, picks while ``exists`` answers for this save."""
+        save.choosing = True
         try:
-            yield
+            return self.get_available_name(name, max_length=max_length)
         finally:
-            _choice.reset(token)
+            save.choosing = False
 
     def _save(self, name: str, content: File[Any]) -> str:
         """Store the content; raise ``FileExistsError`` if the name is taken and may not be replaced."""
-        choice = _choice.get()
+        save = self._save_under_way()
         # A subclass that picks a name although exists() says it is taken wants it replaced.
-        insists = choice is not None and choice.storage is self and name in choice.taken
+        may_replace = self.replace_existing or (save is not None and name in save.taken)
         route = self._route()
-        upload = Upload(
+        Upload(
             client=route.internal,
             bucket=route.bucket,
             name=name,
             path=route.path(name),
             headers=self._object_headers(name, content),
-            replace=self.replace_existing or insists,
-            part_size=route.config.get("MINIO_MULTIPART_PART_SIZE"),
+            only_new=not may_replace and (save is None or save.only_new),
             progress=self.progress,
-        )
-        upload.run(content)
+        ).run(save.source if save is not None and save.content is content else self._source(content))
         return name
 
+    def _save_under_way(self) -> _Save | None:
+        save = _under_way.get()
+        return save if save is not None and save.storage is self else None
+
     def _object_headers(self, name: str, content: File[Any]) -> dict[str, str]:
-        headers = {"Content-Type": self._content_type(name, content)}
-        for key, value in (self.metadata or {}).items():
-            plain = key.lower() in _STANDARD_HEADERS or key.lower().startswith("x-amz-")
-            headers[key if plain else f"x-amz-meta-{key}"] = str(value)
-        if self.sse is not None:
-            headers.update(self.sse.headers())
+        headers = {key: _plain_text(key, value) for key, value in (self.metadata or {}).items()}
+        headers = {key if _is_header(key) else f"x-amz-meta-{key}": text for key, text in headers.items()}
+        headers = {key: text for key, text in headers.items() if key.lower() != "content-type"}
+        return {**headers, **self._encryption(), "Content-Type": self._content_type(name, content)}
+
+    def _encryption(self) -> dict[str, str]:
+        if self.sse is None:
+            return {}
+        server = self._route().internal.server
+        if self.sse.tls_required() and not server.use_https:
+            raise ConfigurationError(
+                f"{type(self.sse).__name__} sends a key, and {server.endpoint} is not asked over HTTPS. "
+                "Set MINIO_USE_HTTPS to True."
+            )
+        headers: dict[str, str] = self.sse.headers()
         return headers
 
     def _content_type(self, name: str, content: File[Any]) -> str:
         declared = getattr(content, "content_type", None)
+        if declared and not _PRINTABLE.fullmatch(declared):  # a browser may send anything
+            declared = None
         return declared or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """Return the name if it is free, or may be replaced; else another one that is free."""
-        if self.replace_existing:
+        """Return the name if it is free, or may be replaced; else another one that is free.
+
+        With ``replace_existing`` only a name that is too long is changed, and then as Django does it: two
+        long names must not become one.
+        """
+        if self.replace_existing and (max_length is None or len(name) <= max_length):
             return name
         return super().get_available_name(name, max_length=max_length)
 
@@ -289,7 +330,7 @@ class MinioBackend(Storage):
 
     def open(self, name: str, mode: str = "rb") -> ObjectFile:
         """Open an object for reading; it stays with this bucket. ``FileNotFoundError`` if it is missing."""
-        if mode not in {"rb", "r"}:
+        if mode != "rb":
             raise ValueError(
                 f"{name!r} cannot be opened with the mode {mode!r}: objects are read-only. "
                 "Use 'rb', and save() to store content."
@@ -304,9 +345,7 @@ class MinioBackend(Storage):
 
     def _read_headers(self) -> dict[str, str]:
         """A key of the customer's own is needed to read as well."""
-        if self.sse is None:
-            return {}
-        return {k: v for k, v in self.sse.headers().items() if "-customer-" in k.lower()}
+        return {k: v for k, v in self._encryption().items() if "-customer-" in k.lower()}
 
     def _head(self, name: str) -> BaseHTTPResponse:
         route = self._route()
@@ -314,14 +353,18 @@ class MinioBackend(Storage):
         response = route.internal.request("HEAD", path, headers=self._read_headers())
         if response.status != 200:
             route.internal.refuse(response, route.bucket, name)
-        route.internal.known_buckets.add(route.bucket)
+        route.internal.known_buckets.set(route.bucket, True)
         return response
 
     def exists(self, name: str) -> bool:
         """Tell whether the object is there. Only "not found" means no; all else raises ``ServerError``."""
-        choice = _choice.get()
-        if choice is not None and choice.choosing and choice.storage is self:
-            return name in choice.taken
+        save = self._save_under_way()
+        if save is not None and save.choosing:
+            if name in save.taken:
+                return True
+            # The save itself will tell. After a second taken name, names are not random: look first.
+            if self.replace_existing or (save.only_new and len(save.taken) < 2):
+                return False
         try:
             self._head(name)
         except FileNotFoundError:
@@ -395,7 +438,7 @@ class MinioBackend(Storage):
             life, window = route.config.url_expiry
         else:
             asked = expires.total_seconds() if isinstance(expires, timedelta) else expires
-            life, window = route.config.expiry(int(asked))
+            life, window = route.config.expiry(math.ceil(asked))
         extra = _response_query(filename, content_type, disposition)
         return self._signed_url(route, name, life, window, extra)[1]
 
@@ -460,6 +503,22 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
                 f"A storage has no option {option!r}. Its options are those of MinioBackend and the "
                 f"settings that start with {PREFIX}."
             )
+
+
+def _is_header(key: str) -> bool:
+    """Tell whether metadata of this key is a header of its own, as in the SDK; all else is user metadata."""
+    return key.lower() in _STANDARD_HEADERS or key.lower().startswith("x-amz-")
+
+
+def _plain_text(key: str, value: Any) -> str:
+    values = value if isinstance(value, list | tuple) else [value]
+    text = ",".join(str(value) for value in values)
+    if not _PRINTABLE.fullmatch(text):
+        raise ConfigurationError(
+            f"The metadata {key!r} is {text!r}; S3 takes printable ASCII only. Encode it, for example with "
+            "urllib.parse.quote()."
+        )
+    return text
 
 
 def leave_out_of_migrations(storage: Any) -> None:

@@ -132,4 +132,4 @@ def make_bucket(client: Client, bucket: str) -> None:
     except S3Error as error:
         if error.code != "BucketAlreadyOwnedByYou":
             raise
-    client.known_buckets.add(bucket)
+    client.known_buckets.set(bucket, True)

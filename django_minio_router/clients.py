@@ -8,6 +8,7 @@ signs a link in 100 µs; everything about buckets goes through the SDK.
 from __future__ import annotations
 
 import copy
+import io
 import logging
 import os
 import threading
@@ -25,6 +26,7 @@ from minio.error import MinioException, S3Error
 from urllib3.exceptions import ClosedPoolError, HTTPError
 from urllib3.response import BaseHTTPResponse
 
+from .caches import BoundedCache
 from .conf import PREFIX, Server
 from .exceptions import BucketNotFound, ServerError
 from .naming import quote_object_name
@@ -32,8 +34,10 @@ from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 
 logger = logging.getLogger(__name__)
 
-_RETRY_STATUSES = (500, 502, 503, 504)
+_RETRY_STATUSES = (429, 500, 502, 503, 504)
 _BLOCK = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
+_KNOWN_BUCKETS = 16_384
+_ANSWERS_TO_CONDITION = (200, 412, 501)
 
 
 class Client:
@@ -48,8 +52,12 @@ class Client:
         self._signer = Signer(self._host_header(), server.region, self.credentials)
         self._origin = f"{'https' if server.use_https else 'http'}://{server.endpoint}"
         self._connections = pool.connection_from_url(self._origin)
-        self._retries = _retries(server)
-        self.known_buckets: set[str] = set()
+        # A proxy for plain HTTP is asked for the whole URL.
+        self._prefix = self._origin if pool.proxy and not server.use_https else ""
+        # A project's own pool may say how long to wait and how often to try.
+        self._retries = pool.connection_pool_kw.get("retries", _retries(server))
+        self._timeout = pool.connection_pool_kw.get("timeout", _timeout(server))
+        self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS)
         self._honours_conditions = server.conditional_writes
         self._condition_lock = threading.Lock()
 
@@ -77,6 +85,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         stream: bool = False,
+        repeat: bool = True,
     ) -> BaseHTTPResponse:
         """Send one signed request, repeated where the server could not be reached or was busy.
 
@@ -88,27 +97,39 @@ class Client:
             method, path, query, headers or {}, EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         )
         target = f"{path}?{query}" if query else path
+        options = {"preload_content": not stream, "retries": self._retries if repeat else False}
         try:
             try:
-                return self._send(method, target, body, signed, stream)
+                return self._send(method, target, body, signed, options)
             except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
                 self._connections = self.pool.connection_from_url(self._origin)
-                return self._send(method, target, body, signed, stream)
+                return self._send(method, target, body, signed, options)
         except HTTPError as error:
             raise self.unreachable(error) from error
 
     def _send(
-        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], stream: bool
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        options: Mapping[str, Any],
     ) -> BaseHTTPResponse:
+        content: bytes | io.BytesIO | None = body
+        if body is not None and len(body) > _BLOCK:
+            # In blocks, since the time limit holds for each block then, and not for the whole body.
+            content = io.BytesIO(body)
+            headers["Content-Length"] = str(len(body))
         return self._connections.urlopen(
             method,
-            target,
-            body=body,
+            self._prefix + target,
+            body=content,
             headers=headers,
-            retries=self._retries,
+            timeout=self._timeout,
             redirect=False,
-            preload_content=not stream,
+            assert_same_host=not self._prefix,
             decode_content=False,
+            **options,
         )
 
     def unreachable(self, error: Exception) -> ServerError:
@@ -130,18 +151,28 @@ class Client:
             raise self._refused(bucket, status, error.code or "", error.message or "") from error
         except MinioException as error:
             raise self._refused(bucket, None, type(error).__name__, str(error)) from error
+        except ElementTree.ParseError as error:
+            raise self.nonsense(bucket, f"it is not XML ({error})") from error
         except HTTPError as error:
             raise self.unreachable(error) from error
 
     def refuse(self, response: BaseHTTPResponse, bucket: str, name: str = "") -> NoReturn:
         """Raise the error that the server's answer stands for."""
         code, message = _error_of(response)
-        if response.status == 404 and code != "NoSuchKey" and not self.has_bucket(bucket):
+        missing = response.status == 404
+        if code == "NoSuchBucket" or (missing and not code and not self.has_bucket(bucket)):
             raise self._bucket_not_found(bucket)
-        if response.status == 404:
+        if missing and code in {"", "NoSuchKey"}:
             raise FileNotFoundError(f"There is no object {name!r} in the bucket {bucket!r}.")
         place = f"{bucket}/{name}" if name else bucket
         raise self._refused(place, response.status, code, message)
+
+    def nonsense(self, place: str, problem: str) -> ServerError:
+        """Return the error for an answer that no S3 server would give."""
+        return ServerError(
+            f"What answers at {self.server.endpoint} for {place!r} is no S3 server: {problem}. Check "
+            "MINIO_ENDPOINT, and any proxy before it."
+        )
 
     def _bucket_not_found(self, bucket: str) -> BucketNotFound:
         self.known_buckets.discard(bucket)
@@ -163,11 +194,11 @@ class Client:
 
     def has_bucket(self, bucket: str) -> bool:
         """Tell whether the bucket exists; asks once, as the 404 of a HEAD does not say what is missing."""
-        if bucket in self.known_buckets:
+        if self.known_buckets.get(bucket):
             return True
         response = self.request("HEAD", f"/{bucket}")
         if response.status == 200:
-            self.known_buckets.add(bucket)
+            self.known_buckets.set(bucket, True)
             return True
         if response.status != 404:
             self.refuse(response, bucket)
@@ -178,26 +209,31 @@ class Client:
         query = self._signer.presign(method, path, expires=life, at=at, extra=extra)
         return f"{self.server.base_url}{path}?{query}"
 
-    def honours_conditions(self, bucket: str, name: str) -> bool:
+    def honours_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         """Tell whether the server keeps ``If-None-Match: *``; found out once, with an object of that name.
 
-        It is written twice, empty, and removed. A server that takes the second write ignores conditions.
+        It is written twice, empty, with these headers, and removed. A server that takes the second write
+        ignores conditions; one that answers "not implemented" has none.
         """
         if self._honours_conditions is None:
             with self._condition_lock:
                 if self._honours_conditions is None:
-                    self._honours_conditions = self._try_condition(bucket, name)
+                    self._honours_conditions = self._try_condition(bucket, name, headers)
         return self._honours_conditions
 
-    def _try_condition(self, bucket: str, name: str) -> bool:
+    def _try_condition(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         path = f"/{bucket}/{quote_object_name(name)}"
-        condition = {"If-None-Match": "*"}
-        first = self.request("PUT", path, headers=condition, body=b"")
-        if first.status != 200:
-            self.refuse(first, bucket, name)
-        second = self.request("PUT", path, headers=condition, body=b"")
-        self.request("DELETE", path)
-        honoured = second.status == 412
+        answers = []
+        try:
+            for _ in range(2):
+                answer = self.request("PUT", path, headers={**headers, "If-None-Match": "*"}, body=b"")
+                answers.append(answer.status)
+                if answer.status not in _ANSWERS_TO_CONDITION:
+                    self.refuse(answer, bucket)
+        finally:
+            if 200 in answers or 412 in answers:
+                self.request("DELETE", path)
+        honoured = 412 in answers  # perhaps the first: when its answer is lost it is repeated
         if not honoured:
             logger.warning(
                 "%s does not keep conditional writes, so every saved name gets a random suffix.",
@@ -212,8 +248,12 @@ def _pool(server: Server) -> urllib3.PoolManager:
         maxsize=server.pool_size,
         block=False,
         blocksize=_BLOCK,
-        timeout=urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout),
+        timeout=_timeout(server),
     )
+
+
+def _timeout(server: Server) -> urllib3.Timeout:
+    return urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout)
 
 
 def _retries(server: Server) -> urllib3.Retry:
@@ -233,7 +273,7 @@ def _error_of(response: BaseHTTPResponse) -> tuple[str, str]:
     code = response.headers.get("x-minio-error-code", "")
     try:
         root = ElementTree.fromstring(response.data)  # noqa: S314  the server is trusted with the data itself
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, HTTPError):
         return code, response.reason or ""
     texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
     return texts.get("Code", code), texts.get("Message", "")

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from django.core.files import File
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from .clients import Client
+from .clients import Client, get_client
 from .exceptions import ServerError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 FIRST_RANGE = 192 * 1024  # bytes; small files need one request, a glance at a large one costs no more
-_BUFFER = 64 * 1024
-_DRAIN = 64 * 1024  # bytes; reading so few to the end is cheaper than a new connection
+_BLOCK = 1024 * 1024  # bytes taken from the network at once, and lost when it breaks
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+class Span(NamedTuple):
+    """Which bytes of an object an answer holds: from ``start`` up to but without ``end``, of ``total``."""
+
+    start: int
+    end: int
+    total: int
 
 
 class ObjectReader(io.RawIOBase):
     """The bytes of one object of one bucket, in one version.
 
-    The first request fetches the beginning; later ones stream from where the reader stands, and only if
-    the entity tag is still the same. A broken stream goes on by range from where it was.
+    The first request fetches the beginning. Reading on streams the rest; after a jump again only a range is
+    fetched first. Each answer must carry the same entity tag. A broken stream goes on by range from where
+    it was, ``MINIO_RETRIES`` times without progress.
     """
 
     def __init__(self, client: Client, bucket: str, name: str, path: str, headers: Mapping[str, str]) -> None:
@@ -40,35 +50,42 @@ class ObjectReader(io.RawIOBase):
         self._stream_end = 0
         self._process = os.getpid()
         first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
-        if first.status == 416:  # the range of an empty object
-            first.release_conn()
-            self.size, self.etag = 0, first.headers.get("ETag", "")
-        elif first.status in (200, 206):
-            self.etag = first.headers.get("ETag", "")
-            self._open_stream(first, 0)
-            self.size = _total_size(first)
-        else:
+        if first.status == 416:  # an empty object has no such range
+            _give_back(first)
+            first = self._request({})
+        if first.status not in (200, 206):
             self._fail(first)
         self.response_headers: Mapping[str, str] = first.headers
+        self.etag = first.headers.get("ETag", "")
+        self.size = self._open_stream(first).total
 
     def _request(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
         return self._client.request("GET", self._path, headers={**self._headers, **headers}, stream=True)
 
-    def _fail(self, response: BaseHTTPResponse) -> None:
-        response.data  # noqa: B018  reads the error, and so gives the connection back
-        if response.status == 412:
-            raise ServerError(
-                f"{self._name!r} in the bucket {self._bucket!r} was replaced while it was being read. "
-                "Open it again.",
-                status=412,
-                code="PreconditionFailed",
-            )
-        self._client.refuse(response, self._bucket, self._name)
+    def _fail(self, response: BaseHTTPResponse) -> NoReturn:
+        try:
+            self._client.refuse(response, self._bucket, self._name)
+        finally:
+            _give_back(response)
 
-    def _open_stream(self, response: BaseHTTPResponse, start: int) -> None:
+    def _replaced(self) -> ServerError:
+        return ServerError(
+            f"{self._name!r} in the bucket {self._bucket!r} was replaced while it was being read. "
+            "Open it again.",
+            status=412,
+            code="PreconditionFailed",
+        )
+
+    def _open_stream(self, response: BaseHTTPResponse) -> Span:
         self._stream = response
-        self._stream_at = start
-        self._stream_end = start + int(response.headers["Content-Length"])
+        try:
+            span = _span(response)
+        except (KeyError, ValueError):
+            self._drop_stream()
+            place = f"{self._bucket}/{self._name}"
+            raise self._client.nonsense(place, "it does not say which bytes it sends") from None
+        self._stream_at, self._stream_end = span.start, span.end
+        return span
 
     def readable(self) -> bool:
         return True
@@ -87,27 +104,42 @@ class ObjectReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        if self._position >= self.size:
-            return 0
         view = memoryview(buffer).cast("B")
-        for attempt in range(self._client.server.retries + 1):
+        data = self._next(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        data = self._next(_BLOCK)
+        if self._position >= self.size:
+            return data
+        whole = io.BytesIO()
+        while data:
+            whole.write(data)
+            data = self._next(_BLOCK)
+        return whole.getvalue()
+
+    def _next(self, size: int) -> bytes:
+        """Return at most ``size`` bytes from the position on, none only at the end."""
+        if self._position >= self.size:
+            return b""
+        for left in reversed(range(self._client.server.retries + 1)):
             try:
-                data = self._read(len(view))
+                data = self._read(size)
+            except (ServerError, FileNotFoundError):
+                raise
             except (HTTPError, OSError) as error:
                 self._drop_stream()
-                if isinstance(error, ServerError | FileNotFoundError):
-                    raise
-                if attempt == self._client.server.retries:
+                if not left:
                     raise self._client.unreachable(error) from error
-                continue
-            view[: len(data)] = data
-            self._position += len(data)
-            return len(data)
+            else:
+                self._position += len(data)
+                return data
         raise AssertionError  # the loop returns or raises
 
     def _read(self, size: int) -> bytes:
         stream = self._stream_here()
-        data = stream.read(min(size, self._stream_end - self._stream_at))
+        data: bytes = stream.read(min(size, _BLOCK, self._stream_end - self._stream_at))
         if not data:
             raise HTTPError(f"the body ended at byte {self._stream_at} of {self.size}")
         self._stream_at += len(data)
@@ -117,40 +149,62 @@ class ObjectReader(io.RawIOBase):
 
     def _stream_here(self) -> BaseHTTPResponse:
         """Return a stream that stands at the position; ask for a new one if the last stands elsewhere."""
-        if self._process != os.getpid():
-            self._stream = None  # the parent reads from that socket
-            self._process = os.getpid()
+        self._leave_parent()
         if self._stream is not None and self._stream_at == self._position:
             return self._stream
         self._close_stream()
-        headers = {"Range": f"bytes={self._position}-"}
-        if self.etag:
-            headers["If-Match"] = self.etag
-        response = self._request(headers)
-        if response.status != 206 or not _starts_at(response, self._position):
+        return self._ask_for_rest()
+
+    def _ask_for_rest(self) -> BaseHTTPResponse:
+        reads_on = self._position == self._stream_at
+        end = "" if reads_on else min(self._position + FIRST_RANGE, self.size) - 1
+        condition = {"If-Match": self.etag} if self.etag else {}
+        response = self._request({"Range": f"bytes={self._position}-{end}", **condition})
+        if response.status in (412, 416):
+            _give_back(response)
+            raise self._replaced()
+        if response.status not in (200, 206):
             self._fail(response)
-        self._open_stream(response, self._position)
+        span = self._open_stream(response)
+        if response.headers.get("ETag", "") != self.etag or span.total != self.size:
+            self._drop_stream()
+            raise self._replaced()
+        self._skip(response)
         return response
+
+    def _skip(self, response: BaseHTTPResponse) -> None:
+        """Read over what comes before the position: a proxy may not keep ranges and send all."""
+        while self._stream_at < self._position:
+            ahead = response.read(min(_BLOCK, self._position - self._stream_at))
+            if not ahead:
+                raise HTTPError(f"the body ended at byte {self._stream_at} of {self.size}")
+            self._stream_at += len(ahead)
+        if self._stream_at != self._position:
+            self._drop_stream()
+            place = f"{self._bucket}/{self._name}"
+            raise self._client.nonsense(place, f"it sent bytes from {self._stream_at} on, not as asked")
 
     def _close_stream(self) -> None:
         """Give the connection back, ready for use if little is left unread."""
+        self._leave_parent()
         stream, self._stream = self._stream, None
-        if stream is None or self._process != os.getpid():
-            return
-        if self._stream_end - self._stream_at > _DRAIN:
-            stream.close()
-        else:
-            try:
-                stream.drain_conn()
-            except (HTTPError, OSError):
+        if stream is not None:
+            if self._stream_end - self._stream_at > FIRST_RANGE:
                 stream.close()
-        stream.release_conn()
+            _give_back(stream)
 
     def _drop_stream(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
             stream.release_conn()
+
+    def _leave_parent(self) -> None:
+        """In a forked child let go of the connection, from which the parent reads, and of its client."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._client = get_client(self._client.server)
+            self._stream = None
 
     def close(self) -> None:
         if not self.closed:
@@ -165,10 +219,11 @@ class ObjectFile(File):  # type: ignore[type-arg]
     """
 
     def __init__(self, reader: ObjectReader, name: str, reopen: Any) -> None:
-        super().__init__(io.BufferedReader(reader, _BUFFER), name)
+        # As much as a request fetches, so that its connection is free again after the first read.
+        super().__init__(io.BufferedReader(reader, FIRST_RANGE), name)
         self.mode = "rb"
-        self._size = reader.size
         self._reopen = reopen
+        self._size = reader.size
         self.content_type = reader.response_headers.get("Content-Type", "")
         self.etag = reader.etag
 
@@ -177,23 +232,31 @@ class ObjectFile(File):  # type: ignore[type-arg]
         return self._size
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> ObjectFile:
-        """Go back to the start; after ``close()`` open the same object of the same bucket anew."""
-        if mode not in (None, "rb", "r"):
+        """Go back to the start; after ``close()`` open the same name of the same bucket anew."""
+        if mode not in (None, "rb"):
             raise ValueError(f"{self.name!r} is open for reading; the mode {mode!r} is not possible.")
         if self.closed:
-            fresh = self._reopen()
-            self.file, self._size = fresh.file, fresh.size
+            vars(self).update(vars(self._reopen()))
         self.seek(0)
         return self
 
 
-def _total_size(response: BaseHTTPResponse) -> int:
-    total = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(total) if total.isdigit() else int(response.headers["Content-Length"])
+def _give_back(response: BaseHTTPResponse) -> None:
+    """Let the pool have the connection, read to the end of the answer."""
+    response.drain_conn()
+    response.release_conn()
 
 
-def _starts_at(response: BaseHTTPResponse, position: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {position}-")
+def _span(response: BaseHTTPResponse) -> Span:
+    """Raise ``KeyError`` or ``ValueError`` where the answer does not say it."""
+    if response.status == 200:
+        length = int(response.headers["Content-Length"])
+        return Span(0, length, length)
+    match = _CONTENT_RANGE.fullmatch(response.headers["Content-Range"])
+    if match is None:
+        raise ValueError(response.headers["Content-Range"])
+    start, last, total = map(int, match.groups())
+    return Span(start, last + 1, total)
 
 
 def modified_time(headers: Mapping[str, str]) -> datetime:

@@ -7,6 +7,7 @@ condition too. Memory stays at the parts under way, whatever the size of the fil
 from __future__ import annotations
 
 import base64
+import logging
 import secrets
 import xml.etree.ElementTree as ElementTree
 import zlib
@@ -14,75 +15,110 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
+from itertools import islice
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
 from django.core.files import File
 from urllib3.response import BaseHTTPResponse
 
 from .clients import Client
-from .exceptions import ServerError
+from .exceptions import ConfigurationError, ServerError
+
+logger = logging.getLogger(__name__)
 
 PARALLEL_PARTS = 2
 MAX_PARTS = 10_000
+MIN_PART_SIZE = 5 * 1024 * 1024  # S3 refuses smaller ones, but for the last
 TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
+
+
+class Source:
+    """The content of a save in blocks, from its start; what fits into one block goes in one request.
+
+    Several names may have to be tried. The first two blocks can be had again for the next one, all blocks
+    only where the content can be rewound.
+    """
+
+    def __init__(self, content: File[Any], part_size: int, threshold: int = 0) -> None:
+        if part_size < MIN_PART_SIZE:
+            raise ConfigurationError(
+                f"MINIO_MULTIPART_PART_SIZE is {part_size}; the smallest part that S3 takes has "
+                f"{MIN_PART_SIZE} bytes. Raise it."
+            )
+        self._content = content
+        self.size = _size_of(content)
+        self._block_size = max(part_size, -(-self.size // MAX_PARTS))
+        if self.size <= threshold:
+            self._block_size = max(self._block_size, self.size)
+        self._head: deque[bytes] = deque()
+        self._rest: Iterator[bytes] | None = None
+        self._spent = False
+
+    def only_block(self) -> bytes | None:
+        """Return the whole content, or None if it takes more than one block."""
+        if self._rest is None:
+            self._begin()
+        return b"".join(self._head) if len(self._head) < 2 else None
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield each block, and keep none."""
+        if self._rest is None:
+            self._begin()
+        head, rest = self._head, self._rest
+        self._head, self._rest, self._spent = deque(), None, True
+        while head:
+            yield head.popleft()
+        yield from rest or ()
+
+    def _begin(self) -> None:
+        if self._spent and not _rewind(self._content):
+            raise ServerError(
+                "The name was taken while the content was on its way, and the content cannot be read a "
+                "second time. Save it again from the start."
+            )
+        self._rest = _blocks(self._content, self._block_size)
+        self._head.extend(islice(self._rest, 2))
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One save of one object. ``replace`` is False where an object of that name must not be there yet."""
+    """One save of one object. With ``only_new`` an object of that name must not be there yet."""
 
     client: Client
     bucket: str
     name: str
     path: str
     headers: Mapping[str, str]
-    replace: bool
-    part_size: int
+    only_new: bool
     progress: Any = None
 
-    def run(self, content: File[Any]) -> None:
+    def run(self, source: Source) -> None:
         """Send the content. Raise ``FileExistsError`` when the name is taken; nothing is stored then."""
-        parts = _parts(content, self._fitting_part_size(content))
-        first = next(parts, b"")
-        second = next(parts, None)
-        self._announce(content)
-        if second is None:
-            self._put(first)
+        if self.progress is not None:
+            self.progress.set_meta(object_name=self.name, total_length=source.size)
+        block = source.only_block()
+        if block is not None:
+            self._put(block)
         else:
-            self._put_parts(chain((first, second), parts))
-
-    def _fitting_part_size(self, content: File[Any]) -> int:
-        try:
-            size = content.size
-        except (AttributeError, OSError):
-            size = 0  # a stream of unknown length
-        return max(self.part_size, -(-(size or 0) // MAX_PARTS))
+            self._put_parts(source)
 
     def _put(self, body: bytes) -> None:
         token = secrets.token_hex(16)
-        response = self.client.request(
-            "PUT",
-            self.path,
-            headers={
-                **self.headers,
-                TOKEN_HEADER: token,
-                **self._condition(),
-                "x-amz-checksum-crc32": _crc32(body),
-            },
-            body=body,
-        )
-        self._settle(response, token)
+        headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-crc32": _crc32(body)}
+        self._store("PUT", "", headers, body, token)
         self._advance(len(body))
 
-    def _put_parts(self, parts: Iterator[bytes]) -> None:
+    def _put_parts(self, source: Source) -> None:
+        if self.only_new and self._head().status == 200:
+            raise self._taken()  # the last step would say so too, after all parts were sent
         token = secrets.token_hex(16)
         upload_id = self._begin(token)
         try:
             with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
-                done = list(self._send_parts(threads, upload_id, parts))
+                done = list(self._send_parts(threads, upload_id, source.blocks()))
             self._complete(upload_id, done, token)
         except BaseException:
             self._abort(upload_id)
@@ -90,42 +126,53 @@ class Upload:
 
     def _begin(self, token: str) -> str:
         headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-algorithm": "CRC32"}
-        response = self.client.request("POST", self.path, "uploads=", headers=headers)
+        try:
+            response = self.client.request("POST", self.path, "uploads=", headers=headers)
+        except ServerError:
+            self._abort_unanswered()
+            raise
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
-        return quote(_text_of(response, "UploadId"), safe="")
+        upload_id = self._text_in(response, "UploadId")
+        if _was_repeated(response):
+            self._abort_unanswered(besides=upload_id)
+        return upload_id
 
     def _send_parts(
         self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[bytes]
     ) -> Iterator[tuple[str, str]]:
         """Send each part, at most ``PARALLEL_PARTS`` at a time; yield entity tag and checksum in order."""
-        under_way: deque[Future[tuple[str, str]]] = deque()
+        under_way: deque[tuple[int, Future[tuple[str, str]]]] = deque()
         for number, part in enumerate(parts, 1):
             if number > MAX_PARTS:
                 raise ServerError(
-                    f"{self.name!r} has more than {MAX_PARTS} parts of {self.part_size} bytes. "
+                    f"{self.name!r} has more than {MAX_PARTS} parts of {len(part)} bytes. "
                     "Raise MINIO_MULTIPART_PART_SIZE, or give the file a size."
                 )
-            under_way.append(threads.submit(self._send_part, upload_id, number, part))
+            under_way.append((len(part), threads.submit(self._send_part, upload_id, number, part)))
             del part
             if len(under_way) == PARALLEL_PARTS:
-                yield under_way.popleft().result()
+                yield self._finish(*under_way.popleft())
         while under_way:
-            yield under_way.popleft().result()
+            yield self._finish(*under_way.popleft())
 
     def _send_part(self, upload_id: str, number: int, part: bytes) -> tuple[str, str]:
         checksum = _crc32(part)
         response = self.client.request(
             "PUT",
             self.path,
-            f"partNumber={number}&uploadId={upload_id}",
-            headers={"x-amz-checksum-crc32": checksum},
+            f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
+            headers={**self._key_headers, "x-amz-checksum-crc32": checksum},
             body=part,
         )
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
-        self._advance(len(part))
-        return response.headers["ETag"], checksum
+        return response.headers.get("ETag", ""), checksum
+
+    def _finish(self, length: int, part: Future[tuple[str, str]]) -> tuple[str, str]:
+        result = part.result()
+        self._advance(length)
+        return result
 
     def _complete(self, upload_id: str, done: list[tuple[str, str]], token: str) -> None:
         items = "".join(
@@ -134,48 +181,116 @@ class Upload:
             for number, (etag, checksum) in enumerate(done, 1)
         )
         body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
-        response = self.client.request(
-            "POST", self.path, f"uploadId={upload_id}", headers=self._condition(), body=body
-        )
-        self._settle(response, token)
+        self._store("POST", f"uploadId={quote(upload_id, safe='')}", self._key_headers, body, token)
 
-    def _abort(self, upload_id: str) -> None:
-        self.client.request("DELETE", self.path, f"uploadId={upload_id}")
+    def _store(self, method: str, query: str, headers: Mapping[str, str], body: bytes, token: str) -> None:
+        """Send the request that makes the object visible; settle what a lost answer leaves open.
 
-    def _condition(self) -> dict[str, str]:
-        return {} if self.replace else {"If-None-Match": "*"}
-
-    def _settle(self, response: BaseHTTPResponse, token: str) -> None:
-        """Turn the answer to the last request into success, ``FileExistsError`` or ``ServerError``.
-
-        When a request was repeated, its first answer was lost: it may have stored the object, which makes
-        the repeat fail. The token in the stored object tells whose it is.
+        An object may be stored although the answer was lost, or was an error of a proxy on the way, and
+        then a repeat of the request finds the name taken. The token in the object tells whose it is.
         """
+        if self.only_new:
+            headers = {**headers, "If-None-Match": "*"}
+        try:
+            response = self.client.request(method, self.path, query, headers=headers, body=body)
+        except ServerError:
+            if self._is_stored(token):
+                return
+            raise
         # A completed upload answers 200 before the work is done, and then an error in the body.
-        failed = response.status != 200 or b"<Error" in response.data
-        if not failed:
-            self.client.known_buckets.add(self.bucket)
+        if response.status == 200 and b"<Error" not in response.data:
+            self.client.known_buckets.set(self.bucket, True)
             return
-        repeated = response.retries is not None and response.retries.history
-        if repeated and self._stored_token() == token:
+        in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500
+        if in_doubt and self._is_stored(token):
             return
-        if response.status == 412 or (response.status == 409 and not self.replace):
-            raise FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")
+        if self.only_new and response.status in (409, 412):
+            raise self._taken()
         self.client.refuse(response, self.bucket, self.name)
 
-    def _stored_token(self) -> str | None:
-        return self.client.request("HEAD", self.path).headers.get(TOKEN_HEADER)
+    def _is_stored(self, token: str) -> bool:
+        try:
+            return self._head(repeat=False).headers.get(TOKEN_HEADER) == token
+        except ServerError:
+            return False
 
-    def _announce(self, content: File[Any]) -> None:
-        if self.progress is not None:
-            self.progress.set_meta(object_name=self.name, total_length=content.size)
+    def _head(self, *, repeat: bool = True) -> BaseHTTPResponse:
+        return self.client.request("HEAD", self.path, headers=self._key_headers, repeat=repeat)
+
+    def _abort(self, upload_id: str) -> None:
+        """Remove the parts. A failure is only logged: it must not hide the one that led here."""
+        try:
+            query = f"uploadId={quote(upload_id, safe='')}"
+            response = self.client.request("DELETE", self.path, query)
+            if response.status not in (200, 204, 404):
+                self.client.refuse(response, self.bucket, self.name)
+        except OSError as error:
+            logger.warning("The parts of %r in %r are left on the server: %s", self.name, self.bucket, error)
+
+    def _abort_unanswered(self, besides: str = "") -> None:
+        """Remove uploads of this name that nobody has sent a part of: the answer to their begin was lost."""
+        key = unquote(self.path.removeprefix(f"/{self.bucket}/"))
+        try:
+            listing = self._query(f"/{self.bucket}", f"prefix={quote(key, safe='')}&uploads=")
+            for upload in _elements(listing, "Upload"):
+                upload_id = _child(upload, "UploadId")
+                if _child(upload, "Key") == key and upload_id != besides and not self._has_parts(upload_id):
+                    self._abort(upload_id)
+        except (ServerError, ElementTree.ParseError) as error:
+            logger.warning("Uploads of %r in %r may be left: %s", self.name, self.bucket, error)
+
+    def _has_parts(self, upload_id: str) -> bool:
+        return bool(_elements(self._query(self.path, f"uploadId={quote(upload_id, safe='')}"), "Part"))
+
+    def _query(self, path: str, query: str) -> ElementTree.Element:
+        response = self.client.request("GET", path, query, repeat=False)
+        if response.status != 200:
+            self.client.refuse(response, self.bucket)
+        return ElementTree.fromstring(response.data)  # noqa: S314
+
+    def _text_in(self, response: BaseHTTPResponse, tag: str) -> str:
+        try:
+            texts = [e.text for e in _elements(ElementTree.fromstring(response.data), tag)]  # noqa: S314
+        except ElementTree.ParseError:
+            texts = []
+        if not texts or not texts[0]:
+            raise self.client.nonsense(f"{self.bucket}/{self.name}", f"there is no {tag} in its answer")
+        return texts[0]
+
+    def _taken(self) -> FileExistsError:
+        return FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")
+
+    @cached_property
+    def _key_headers(self) -> dict[str, str]:
+        """A key of the customer's own goes with every request for the object."""
+        return {k: v for k, v in self.headers.items() if "-customer-" in k.lower()}
 
     def _advance(self, length: int) -> None:
         if self.progress is not None:
             self.progress.update(length)
 
 
-def _parts(content: File[Any], size: int) -> Iterator[bytes]:
+def _was_repeated(response: BaseHTTPResponse) -> bool:
+    return response.retries is not None and bool(response.retries.history)
+
+
+def _size_of(content: File[Any]) -> int:
+    """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
+    try:
+        return int(content.size or 0)
+    except (AttributeError, OSError, TypeError):
+        return 0
+
+
+def _rewind(content: File[Any]) -> bool:
+    try:
+        content.seek(0)
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def _blocks(content: File[Any], size: int) -> Iterator[bytes]:
     """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter."""
     pending: list[bytes] = []
     length = 0
@@ -196,6 +311,9 @@ def _crc32(data: bytes) -> str:
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
 
 
-def _text_of(response: BaseHTTPResponse, tag: str) -> str:
-    root = ElementTree.fromstring(response.data)  # noqa: S314
-    return next((e.text or "" for e in root.iter() if e.tag.rpartition("}")[2] == tag), "")
+def _elements(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
+    return [element for element in root.iter() if element.tag.rpartition("}")[2] == tag]
+
+
+def _child(element: ElementTree.Element, tag: str) -> str:
+    return next((child.text or "" for child in _elements(element, tag)), "")
