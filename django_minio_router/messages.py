@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import Error, Warning
@@ -105,6 +106,14 @@ def unknown_model(label: str, strategy: Any) -> Error:
     )
 
 
+def unknown_tenant_field(name: str, model: type[Model], strategy: Any) -> Error:
+    return Error(
+        f"{strategy!r} uses the field {name!r}, which {model._meta.label} does not have.",
+        hint="Correct the name, or add the field.",
+        id="minio_router.E014",
+    )
+
+
 def undeclared_bucket(name: str, where: str) -> Error:
     return Error(
         f"The bucket {name!r} of {where} is declared neither private nor public.",
@@ -127,4 +136,13 @@ def unrouted_label(label: str, strategy: Any) -> Warning:
         hint="Map the model that defines the field: of a proxy the concrete one, of a multi-table child "
         "the parent.",
         id="minio_router.W002",
+    )
+
+
+def shared_tenant_field(names: Iterable[str], model: type[Model], strategy: Any) -> Warning:
+    return Warning(
+        f"{strategy!r} names buckets by {', '.join(names)}, which {model._meta.label} does not keep unique, "
+        "so tenants may share a bucket.",
+        hint="Set unique=True, or put {schema_name} or {id} into the template.",
+        id="minio_router.W003",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage
@@ -38,24 +38,29 @@ class PerTenant(BucketStrategy):
     ) -> None:
         if sum(source is not None for source in (template, field, function)) > 1:
             raise ConfigurationError("PerTenant takes one of template, field and function.")
+        if template is None and field is None and function is None:
+            template = "{schema_name}"
+        if template is not None:
+            bucket_template(template)
+        if function is not None and not callable(function):
+            raise ConfigurationError(f"PerTenant's function {function!r} is not callable.")
+        self.template = template
         self.field = field
         self.function = function
-        self.template = None if field or function else template or "{schema_name}"
         self.public = public
         self.public_read = public_read
-        if self.template is not None:
-            bucket_template(self.template)
 
     def bucket_for(self, model: type[Model] | None) -> str:
         schema_name = tenancy.current_schema()
         if schema_name is None:
             return self._public_bucket()
-        if self.template is not None:
-            return self._from_template(self.template, schema_name)
-        tenant = tenancy.current_tenant()
-        if self.function is not None:
-            return self.function(tenant)
-        return str(_value(tenant, str(self.field)))
+        bucket = self._tenant_bucket(schema_name)
+        if bucket == self.public:
+            raise RoutingError(
+                f"The tenant {schema_name!r} would share the bucket {bucket!r} with public. Give "
+                "PerTenant(public=...) a name that no tenant can have."
+            )
+        return bucket
 
     def _public_bucket(self) -> str:
         if self.public is None:
@@ -64,6 +69,14 @@ class PerTenant(BucketStrategy):
                 "tenant_context(tenant), or give PerTenant(public=...) a bucket."
             )
         return self.public
+
+    def _tenant_bucket(self, schema_name: str) -> str:
+        if self.template is not None:
+            return self._from_template(self.template, schema_name)
+        tenant = tenancy.current_tenant()
+        if self.function is not None:
+            return self.function(tenant)
+        return str(_value(tenant, str(self.field)))
 
     @staticmethod
     def _from_template(template: str, schema_name: str) -> str:
@@ -81,8 +94,26 @@ class PerTenant(BucketStrategy):
             yield messages.no_django_tenants(self)
         elif tenancy.database_problem():
             yield messages.no_tenant_database(self, str(tenancy.database_problem()))
+        else:
+            yield from self._check_fields()
         if self.public is not None and bucket_name_problem(self.public):
             yield messages.invalid_bucket(self.public, self)
+
+    def _check_fields(self) -> Iterable[CheckMessage]:
+        model = tenancy.tenant_model()
+        used = self._fields()
+        for name in used:
+            if not hasattr(model, name):
+                yield messages.unknown_tenant_field(name, model, self)
+        stored = {field.name: field for field in model._meta.fields}
+        if used and all(name in stored and not stored[name].unique for name in used):
+            yield messages.shared_tenant_field(used, model, self)
+
+    def _fields(self) -> Sequence[str]:
+        """Return the fields of the tenant that the name is made of; a function does not tell."""
+        if self.template is not None:
+            return bucket_template(self.template).fields
+        return () if self.field is None else (self.field,)
 
 
 def _value(tenant: Any, field: str) -> object:
