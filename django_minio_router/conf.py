@@ -1,22 +1,24 @@
-"""The settings: where each value comes from, its default, and what a wrong one is told.
+"""The settings: where each value comes from, and what follows from several of them.
 
-A value is taken from the storage's own ``OPTIONS``, else from the named server in ``MINIO_SERVERS``, else
-from the flat ``MINIO_*`` settings. The names are the same in all three places. Values are read when they
-are used and kept until a setting changes.
+A value is taken from the storage's own options, else from the server that it names in ``MINIO_SERVERS`` (or
+where it names none, from the ``OPTIONS`` of its alias in ``STORAGES``), else from the flat settings. The
+names are the same in all places. Values are read when they are used and kept until a setting changes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from .defaults import DEFAULTS as DEFAULTS
+from .defaults import PREFIX as PREFIX
+from .defaults import SETTINGS, checked
 from .exceptions import ConfigurationError, PrivatePublicMixedError
 from .signing import MAX_EXPIRY
 
@@ -24,62 +26,31 @@ if TYPE_CHECKING:
     from minio.credentials.providers import Provider
     from urllib3 import PoolManager
 
-PREFIX = "MINIO_"
-
-DEFAULTS: dict[str, Any] = {
-    "MINIO_ENDPOINT": "",
-    "MINIO_USE_HTTPS": None,
-    "MINIO_EXTERNAL_ENDPOINT": "",
-    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": None,
-    "MINIO_REGION": "us-east-1",
-    "MINIO_ACCESS_KEY": "",
-    "MINIO_SECRET_KEY": "",
-    "MINIO_CREDENTIALS": None,
-    "MINIO_HTTP_CLIENT": None,
-    "MINIO_POOL_SIZE": 64,
-    "MINIO_CONNECT_TIMEOUT": 5.0,
-    "MINIO_READ_TIMEOUT": 30.0,
-    "MINIO_RETRIES": 2,
-    "MINIO_CONDITIONAL_WRITES": None,
-    "MINIO_PRIVATE_BUCKETS": (),
-    "MINIO_PUBLIC_BUCKETS": (),
-    "MINIO_DEFAULT_BUCKET": "",
-    "MINIO_MEDIA_FILES_BUCKET": "auto-generated-bucket-media-files",
-    "MINIO_STATIC_FILES_BUCKET": "auto-generated-bucket-static-files",
-    "MINIO_BUCKET_CHECK_ON_SAVE": False,
-    "MINIO_CONSISTENCY_CHECK_ON_START": False,
-    "MINIO_POLICY_HOOKS": (),
-    "MINIO_PUBLIC_POLICY": None,
-    "MINIO_URL_EXPIRY_HOURS": None,
-    "MINIO_URL_WINDOW": timedelta(minutes=15),
-    "MINIO_MULTIPART_UPLOAD": None,
-    "MINIO_MULTIPART_THRESHOLD": None,
-    "MINIO_MULTIPART_PART_SIZE": 8 * 1024 * 1024,
-    "MINIO_URL_CACHING_ENABLED": None,
-    "MINIO_URL_CACHE_TIMEOUT": None,
-    "MINIO_URL_CACHE_PREFIX": None,
-    "MINIO_URL_CACHING_TIMEOUT": None,
-    "MINIO_URL_CACHING_PREFIX": None,
-    "MINIO_SERVERS": {},
-}
-
+# MINIO_USE_HTTPS is not among them: a server that does not say is never less safe than the others.
 _OF_ONE_SERVER = {
     "MINIO_EXTERNAL_ENDPOINT",
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS",
+    "MINIO_REGION",
     "MINIO_ACCESS_KEY",
     "MINIO_SECRET_KEY",
     "MINIO_CREDENTIALS",
+    "MINIO_CONDITIONAL_WRITES",
     "MINIO_PRIVATE_BUCKETS",
     "MINIO_PUBLIC_BUCKETS",
     "MINIO_POLICY_HOOKS",
 }
 
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(\d+))?")
+_DECLARING = {"MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS", "MINIO_DEFAULT_BUCKET"}
+_DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
+
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?")
 _EXTERNAL = re.compile(r"(?:(https?)://)?([^/?#]*)(/[^?#]*)?")
 
 
 def endpoint_problem(endpoint: str) -> str | None:
     """Say what is wrong with a ``host[:port]``, or return None."""
+    if "@" in endpoint:
+        return "holds a user name; the keys have settings of their own"
     if "://" in endpoint:
         return "holds a scheme; say http or https with the setting that ends in USE_HTTPS"
     if "/" in endpoint:
@@ -90,6 +61,11 @@ def endpoint_problem(endpoint: str) -> str | None:
     if match[1] and not 0 < int(match[1]) < 65536:
         return "has a port outside 1 to 65535"
     return None
+
+
+def shown_endpoint(endpoint: str) -> str:
+    """Return the endpoint as it may be shown: what stands before an ``@`` may be a password."""
+    return repr(endpoint.rpartition("@")[2])
 
 
 def split_external(endpoint: str) -> tuple[str, str, str]:
@@ -111,7 +87,7 @@ class Server:
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     credentials: Provider | None = field(repr=False)
-    http_client: PoolManager | None
+    http_client: PoolManager | None = field(repr=False)
     pool_size: int
     connect_timeout: float
     read_timeout: float
@@ -135,49 +111,51 @@ class Config:
         server: str = "",
         storage_name: str = "default",
     ) -> None:
-        own = dict(options or {})
-        if server and "MINIO_ENDPOINT" in own:
+        self._own = options or {}
+        if server and "MINIO_ENDPOINT" in self._own:
             raise ConfigurationError(
                 f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
                 "option, or put it into MINIO_SERVERS."
             )
-        self.options = own if server else {**_storage_options(storage_name), **own}
-        self.server_name = server
-        self._server_values = self._named_server(server) if server else {}
+        shared = _named_server(server) if server else _storage_options(storage_name)
+        self._layers = [layer for layer in (self._own, shared) if layer]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Config):
-            return NotImplemented
-        return (self.server_name, self.options) == (other.server_name, other.options)
+        return self._layers == other._layers if isinstance(other, Config) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 
     def on(self, server: str) -> Config:
         """Return the configuration for another server of ``MINIO_SERVERS``; an empty name is this one."""
-        return Config(self.options, server=server) if server else self
-
-    @staticmethod
-    def _named_server(name: str) -> Mapping[str, Any]:
-        servers: Mapping[str, Mapping[str, Any]] = getattr(settings, "MINIO_SERVERS", {})
-        try:
-            return servers[name]
-        except KeyError:
-            known = ", ".join(sorted(servers)) or "none"
-            raise ConfigurationError(
-                f"The server {name!r} is not in MINIO_SERVERS (known: {known}). Add it there."
-            ) from None
+        return Config(self._own, server=server) if server else self
 
     def get(self, name: str) -> Any:
-        """Return the value of a ``MINIO_*`` name, or its default.
+        """Return the value of a ``MINIO_*`` name, or its default. ``ConfigurationError`` if it is wrong.
 
         Where a place names an endpoint, the keys and buckets of another place are not for it.
         """
-        for values in (self.options, self._server_values):
+        return checked(name, self._find(name))
+
+    def _find(self, name: str) -> Any:
+        for values in self._layers:
             if name in values:
                 return values[name]
             if name in _OF_ONE_SERVER and "MINIO_ENDPOINT" in values:
-                return DEFAULTS[name]
-        return getattr(settings, name, DEFAULTS[name])
+                return None
+        return getattr(settings, name, None)
+
+    def problems(self) -> Iterator[ConfigurationError]:
+        """Yield an error for each value that is of a wrong type or out of range."""
+        for name in SETTINGS:
+            try:
+                self.get(name)
+            except ConfigurationError as error:
+                yield error
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether flat settings declare the server and the buckets, not options or ``MINIO_SERVERS``."""
+        return not any(_DECLARING & layer.keys() for layer in self._layers)
 
     @cached_property
     def internal(self) -> Server:
@@ -209,7 +187,7 @@ class Config:
     def _server(self, endpoint: str, use_https: bool, prefix: str = "") -> Server:
         credentials = self.get("MINIO_CREDENTIALS")
         if isinstance(credentials, str):
-            credentials = import_string(credentials)()
+            credentials = _provider(credentials)
         access_key, secret_key = self.get("MINIO_ACCESS_KEY"), self.get("MINIO_SECRET_KEY")
         if credentials is None and not (access_key and secret_key):
             missing = "MINIO_SECRET_KEY" if access_key else "MINIO_ACCESS_KEY"
@@ -258,13 +236,13 @@ class Config:
     def is_public(self, bucket: str) -> bool:
         """Tell whether the settings declare the bucket public.
 
-        A bucket declared nowhere is refused, but for the default ones and where the settings are in a
-        storage's ``OPTIONS`` or in ``MINIO_SERVERS``: those are private.
+        A bucket that flat settings do not declare is refused, but for the default ones; one that options
+        or ``MINIO_SERVERS`` do not declare is private.
         """
         private, public = self.declared
         if bucket in public:
             return True
-        if bucket in private or bucket in _DEFAULT_BUCKETS or self.options or self.server_name:
+        if bucket in private or bucket in _DEFAULT_BUCKETS or not self.is_flat:
             return False
         raise ConfigurationError(
             f"The bucket {bucket!r} is declared neither in MINIO_PRIVATE_BUCKETS nor in "
@@ -275,32 +253,49 @@ class Config:
     def url_expiry(self) -> tuple[int, int]:
         """How long a link lives and the window in which it stays the same, in seconds.
 
-        A link signed at the start of its window must outlive the asked time, so the window is at most a
-        quarter of it. Where no time is asked for, links live for the seven days that S3 allows, less the
-        window.
+        Where no time is asked for, links live for the seven days that S3 allows, less the window.
         """
         asked = self.get("MINIO_URL_EXPIRY_HOURS")
-        window = int(self.get("MINIO_URL_WINDOW").total_seconds())
         if asked is None:
-            return MAX_EXPIRY, window
+            return MAX_EXPIRY, min(self._window, MAX_EXPIRY // 4)
         return self.expiry(int(asked.total_seconds()))
 
     def expiry(self, seconds: int) -> tuple[int, int]:
-        """Return life and window of a link that must live for this many seconds."""
+        """Return life and window of a link that must live for this many seconds.
+
+        A link signed at the start of its window must outlive the asked time, so the window is at most a
+        quarter of it.
+        """
         if not 0 < seconds <= MAX_EXPIRY:
             raise ConfigurationError(
                 f"A link cannot live for {seconds} seconds; S3 allows 1 to {MAX_EXPIRY} (7 days). "
                 "Change MINIO_URL_EXPIRY_HOURS or 'expires'."
             )
-        window = min(int(self.get("MINIO_URL_WINDOW").total_seconds()), seconds // 4, MAX_EXPIRY - seconds)
+        window = min(self._window, seconds // 4, MAX_EXPIRY - seconds)
         return seconds + window, window
 
+    @property
+    def _window(self) -> int:
+        return int(self.get("MINIO_URL_WINDOW").total_seconds())
 
-_DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
+
+def server_names() -> list[str]:
+    """Return the names in ``MINIO_SERVERS``."""
+    return list(Config().get("MINIO_SERVERS"))
 
 
-def _names(entries: Iterable[object]) -> Iterable[str]:
-    return (entry for entry in entries if isinstance(entry, str))
+def _named_server(name: str) -> Mapping[str, Any]:
+    servers: Mapping[str, Mapping[str, Any]] = Config().get("MINIO_SERVERS")
+    if name not in servers:
+        known = ", ".join(sorted(servers)) or "none"
+        raise ConfigurationError(
+            f"The server {name!r} is not in MINIO_SERVERS (known: {known}). Add it there."
+        )
+    for unknown in servers[name].keys() - SETTINGS.keys():
+        raise ConfigurationError(
+            f"The server {name!r} in MINIO_SERVERS has {unknown!r}, which is no setting. Correct its name."
+        )
+    return servers[name]
 
 
 def _storage_options(alias: str) -> dict[str, Any]:
@@ -316,7 +311,28 @@ def _storage_options(alias: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name.startswith(PREFIX)}
 
 
+def _names(entries: Iterable[object]) -> Iterable[str]:
+    return (entry for entry in entries if isinstance(entry, str))
+
+
+@lru_cache(maxsize=64)
+def _provider(path: str) -> Provider:
+    """Return the provider at a dotted path, the same one each time: equal servers share a client."""
+    try:
+        provider: Provider = import_string(path)()
+    except ImportError as error:
+        raise ConfigurationError(
+            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported: {error}. Correct the path."
+        ) from error
+    if not hasattr(provider, "retrieve"):
+        raise ConfigurationError(
+            f"MINIO_CREDENTIALS names {path!r}, which gives no provider. Name a class from "
+            "minio.credentials, or a function that returns an instance of one."
+        )
+    return provider
+
+
 def _refuse_endpoint(setting: str, endpoint: str) -> None:
     problem = endpoint_problem(endpoint)
     if problem:
-        raise ConfigurationError(f"{setting} {endpoint!r} {problem}.")
+        raise ConfigurationError(f"{setting} {shown_endpoint(endpoint)} {problem}.")

@@ -72,7 +72,7 @@ def make_plan(tenants: Iterable[Any] = (), aliases: Iterable[str] | None = None)
     plan = Plan()
     found = uses(aliases)
     # Buckets that settings merely list belong to no alias, unless they are among its options.
-    declaring = [c for c in configs(found) if aliases is None or c.options]
+    declaring = [c for c in configs(found) if aliases is None or not c.is_flat]
     for config in declaring:
         _add_declared(plan, config)
     for use in found:

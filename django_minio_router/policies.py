@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
+from .exceptions import ConfigurationError
+
 Policy = Mapping[str, Any]
+
+_Rule = tuple[Any, ...]
 
 
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:
@@ -26,11 +32,26 @@ def _allow(action: str, resource: str) -> dict[str, Any]:
     }
 
 
+def as_policy(value: Any, source: str) -> Policy:
+    """Return what a hook gave in its JSON form. ``ConfigurationError`` if it is not a policy."""
+    try:
+        policy = json.loads(json.dumps(value))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{source} gave a policy that is no JSON: {error}.") from error
+    statements = _as_list(policy.get("Statement")) if isinstance(policy, dict) else []
+    if not statements or not all(isinstance(statement, dict) for statement in statements):
+        raise ConfigurationError(
+            f"{source} gave {type(value).__name__} instead of a policy. "
+            "Give a dictionary with 'Version' and a list of 'Statement's."
+        )
+    return {**policy, "Statement": statements}
+
+
 def opens_to_everybody(policy: Policy) -> bool:
     """Tell whether any statement allows something to everybody without a condition."""
     return any(
         statement.get("Effect") == "Allow"
-        and "*" in _principals(statement.get("Principal"))
+        and ("NotPrincipal" in statement or ("AWS", "*") in _principals(statement.get("Principal")))
         and not statement.get("Condition")
         for statement in _as_list(policy.get("Statement"))
     )
@@ -41,27 +62,47 @@ def same_policy(one: Policy | None, other: Policy | None) -> bool:
     return _rules(one) == _rules(other)
 
 
-def _rules(policy: Policy | None) -> set[tuple[Any, ...]]:
-    """Return one entry for each effect, principal, action, resource and condition."""
-    return {
-        (
-            statement.get("Effect"),
-            principal,
-            action,
-            resource,
-            repr(statement.get("Condition") or None),
-        )
-        for statement in _as_list((policy or {}).get("Statement"))
-        for principal in _principals(statement.get("Principal"))
-        for action in _as_list(statement.get("Action"))
-        for resource in _as_list(statement.get("Resource"))
-    }
+def _rules(policy: Policy | None) -> set[_Rule]:
+    return {rule for statement in _as_list((policy or {}).get("Statement")) for rule in _rules_of(statement)}
 
 
-def _principals(principal: Any) -> list[str]:
+def _rules_of(statement: Mapping[str, Any]) -> Iterator[_Rule]:
+    """Yield a rule for each principal, action and resource: together they say what the statement says."""
+    fixed = (statement.get("Effect"), _conditions(statement.get("Condition")))
+    for rule in product(
+        _parts(statement, "Principal", _principals),
+        _parts(statement, "Action", _as_list),
+        _parts(statement, "Resource", _as_list),
+    ):
+        yield (*fixed, *rule)
+
+
+def _parts(statement: Mapping[str, Any], element: str, items: Any) -> list[Any]:
+    """Return the items of an element; those of its ``Not…`` form as one, since "none of them" is one rule."""
+    negated = items(statement.get(f"Not{element}"))
+    if negated:
+        return [(f"Not{element}", frozenset(negated))]
+    return items(statement.get(element)) or [None]
+
+
+def _principals(principal: Any) -> list[tuple[str, str]]:
+    """Return pairs of kind and name; ``"*"`` alone is everybody."""
     if isinstance(principal, Mapping):
-        return [name for names in principal.values() for name in _as_list(names)]
-    return _as_list(principal)
+        return [(kind, name) for kind, names in principal.items() for name in _as_list(names)]
+    return [("AWS", name) for name in _as_list(principal)]
+
+
+def _conditions(condition: Any) -> frozenset[_Rule]:
+    """Return operator, key and values of each condition; servers turn values into lists of strings."""
+    return frozenset(
+        (operator, key.lower(), frozenset(map(_text_of, _as_list(values))))
+        for operator, keys in (condition or {}).items()
+        for key, values in keys.items()
+    )
+
+
+def _text_of(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -1,0 +1,126 @@
+"""Every ``MINIO_*`` setting: its default, which other values are right, and what a wrong one is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from reprlib import repr as shortened
+from typing import Any, NamedTuple
+
+from .exceptions import ConfigurationError
+
+PREFIX = "MINIO_"
+_MIB = 1024 * 1024
+
+
+class Setting(NamedTuple):
+    """A default, and which other values are right; None always stands for the default."""
+
+    default: Any
+    takes: str
+    is_right: Callable[[Any], bool]
+    secret: bool = False
+
+
+def _text(default: str = "", *, secret: bool = False) -> Setting:
+    return Setting(default, "a string", lambda value: isinstance(value, str), secret)
+
+
+def _flag(default: bool | None = None) -> Setting:
+    return Setting(default, "True or False", lambda value: isinstance(value, bool))
+
+
+def _whole(default: int | None, *, lowest: int) -> Setting:
+    return Setting(default, f"a whole number from {lowest} up", lambda v: type(v) is int and v >= lowest)
+
+
+def _seconds(default: float) -> Setting:
+    return Setting(default, "seconds above 0", lambda v: type(v) in {int, float} and v > 0)
+
+
+def _period(default: timedelta | None = None) -> Setting:
+    return Setting(default, "a timedelta from 0 up", lambda v: isinstance(v, timedelta) and v >= timedelta())
+
+
+def _choice(*choices: str) -> Setting:
+    return Setting(None, " or ".join(map(repr, choices)), lambda v: isinstance(v, str) and v in choices)
+
+
+def _object_with(method: str, takes: str, *, or_path: bool = False) -> Setting:
+    return Setting(None, takes, lambda v: hasattr(v, method) or (or_path and isinstance(v, str)), secret=True)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset)
+
+
+def _is_hook(value: Any) -> bool:
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and (isinstance(value[1], Mapping) or callable(value[1]))
+
+
+def _are_servers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(values, Mapping) for values in value.values())
+
+
+_BUCKETS = Setting((), "a list of bucket names and strategies", _is_list)
+_HOOKS = Setting(
+    (),
+    "a list of pairs: a bucket name or a strategy, and a policy, which is a dictionary or a callable",
+    lambda value: _is_list(value) and all(map(_is_hook, value)),
+)
+_NOT_NEEDED = Setting(None, "anything", lambda value: True)
+
+SETTINGS: dict[str, Setting] = {
+    "MINIO_ENDPOINT": _text(),
+    "MINIO_USE_HTTPS": _flag(),
+    "MINIO_EXTERNAL_ENDPOINT": _text(),
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
+    "MINIO_REGION": _text("us-east-1"),
+    "MINIO_ACCESS_KEY": _text(secret=True),
+    "MINIO_SECRET_KEY": _text(secret=True),
+    "MINIO_CREDENTIALS": _object_with(
+        "retrieve", "a provider from minio.credentials, or the dotted path of one", or_path=True
+    ),
+    "MINIO_HTTP_CLIENT": _object_with("connection_from_url", "a urllib3.PoolManager"),
+    "MINIO_POOL_SIZE": _whole(64, lowest=1),
+    "MINIO_CONNECT_TIMEOUT": _seconds(5.0),
+    "MINIO_READ_TIMEOUT": _seconds(30.0),
+    "MINIO_RETRIES": _whole(2, lowest=0),
+    "MINIO_CONDITIONAL_WRITES": _flag(),
+    "MINIO_PRIVATE_BUCKETS": _BUCKETS,
+    "MINIO_PUBLIC_BUCKETS": _BUCKETS,
+    "MINIO_DEFAULT_BUCKET": _text(),
+    "MINIO_MEDIA_FILES_BUCKET": _text("auto-generated-bucket-media-files"),
+    "MINIO_STATIC_FILES_BUCKET": _text("auto-generated-bucket-static-files"),
+    "MINIO_BUCKET_CHECK_ON_SAVE": _flag(False),
+    "MINIO_CONSISTENCY_CHECK_ON_START": _flag(False),
+    "MINIO_POLICY_HOOKS": _HOOKS,
+    "MINIO_PUBLIC_POLICY": _choice("read", "list"),
+    "MINIO_URL_EXPIRY_HOURS": _period(),
+    "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),
+    "MINIO_MULTIPART_UPLOAD": _NOT_NEEDED,
+    "MINIO_MULTIPART_THRESHOLD": _whole(None, lowest=0),
+    "MINIO_MULTIPART_PART_SIZE": _whole(8 * _MIB, lowest=5 * _MIB),
+    "MINIO_URL_CACHING_ENABLED": _NOT_NEEDED,
+    "MINIO_URL_CACHE_TIMEOUT": _NOT_NEEDED,
+    "MINIO_URL_CACHE_PREFIX": _NOT_NEEDED,
+    "MINIO_URL_CACHING_TIMEOUT": _NOT_NEEDED,
+    "MINIO_URL_CACHING_PREFIX": _NOT_NEEDED,
+    "MINIO_SERVERS": Setting(
+        {}, "a dictionary of settings for each server's name", _are_servers, secret=True
+    ),
+}
+
+DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
+
+
+def checked(name: str, value: Any) -> Any:
+    """Return the value, for None the default. ``ConfigurationError`` if it is wrong; no secret is shown."""
+    setting = SETTINGS[name]
+    if value is None or value is setting.default:
+        return setting.default
+    if not setting.is_right(value):
+        shown = f"of type {type(value).__name__}" if setting.secret else shortened(value)
+        raise ConfigurationError(f"{name} is {shown}. It takes {setting.takes}.")
+    return value
