@@ -21,6 +21,7 @@ class DjangoMinioRouterConfig(AppConfig):
         from . import checks
 
         checks.register()
+        binding.bind_models()  # the default storage is known only now
         tenancy.connect()
         if getattr(settings, "MINIO_CONSISTENCY_CHECK_ON_START", False):
             call_command("initialize_buckets", silenced=True)

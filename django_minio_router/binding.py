@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
-from django.core.files.storage import Storage, default_storage, storages
+from django.core.files.storage import Storage, default_storage
 from django.core.signals import setting_changed
 from django.db.models import FileField, Model
 from django.db.models.signals import class_prepared
@@ -20,21 +20,40 @@ from django.utils.module_loading import import_string
 from .router import MinioRouter
 
 
-class _BoundDefaultStorage(LazyObject):  # type: ignore[type-arg]
-    """The default storage, bound to a field at first use: nothing may be set up while models load."""
+class _LateBound(LazyObject):  # type: ignore[type-arg]
+    """A lazy storage, such as the default one, bound to a field at first use.
 
-    def __init__(self, field: FileField) -> None:
-        self.__dict__["_field"] = field
+    Nothing may be set up while models load, and a test may change ``STORAGES`` until then.
+    """
+
+    def __init__(self, storage: Storage, field: FileField) -> None:
+        # In a tuple, since LazyObject touches each attribute that it hands out, which would set it up.
+        self.__dict__["_origin"] = storage, field
         super().__init__()
 
     def _setup(self) -> None:
-        router = cast("MinioRouter", storages["default"])
-        self._wrapped = router.bind(self.__dict__["_field"])
+        storage, field = self._origin
+        self._wrapped = storage.bind(field) if isinstance(storage, MinioRouter) else storage
+
+    def __copy__(self) -> _LateBound:
+        return _LateBound(*self._origin)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _LateBound:
+        return _LateBound(*self._origin)
 
 
 def file_fields(model: type[Model]) -> list[FileField]:
     """Return the file fields that the model itself defines, or has from abstract models."""
     return [field for field in model._meta.local_fields if isinstance(field, FileField)]
+
+
+def uses_default_storage(field: FileField) -> bool:
+    return _unbound(field.storage) is default_storage
+
+
+def _unbound(storage: Any) -> Storage:
+    # Not isinstance(), which sets up a lazy storage of another class.
+    return storage._origin[0] if type(storage) is _LateBound else storage  # type: ignore[no-any-return]
 
 
 def bind_fields(sender: type[Model], **kwargs: Any) -> None:
@@ -43,35 +62,42 @@ def bind_fields(sender: type[Model], **kwargs: Any) -> None:
 
 
 def bind_field(field: FileField) -> None:
-    """Give the field a storage of its own, if its storage is a router."""
-    if uses_default_storage(field):
-        if not _default_storage_routes():
-            field.storage = default_storage
-            return
-        field.storage = cast("Storage", _BoundDefaultStorage(field))
-        # FileField.deconstruct() looks here first, and leaves the default storage out of migrations.
-        field.__dict__.setdefault("_storage_callable", default_storage)
-    elif isinstance(field.storage, MinioRouter):
-        field.storage = field.storage.bind(field)
-
-
-def uses_default_storage(field: FileField) -> bool:
-    return field.storage is default_storage or isinstance(cast("object", field.storage), _BoundDefaultStorage)
+    """Give the field a storage of its own, if its storage is a router or may turn out to be one."""
+    storage = _unbound(field.storage)
+    if storage is default_storage and not _default_storage_routes():
+        field.storage = storage
+    elif isinstance(storage, LazyObject):
+        field.storage = cast("Storage", _LateBound(storage, field))
+        # What FileField.deconstruct() takes first: so migrations show the storage that was given, and
+        # leave out the default one.
+        field.__dict__.setdefault("_storage_callable", storage)
+    elif isinstance(storage, MinioRouter):
+        field.storage = storage.bind(field)
 
 
 def _default_storage_routes() -> bool:
-    backend = getattr(settings, "STORAGES", {}).get("default", {}).get("BACKEND", "")
-    storage_class = import_string(backend) if isinstance(backend, str) and backend else backend
+    """Tell whether the default storage is a router. Before all models are loaded its class may not be."""
+    if not apps.models_ready:
+        return False
+    try:
+        storage_class = import_string(settings.STORAGES["default"]["BACKEND"])
+    except (ImportError, KeyError):
+        return False  # Django says so when the storage is used
     return isinstance(storage_class, type) and issubclass(storage_class, MinioRouter)
+
+
+def bind_models() -> None:
+    """Bind the fields of all models anew."""
+    for model in apps.get_models(include_auto_created=True):
+        bind_fields(model)
 
 
 def _rebind(*, setting: str, **kwargs: Any) -> None:
     if setting in {"STORAGES", "DEFAULT_FILE_STORAGE"}:
-        for model in apps.get_models(include_auto_created=True):
-            bind_fields(model)
+        bind_models()
 
 
 def connect() -> None:
-    """Bind fields as their models are prepared, and those of the default storage when it changes."""
+    """Bind fields as their models are prepared, and again when the default storage changes."""
     class_prepared.connect(bind_fields, dispatch_uid="minio_router.bind_fields")
     setting_changed.connect(_rebind, dispatch_uid="minio_router.rebind")
