@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from functools import partial
 from itertools import chain, groupby, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.core.exceptions import SuspiciousFileOperation
@@ -27,36 +28,58 @@ from .exceptions import BucketNotFound, ModelRequired, ServerError, TenantRequir
 from .naming import check_object_name
 from .router import MinioRouter
 from .static import MinioBackendStatic
+from .strategies import BucketStrategy, Location
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
 
-    from .strategies import BucketStrategy
-
 T = TypeVar("T")
-Place = tuple[str, str]  # endpoint of the server, bucket
 
 _PAGE = 500  # names in one query; SQLite may take no more than 999
 _THREADS = 8
 _NAMING_METHODS = ("open", "_open", "delete")
 
 
+class Place(NamedTuple):
+    """Where objects are: in a bucket of the server at ``endpoint``, below the folder ``prefix``."""
+
+    endpoint: str
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.prefix}".rstrip("/")
+
+
 @dataclass(frozen=True)
 class Column:
-    """The names in one file field of one table; ``schema`` is None where the database has no schemas."""
+    """The names in one file field of one table; ``prefix`` stands before them in the names of the objects.
+
+    ``schema`` is None where the database has no schemas. ``doubt`` says why objects may be named otherwise.
+    """
 
     field: FileField
     schema: str | None
+    prefix: str = ""
+    doubt: str = ""
 
     def __str__(self) -> str:
         schema = f" in the schema {self.schema!r}" if self.schema is not None else ""
         return f"{self.field.model._meta.label}.{self.field.name}{schema}"
 
-    def holding(self, names: Collection[str]) -> set[str]:
-        """Return those of the names that a row holds."""
+    def meets(self, place: Place) -> bool:
+        """Tell whether an object of the place could be one of this column's."""
+        return self.prefix.startswith(place.prefix) or place.prefix.startswith(self.prefix)
+
+    def holding(self, objects: Collection[str]) -> set[str]:
+        """Return those of the objects that a row refers to."""
+        start = len(self.prefix)
+        names = [name[start:] for name in objects if name.startswith(self.prefix)]
+        if not names:
+            return set()
         with tenancy.in_schema(self.schema):
-            held = self._rows().filter(**{f"{self.field.name}__in": names})
-            return {str(name) for name in held.values_list(self.field.name, flat=True)}
+            rows = self._rows().filter(**{f"{self.field.name}__in": names})
+            return {f"{self.prefix}{name}" for name in rows.values_list(self.field.name, flat=True)}
 
     def pages(self) -> Iterator[list[tuple[Any, str]]]:
         """Yield primary keys and names, some hundred rows at a time; rows without a file are left out."""
@@ -77,62 +100,58 @@ class Column:
 
 
 class Route(NamedTuple):
-    """Where the files of a column go under one tenant, and further buckets where they may be."""
+    """Where a field's files go under one tenant, and where else they may have gone."""
 
     column: Column
     backend: MinioBackend
-    elsewhere: frozenset[str]
-    caveat: str
+    elsewhere: frozenset[Location]
 
     @property
-    def buckets(self) -> frozenset[str]:
-        return self.elsewhere | {self.backend.bucket}
+    def place(self) -> Place:
+        return Place(self.backend.config.internal.endpoint, self.backend.bucket, self.backend.prefix)
+
+    @property
+    def columns(self) -> list[tuple[str, Column]]:
+        """Each bucket, with the column as it refers to the objects there."""
+        further = [(place.bucket, replace(self.column, prefix=place.prefix)) for place in self.elsewhere]
+        return [(self.backend.bucket, self.column), *further]
 
 
 @dataclass
 class Sweep:
-    """The buckets that the files of some tenants go to, and the columns that may refer to their objects."""
+    """Where the files of some tenants go, and by bucket the columns that may refer to its objects.
+
+    ``schemas`` are those whose rows can be read; ``left_alone`` says why a place may not be cleaned.
+    """
 
     tenants: list[Any]
+    schemas: set[str | None]
     backends: dict[Place, MinioBackend] = field(default_factory=dict)
     columns: dict[str, set[Column]] = field(default_factory=dict)
-    left_alone: dict[str, str] = field(default_factory=dict)
+    left_alone: dict[Place, str] = field(default_factory=dict)
 
     @property
-    def cleanable(self) -> dict[Place, MinioBackend]:
-        return {place: backend for place, backend in self.backends.items() if place[1] not in self.left_alone}
+    def cleanable(self) -> list[Place]:
+        return [place for place in self.backends if place not in self.left_alone]
 
-    def add(self, route: Route, *, chosen: bool) -> None:
-        if chosen:
-            self.backends.setdefault(_place_of(route.backend), route.backend)
-        for bucket in route.buckets:
-            if chosen or bucket in self.columns:
-                self.columns.setdefault(bucket, set()).add(route.column)
-                if route.caveat:
-                    self.leave_alone(bucket, route.caveat)
-
-    def leave_alone(self, bucket: str, reason: str) -> None:
-        self.left_alone.setdefault(bucket, reason)
-
-    def unreferenced(self, bucket: str, names: Iterable[str]) -> set[str]:
-        """Return those of the names that no row holds.
+    def unreferenced(self, place: Place, objects: Iterable[str]) -> set[str]:
+        """Return those of the objects that no row refers to.
 
         Servers are not told apart, since one may be known under two endpoints.
         """
-        left = set(names)
-        for column in self.columns[bucket]:
-            if left:
-                left -= column.holding(left)
+        left = set(objects)
+        for column in self.columns[place.bucket]:
+            left -= column.holding(left)
         return left
 
 
 class Orphan(NamedTuple):
     """An object that no row refers to; ``size`` in bytes."""
 
-    endpoint: str
-    bucket: str
+    place: Place
     name: str
     size: int
+    etag: str
 
 
 class Fate(Enum):
@@ -154,7 +173,7 @@ class Missing(NamedTuple):
 
     column: Column
     key: Any
-    bucket: str
+    place: Place
     name: str
 
 
@@ -164,22 +183,26 @@ class Missing(NamedTuple):
 def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
     """Find out what may be cleaned for these tenants; None stands for public, and for a project without any.
 
-    A bucket is left alone if it holds static files, if a tenant that is not among these stores there as
+    A place is left alone if static files are there, if a tenant that is not among these stores there as
     well, if rows cannot be read, or if a storage has a say in what its objects are called. Sends no request
     to the S3 server. Raise ``RoutingError`` where a strategy fails for any tenant.
     """
-    sweep = Sweep(list(tenants))
+    tenants = list(tenants)
+    sweep = Sweep(tenants, _readable(tenants))
     found = uses()
-    chosen = {_schema_of(tenant) for tenant in sweep.tenants}
+    chosen = {_schema_of(tenant) for tenant in tenants}
     others = (tenant for tenant in tenancy.everyone() if _schema_of(tenant) not in chosen)
-    for tenant in chain(sweep.tenants, others):
+    static = {config.static_bucket for config in configs(found)}
+    for tenant in chain(tenants, others):
         with tenancy.context_of(tenant):
             for route in _routes(found):
-                sweep.add(route, chosen=_schema_of(tenant) in chosen)
-            for bucket in _static_buckets(found):
-                sweep.leave_alone(bucket, "static files are stored there")
-    _leave_shared_alone(sweep, chosen)
-    _leave_unreadable_alone(sweep, found)
+                _add(sweep, route, chosen=_schema_of(tenant) in chosen)
+            static |= {backend.bucket for use in found if _is_static(use) and (backend := _backend(use))}
+    for place in sweep.backends:
+        reasons = ["static files are stored there"] if place.bucket in static else []
+        reasons += sorted(_reasons_against(sweep, place, chosen))
+        if reasons:
+            sweep.left_alone[place] = reasons[0]
     return sweep
 
 
@@ -189,42 +212,42 @@ def _schema_of(tenant: Any | None) -> str | None:
     return tenancy.public_schema() if tenancy.has_schemas() else None
 
 
-def _place_of(backend: MinioBackend) -> Place:
-    return backend.config.internal.endpoint, backend.bucket
+def _readable(tenants: list[Any | None]) -> set[str | None]:
+    """Return the schemas of the tenants that have one; public can be read by all."""
+    names = [str(tenant.schema_name) for tenant in tenants if tenant is not None]
+    return {None, _schema_of(None), *filter(tenancy.schema_exists, names)}
 
 
-def _leave_shared_alone(sweep: Sweep, chosen: set[str | None]) -> None:
-    """Every tenant can read the rows of public, and nobody's else."""
-    readable = {*chosen, _schema_of(None)} | {None}
-    for bucket, columns in sweep.columns.items():
-        hidden = sorted(str(column) for column in columns if column.schema not in readable)
-        if hidden:
-            sweep.leave_alone(bucket, f"{hidden[0]} stores there as well. Use --all-tenants")
+def _add(sweep: Sweep, route: Route, *, chosen: bool) -> None:
+    if chosen:
+        sweep.backends.setdefault(route.place, route.backend)
+    for bucket, column in route.columns:
+        if chosen or bucket in sweep.columns:
+            sweep.columns.setdefault(bucket, set()).add(column)
 
 
-def _leave_unreadable_alone(sweep: Sweep, found: list[Use]) -> None:
-    """A tenant whose schema is gone, or not there yet, may have rows in a backup."""
-    without = [t for t in sweep.tenants if t is not None and not tenancy.schema_exists(t.schema_name)]
-    for tenant in without:
-        sweep.tenants.remove(tenant)
-        with tenancy.context_of(tenant):
-            for bucket in {bucket for route in _routes(found) for bucket in route.buckets}:
-                sweep.leave_alone(
-                    bucket, f"the tenant {tenant.schema_name!r} has no schema to read rows from"
-                )
+def _reasons_against(sweep: Sweep, place: Place, chosen: set[str | None]) -> Iterator[str]:
+    for column in sweep.columns[place.bucket]:
+        if not column.meets(place):
+            continue
+        if column.doubt:
+            yield column.doubt
+        elif column.schema not in sweep.schemas and column.schema in chosen:
+            yield f"there is no schema {column.schema!r} to read rows from"
+        elif column.schema not in sweep.schemas:
+            yield f"{column} stores there as well. Use --all-tenants"
 
 
 def _routes(found: list[Use]) -> list[Route]:
     """Return where each field's files go under the active tenant."""
     models = models_by_strategy(found)
-    elsewhere = {strategy: _unexplained_buckets(strategy, models[strategy]) for strategy in models}
+    elsewhere = {strategy: _unexplained(strategy, models[strategy]) for strategy in models}
     routes = []
     for use in found:
-        column = _column(use.field) if use.field is not None else None
-        backend = _backend(use)
+        column, backend = _column(use), _backend(use)
         if column is not None and backend is not None:
             spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
-            routes.append(Route(column, backend, spread, _own_names(use.storage)))
+            routes.append(Route(replace(column, prefix=backend.prefix), backend, spread))
     return routes
 
 
@@ -238,70 +261,77 @@ def _backend(use: Use) -> MinioBackend | None:
         return None
 
 
-def _column(field: FileField) -> Column | None:
-    """Return where the field's rows are for the active tenant; None if there is no such table."""
-    model = field.model
+def _column(use: Use) -> Column | None:
+    """Return the rows that the active tenant sees; None outside of fields, and where there is no table."""
+    if use.field is None:
+        return None
+    column = partial(Column, use.field, doubt=_doubt(use.storage))
+    model = use.field.model
     alias = router.db_for_write(model)
     if not tenancy.has_schemas() or alias != tenancy.database_alias():
-        return Column(field, None)
+        return column(None)
     public = tenancy.public_schema()
     if router.allow_migrate_model(alias, model):
-        return Column(field, tenancy.current_schema() or public)
+        return column(tenancy.current_schema() or public)
     with tenancy.in_schema(public):
-        return Column(field, public) if router.allow_migrate_model(alias, model) else None
+        return column(public) if router.allow_migrate_model(alias, model) else None
 
 
-def _unexplained_buckets(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset[str]:
-    """Return the buckets of a strategy that none of its models goes to now.
+def _unexplained(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset[Location]:
+    """Return the locations of a strategy that none of its models goes to now.
 
     What is stored there was routed by something that cannot be seen from here.
     """
+    now = set(_locations_now(strategy, models))
+    whole = {Location(location.bucket, location.server) for location in now}
     try:
-        return frozenset(strategy.buckets_for(models)) - {strategy.bucket_for(model) for model in models}
+        return frozenset(map(Location.of, strategy.buckets_for(models))) - now - whole
     except (TenantRequired, ModelRequired):
         return frozenset()
 
 
-def _own_names(storage: MinioBackend | MinioRouter) -> str:
-    """Say why a subclass may store under other names than the rows hold; "" if it does not."""
+def _locations_now(strategy: BucketStrategy, models: list[type[Model]]) -> Iterator[Location]:
+    for model in models:
+        try:
+            yield Location.of(strategy.bucket_for(model))
+        except (TenantRequired, ModelRequired):
+            continue
+
+
+def _doubt(storage: MinioBackend | MinioRouter) -> str:
     base = MinioRouter if isinstance(storage, MinioRouter) else MinioBackend
+    own = storage.__class__  # of what a lazy storage stands for, which type() does not tell
     for method in _NAMING_METHODS:
-        if getattr(type(storage), method, None) is not getattr(base, method, None):
-            return (
-                f"{type(storage).__name__} has its own {method}(), so objects may not be named as in the rows"
-            )
+        if getattr(own, method, None) is not getattr(base, method, None):
+            return f"{own.__name__} has its own {method}(), so rows may hold other names than the server"
     return ""
 
 
-def _static_buckets(found: list[Use]) -> set[str]:
-    static = [
-        use for use in found if use.alias == "staticfiles" or isinstance(use.storage, MinioBackendStatic)
-    ]
-    named = {config.static_bucket for config in configs(found)}
-    return named | {backend.bucket for backend in map(_backend, static) if backend is not None}
+def _is_static(use: Use) -> bool:
+    return use.alias == "staticfiles" or isinstance(use.storage, MinioBackendStatic)
 
 
 # Orphans
 
 
 def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orphan]:
-    """Yield the orphans of one bucket that were stored before this (aware) time, a page at a time.
+    """Yield the orphans of one place that were stored before this (aware) time, a page at a time.
 
     Objects with a name that this package would not store are somebody else's and never among them.
     """
-    endpoint, bucket = place
     for page in _pages(_old_objects(sweep.backends[place], before)):
-        left = sweep.unreferenced(bucket, (stored.object_name for stored in page))
+        left = sweep.unreferenced(place, (stored.object_name for stored in page))
         for stored in page:
             if stored.object_name in left:
-                yield Orphan(endpoint, bucket, stored.object_name, stored.size)
+                yield Orphan(place, stored.object_name, stored.size, stored.etag)
 
 
 def _old_objects(backend: MinioBackend, before: datetime) -> Iterator[Any]:
     client = get_client(backend.config.internal)
+    listing = client.sdk.list_objects(bucket_name=backend.bucket, prefix=backend.prefix, recursive=True)
     try:
         with client.plain_errors(backend.bucket):
-            for stored in client.sdk.list_objects(bucket_name=backend.bucket, recursive=True):
+            for stored in listing:
                 if stored.last_modified < before and _is_storable(stored.object_name):
                     yield stored
     except BucketNotFound:
@@ -325,9 +355,9 @@ def _pages(items: Iterable[T]) -> Iterator[list[T]]:
 def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) -> Iterator[Deletion]:
     """Delete what is still an orphan, and still older than ``before``; yield what became of each."""
     with ThreadPoolExecutor(_THREADS) as threads:
-        for place, of_bucket in groupby(orphans, key=lambda orphan: (orphan.endpoint, orphan.bucket)):
-            for page in _pages(of_bucket):
-                left = sweep.unreferenced(place[1], (orphan.name for orphan in page))
+        for place, of_place in groupby(orphans, key=attrgetter("place")):
+            for page in _pages(of_place):
+                left = sweep.unreferenced(place, (orphan.name for orphan in page))
                 for orphan in page:
                     if orphan.name not in left:
                         yield Deletion(orphan, Fate.SPARED, "a row refers to it by now")
@@ -336,13 +366,14 @@ def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) ->
 
 
 def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion:
-    client = get_client(backend.config.internal)
+    client, bucket = get_client(backend.config.internal), backend.bucket
     try:
-        with client.plain_errors(orphan.bucket):
-            stored: Any = client.sdk.stat_object(bucket_name=orphan.bucket, object_name=orphan.name)
-            if stored.last_modified >= before:
+        with client.plain_errors(bucket):
+            stored: Any = client.sdk.stat_object(bucket_name=bucket, object_name=orphan.name)
+            # A time of whole seconds alone would not tell what was stored within the last one.
+            if stored.last_modified >= before or stored.etag != orphan.etag:
                 return Deletion(orphan, Fate.SPARED, "it was stored anew meanwhile")
-        backend.delete(orphan.name)
+        backend.delete(orphan.name.removeprefix(backend.prefix))
     except ServerError as error:
         if error.status == 404:
             return Deletion(orphan, Fate.SPARED, "it was gone already")
@@ -353,23 +384,27 @@ def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion
 # Rows without an object
 
 
-def find_missing(sweep: Sweep) -> Iterator[Missing]:
-    """Yield the rows of the sweep's tenants whose object is not in the bucket that they go to now."""
+def own_routes(sweep: Sweep) -> Iterator[Route]:
+    """Yield the routes of the sweep's tenants whose rows are their own, and can be read.
+
+    Rows of public are left to public: what they refer to need not be where a tenant's calls go.
+    """
+    found = uses()
+    for tenant in sweep.tenants:
+        with tenancy.context_of(tenant):
+            routes = _routes(found)
+        own = {None, _schema_of(tenant)} & sweep.schemas
+        yield from (route for route in routes if route.column.schema in own)
+
+
+def find_missing(route: Route) -> Iterator[Missing]:
+    """Yield the rows of a column whose object is not where the route leads."""
     with ThreadPoolExecutor(_THREADS) as threads:
-        for tenant in sweep.tenants:
-            with tenancy.context_of(tenant):
-                routes = _routes(uses())
-            for column, backend, *_ in routes:
-                if column.schema in {None, _schema_of(tenant)}:
-                    yield from _missing_from(backend, column, threads)
-
-
-def _missing_from(backend: MinioBackend, column: Column, threads: ThreadPoolExecutor) -> Iterator[Missing]:
-    for page in column.pages():
-        present = threads.map(partial(_is_there, backend), (name for _, name in page))
-        for (key, name), there in zip(page, present, strict=True):
-            if not there:
-                yield Missing(column, key, backend.bucket, name)
+        for page in route.column.pages():
+            present = threads.map(partial(_is_there, route.backend), (name for _, name in page))
+            for (key, name), there in zip(page, present, strict=True):
+                if not there:
+                    yield Missing(route.column, key, route.place, name)
 
 
 def _is_there(backend: MinioBackend, name: str) -> bool:

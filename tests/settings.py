@@ -29,8 +29,16 @@ SHARED_APPS = [
     "django.contrib.auth",
     "django.contrib.staticfiles",
     "tests.customers",
+    "tests.orphans.everywhere",
+    "tests.orphans.in_public",
 ]
-TENANT_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "tests.docs"]
+TENANT_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "tests.docs",
+    "tests.orphans.everywhere",
+    "tests.orphans.per_tenant",
+]
 INSTALLED_APPS = [*SHARED_APPS, *(app for app in TENANT_APPS if app not in SHARED_APPS)]
 MIDDLEWARE = ["django_tenants.middleware.main.TenantMainMiddleware"]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]

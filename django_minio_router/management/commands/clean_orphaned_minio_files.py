@@ -18,12 +18,15 @@ from django_minio_router.exceptions import ConfigurationError, RoutingError, Ser
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
 from django_minio_router.orphans import (
     Fate,
+    Missing,
     Orphan,
+    Place,
     Sweep,
     delete_orphans,
     find_missing,
     find_orphans,
     make_sweep,
+    own_routes,
 )
 
 
@@ -65,7 +68,7 @@ class Command(BaseCommand):
         except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
             raise CommandError(str(error)) from error
         if self.failures:
-            raise CommandError(f"{self.failures} of the buckets and objects failed; see above.")
+            raise CommandError(f"{self.failures} of the buckets, columns and objects failed; see above.")
 
     def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> list[Any]:
         if all_tenants:
@@ -76,9 +79,8 @@ class Command(BaseCommand):
         return [tenancy.current_tenant() if inside else None]
 
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
-        for bucket, reason in sorted(sweep.left_alone.items()):
-            if bucket in sweep.columns:
-                self._say(self.style.WARNING(f"{bucket} is left alone: {reason}."))
+        for place, reason in sorted(sweep.left_alone.items()):
+            self._say(self.style.WARNING(f"{place} is left alone: {reason}."))
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
             count = self._report(sweep, before, reported)
@@ -92,7 +94,7 @@ class Command(BaseCommand):
     def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> int:
         count = size = 0
         for orphan in self._orphans(sweep, before):
-            self._say(f"orphan: {orphan.bucket}/{orphan.name}")
+            self._say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps(orphan) + "\n")
             count, size = count + 1, size + orphan.size
         self._say(f"{count} orphans, {filesizeformat(size)}, in {len(sweep.cleanable)} buckets.")
@@ -103,7 +105,7 @@ class Command(BaseCommand):
             try:
                 yield from find_orphans(sweep, place, before)
             except (ServerError, DatabaseError) as error:
-                self._fail(f"{place[1]}: {error}")
+                self._fail(f"{place}: {error}")
 
     def _confirmed(self, count: int) -> bool:
         try:
@@ -113,9 +115,9 @@ class Command(BaseCommand):
 
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
         counts = Counter[Fate]()
-        for deletion in delete_orphans(sweep, (Orphan(*json.loads(line)) for line in reported), before):
+        for deletion in delete_orphans(sweep, map(_orphan, reported), before):
             counts[deletion.fate] += 1
-            line = f"{deletion.orphan.bucket}/{deletion.orphan.name}: {deletion.cause}"
+            line = f"{deletion.orphan.place.bucket}/{deletion.orphan.name}: {deletion.cause}"
             if deletion.fate is Fate.FAILED:
                 self._fail(line)
             elif deletion.fate is Fate.SPARED:
@@ -124,15 +126,18 @@ class Command(BaseCommand):
 
     def _report_missing(self, sweep: Sweep) -> None:
         count = 0
-        for missing in find_missing(sweep):
+        for missing in self._missing(sweep):
             count += 1
-            self._say(
-                self.style.WARNING(
-                    f"missing: {missing.bucket}/{missing.name}, which {missing.column} of the row "
-                    f"{missing.key} refers to"
-                )
-            )
+            row = f"{missing.column} of the row {missing.key}"
+            self._say(self.style.WARNING(f"missing: {missing.place}/{missing.name}, which {row} refers to"))
         self._say(f"{count} rows refer to a missing object.")
+
+    def _missing(self, sweep: Sweep) -> Iterator[Missing]:
+        for route in own_routes(sweep):
+            try:
+                yield from find_missing(route)
+            except (ServerError, DatabaseError) as error:
+                self._fail(f"{route.column}: {error}")
 
     def _say(self, text: str) -> None:
         if self.verbosity > 0:
@@ -141,3 +146,8 @@ class Command(BaseCommand):
     def _fail(self, text: str) -> None:
         self.failures += 1
         self.stderr.write(self.style.ERROR(text))
+
+
+def _orphan(line: str) -> Orphan:
+    place, *described = json.loads(line)
+    return Orphan(Place(*place), *described)
