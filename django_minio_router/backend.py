@@ -226,12 +226,7 @@ class MinioBackend(Storage):
             return self._save_under_free_name(name, content, source, max_length)
 
     def _source(self, content: File[Any]) -> Source:
-        config = self._route().config
-        part_size, threshold = (
-            config.get("MINIO_MULTIPART_PART_SIZE"),
-            config.get("MINIO_MULTIPART_THRESHOLD"),
-        )
-        return Source(content, part_size, threshold or 0)
+        return Source(content, *self._route().config.multipart)
 
     def _save_under_free_name(
         self, name: str, content: File[Any], source: Source, max_length: int | None
@@ -258,10 +253,13 @@ class MinioBackend(Storage):
         """Tell whether the server refuses a taken name by itself. Asks with a name beside the one to save."""
         if self.replace_existing:
             return False
-        sibling = posixpath.join(posixpath.dirname(self._prefix + name), get_random_string(16))
         route = self._route()
+        known = route.internal.honours_conditions
+        if known is not None:
+            return known
+        sibling = posixpath.join(posixpath.dirname(self._prefix + name), get_random_string(16))
         headers = self._object_headers(name, content)
-        return route.internal.honours_conditions(route.bucket, sibling, headers)
+        return route.internal.try_conditions(route.bucket, sibling, headers)
 
     def _choose_name(self, name: str, max_length: int | None, save: _Save) -> str:
         """Return the name that Django, or a subclass, picks while ``exists`` answers for this save."""
@@ -324,7 +322,14 @@ class MinioBackend(Storage):
         """
         if self.replace_existing and (max_length is None or len(name) <= max_length):
             return name
+        save = self._save_under_way()
+        if save is not None and save.choosing and self.is_name_available(name, max_length):
+            return name  # save() has checked it, so Django need not, which takes longer than all else here
         return super().get_available_name(name, max_length=max_length)
+
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        """Tell whether the name is short enough and free. Django has it from 5.1 on."""
+        return (not max_length or len(name) <= max_length) and not self.exists(name)
 
     # Reading
 

@@ -58,7 +58,7 @@ class Client:
         self._retries = pool.connection_pool_kw.get("retries", _retries(server))
         self._timeout = pool.connection_pool_kw.get("timeout", _timeout(server))
         self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS)
-        self._honours_conditions = server.conditional_writes
+        self.honours_conditions = server.conditional_writes  # None until it is known
         self._condition_lock = threading.Lock()
 
     def _host_header(self) -> str:
@@ -209,17 +209,16 @@ class Client:
         query = self._signer.presign(method, path, expires=life, at=at, extra=extra)
         return f"{self.server.base_url}{path}?{query}"
 
-    def honours_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
-        """Tell whether the server keeps ``If-None-Match: *``; found out once, with an object of that name.
+    def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
+        """Find out once whether the server keeps ``If-None-Match: *``, with an object of that name.
 
         It is written twice, empty, with these headers, and removed. A server that takes the second write
         ignores conditions; one that answers "not implemented" has none.
         """
-        if self._honours_conditions is None:
-            with self._condition_lock:
-                if self._honours_conditions is None:
-                    self._honours_conditions = self._try_condition(bucket, name, headers)
-        return self._honours_conditions
+        with self._condition_lock:
+            if self.honours_conditions is None:
+                self.honours_conditions = self._try_condition(bucket, name, headers)
+        return self.honours_conditions
 
     def _try_condition(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         path = f"/{bucket}/{quote_object_name(name)}"

@@ -221,6 +221,11 @@ class Config:
         return str(self.get("MINIO_STATIC_FILES_BUCKET"))
 
     @cached_property
+    def multipart(self) -> tuple[int, int]:
+        """The size of the parts of a large file, and up to which size none is large, in bytes."""
+        return self.get("MINIO_MULTIPART_PART_SIZE"), self.get("MINIO_MULTIPART_THRESHOLD") or 0
+
+    @cached_property
     def declared(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names in ``MINIO_PRIVATE_BUCKETS`` and ``MINIO_PUBLIC_BUCKETS``; strategies left out."""
         private = frozenset(_names(self.get("MINIO_PRIVATE_BUCKETS")))
