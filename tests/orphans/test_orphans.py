@@ -545,8 +545,9 @@ def test_a_tenant_with_a_folder_is_cleaned_inside_of_it_only(
         put(bare, bucket, f"{tenant.schema_name}/lost")
     put(bare, bucket, "outside", f"{north.schema_name}-neighbour/precious")
 
-    clean(tenants=[north.schema_name])
+    output = clean(tenants=[north.schema_name])
 
+    assert "1 deleted, 0 spared, 0 failed." in output
     assert names(bucket) == {
         f"{north.schema_name}/kept",
         f"{south.schema_name}/kept",
