@@ -10,11 +10,15 @@ from .exceptions import (
     RoutingError,
     TenantRequired,
 )
+from .fields import BucketFileField, BucketImageField
 from .router import MinioRouter
 from .static import MinioBackendStatic
 from .status import MinioServerStatus
+from .tenancy import tenant_bucket_context
 
 __all__ = [
+    "BucketFileField",
+    "BucketImageField",
     "ConfigurationError",
     "InvalidBucketName",
     "MinioBackend",
@@ -27,4 +31,5 @@ __all__ = [
     "TenantRequired",
     "get_iso_date",
     "iso_date_prefix",
+    "tenant_bucket_context",
 ]

@@ -11,6 +11,7 @@ from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
+from . import tenancy
 from .backend import MinioBackend, leave_out_of_migrations
 from .caches import BoundedCache
 from .conf import Config
@@ -44,6 +45,7 @@ class MinioRouter(Storage):
         self.strategy = None if strategy is None else load_strategy(strategy)
         self.origin = self
         self._model: type[Model] | None = None
+        self._tenant: Any = None
         self._options = options
         self._unrouted = MinioBackend(**options)
         self._backends: BoundedCache[str | Location, MinioBackend] = BoundedCache(_KEPT_BACKENDS)
@@ -53,6 +55,12 @@ class MinioRouter(Storage):
         bound = copy.copy(self)
         bound._model = field.model
         return bound
+
+    def on_behalf_of(self, tenant: Any) -> MinioRouter:
+        """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
+        acting = copy.copy(self)
+        acting._tenant = tenant
+        return acting
 
     @property
     def default(self) -> MinioBackend | None:
@@ -64,7 +72,11 @@ class MinioRouter(Storage):
         """The storage of the bucket that calls go to now."""
         if self.strategy is None:
             return self._unrouted
-        answer = self.strategy.bucket_for(self._model)
+        if self._tenant is None:
+            answer = self.strategy.bucket_for(self._model)
+        else:
+            with tenancy.tenant_bucket_context(self._tenant):
+                answer = self.strategy.bucket_for(self._model)
         if not isinstance(answer, (str, Location)):
             check_bucket_name(answer, repr(self.strategy))
         return self._backends.get_or_make(answer, self._make_backend)

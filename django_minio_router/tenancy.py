@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ from .exceptions import ConfigurationError, TenantRequired
 
 if TYPE_CHECKING:
     from django.db.models import Model
+
+# Who the code acts for, where it says so: a row, or a schema name. It comes before the connection's tenant.
+_acting_for: ContextVar[Any] = ContextVar("minio_router_acting_for", default=None)
 
 _KEPT_ROWS = 4096
 _rows: BoundedCache[str, Any] = BoundedCache(_KEPT_ROWS)
@@ -70,16 +74,37 @@ def current_schema() -> str | None:
     django-tenants puts a new connection, so each new thread, on the public schema: public is no tenant.
     """
     require_django_tenants()
-    connection = _connection()
+    said = _acting_for.get()
+    schema_name = _connection_schema() if said is None else getattr(said, "schema_name", said)
+    if not schema_name or schema_name == _utils().get_public_schema_name():
+        return None
+    return schema_name
+
+
+def _connection_schema() -> str | None:
     try:
-        schema_name: str | None = connection.schema_name
+        schema_name: str | None = _connection().schema_name
     except AttributeError:
         raise ConfigurationError(
             f"PerTenant cannot tell the tenant: {database_problem()}. Change DATABASES."
         ) from None
-    if not schema_name or schema_name == _utils().get_public_schema_name():
-        return None
     return schema_name
+
+
+@contextmanager
+def tenant_bucket_context(tenant: Any) -> Iterator[None]:
+    """Let storages act for this tenant, a row or a schema name, whatever the connection says.
+
+    A context variable: it follows ``await``, ``sync_to_async`` and ``copy_context()``, where a database
+    connection belongs to a thread. No query is sent, and the connection is not changed.
+    """
+    if tenant is None:
+        raise TenantRequired("tenant_bucket_context() was given no tenant. Give it a row or a schema name.")
+    token = _acting_for.set(tenant)
+    try:
+        yield
+    finally:
+        _acting_for.reset(token)
 
 
 def current_tenant() -> Any:
@@ -87,7 +112,7 @@ def current_tenant() -> Any:
     schema_name = current_schema()
     if schema_name is None:
         raise TenantRequired("No tenant is active. Enter tenant_context(tenant).")
-    tenant = _connection().tenant
+    tenant = _acting_for.get() or _connection().tenant
     if isinstance(tenant, tenant_model()):
         return tenant
     # Under schema_context() the connection carries a schema name and no row.
@@ -122,10 +147,11 @@ def tenants(schema_names: Iterable[str] | None = None) -> Iterator[Any]:
     yield from rows.order_by("pk").iterator(chunk_size=1000)
 
 
-def tenant_context(tenant: Any) -> AbstractContextManager[Any]:
-    """Make the tenant the active one, as django-tenants does. No query is sent."""
-    context: AbstractContextManager[Any] = _utils().tenant_context(tenant)
-    return context
+@contextmanager
+def tenant_context(tenant: Any) -> Iterator[None]:
+    """Make the tenant the active one, for storages and for the connection. No query is sent."""
+    with _utils().tenant_context(tenant), tenant_bucket_context(tenant):
+        yield
 
 
 def everyone() -> Iterator[Any]:
@@ -144,10 +170,13 @@ def context_of(tenant: Any | None) -> AbstractContextManager[Any]:
 
 def in_schema(schema_name: str | None) -> AbstractContextManager[Any]:
     """Make the schema the active one; None changes nothing."""
-    context: AbstractContextManager[Any] = nullcontext()
-    if schema_name is not None:
-        context = _utils().schema_context(schema_name)
-    return context
+    return nullcontext() if schema_name is None else _schema_context(schema_name)
+
+
+@contextmanager
+def _schema_context(schema_name: str) -> Iterator[None]:
+    with _utils().schema_context(schema_name), tenant_bucket_context(schema_name):
+        yield
 
 
 def public_schema() -> str:

@@ -11,7 +11,7 @@ from django.utils.deconstruct import deconstructible
 from .. import messages, tenancy
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from ..naming import bucket_name_problem, bucket_template
-from .base import BucketStrategy
+from .base import BucketStrategy, Location
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -50,17 +50,21 @@ class PerTenant(BucketStrategy):
         self.public = public
         self.public_read = public_read
 
-    def bucket_for(self, model: type[Model] | None) -> str:
+    def bucket_for(self, model: type[Model] | None) -> str | Location:
+        return self._name()
+
+    def _name(self) -> str:
+        """Return the name that belongs to the active tenant, and to no other."""
         schema_name = tenancy.current_schema()
         if schema_name is None:
             return self._public_bucket()
-        bucket = self._tenant_bucket(schema_name)
-        if bucket == self.public:
+        name = self._tenant_bucket(schema_name)
+        if name == self.public:
             raise RoutingError(
-                f"The tenant {schema_name!r} would share the bucket {bucket!r} with public. Give "
+                f"The tenant {schema_name!r} would share the bucket {name!r} with public. Give "
                 "PerTenant(public=...) a name that no tenant can have."
             )
-        return bucket
+        return name
 
     def _public_bucket(self) -> str:
         if self.public is None:
@@ -86,7 +90,7 @@ class PerTenant(BucketStrategy):
         tenant = tenancy.current_tenant()
         return parsed.render({field: _value(tenant, field) for field in parsed.fields})
 
-    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
+    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str | Location]:
         return [self.bucket_for(None)]
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
