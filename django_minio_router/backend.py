@@ -238,6 +238,7 @@ class MinioBackend(Storage):
         try:
             for _ in range(_MAX_NAMES):
                 candidate = self._choose_name(name, max_length, save)
+                source.start()
                 try:
                     return check_object_name(self._save(candidate, content))
                 except FileExistsError:

@@ -38,8 +38,8 @@ TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
 class Source:
     """The content of a save in blocks, from its start; what fits into one block goes in one request.
 
-    Several names may have to be tried. The first two blocks can be had again for the next one, all blocks
-    only where the content can be rewound.
+    Several names may have to be tried, each after ``start()``. Content that cannot be rewound is kept in
+    memory as long as no more than its first two blocks were read.
     """
 
     def __init__(self, content: File[Any], part_size: int, threshold: int = 0) -> None:
@@ -55,32 +55,38 @@ class Source:
             self._block_size = max(self._block_size, self.size)
         self._head: deque[bytes] = deque()
         self._rest: Iterator[bytes] | None = None
-        self._spent = False
+        self._started = False
 
-    def only_block(self) -> bytes | None:
-        """Return the whole content, or None if it takes more than one block."""
-        if self._rest is None:
-            self._begin()
-        return b"".join(self._head) if len(self._head) < 2 else None
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield each block, and keep none."""
-        if self._rest is None:
-            self._begin()
-        head, rest = self._head, self._rest
-        self._head, self._rest, self._spent = deque(), None, True
-        while head:
-            yield head.popleft()
-        yield from rest or ()
-
-    def _begin(self) -> None:
-        if self._spent and not _rewind(self._content):
+    def start(self) -> None:
+        """Be ready for the next name. ``ServerError`` if the content is gone with the last one."""
+        if self._started and _rewind(self._content):
+            self._head.clear()
+            self._rest = None
+        elif self._started and self._rest is None:
             raise ServerError(
                 "The name was taken while the content was on its way, and the content cannot be read a "
                 "second time. Save it again from the start."
             )
-        self._rest = _blocks(self._content, self._block_size)
-        self._head.extend(islice(self._rest, 2))
+        self._started = True
+
+    def only_block(self) -> bytes | None:
+        """Return the whole content, or None if it takes more than one block."""
+        self._read_head()
+        return b"".join(self._head) if len(self._head) < 2 else None
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield each block, and keep none."""
+        rest = self._read_head()
+        self._rest = None
+        while self._head:
+            yield self._head.popleft()
+        yield from rest
+
+    def _read_head(self) -> Iterator[bytes]:
+        if self._rest is None:
+            self._rest = _blocks(self._content, self._block_size)
+            self._head.extend(islice(self._rest, 2))
+        return self._rest
 
 
 @dataclass(frozen=True)
