@@ -31,6 +31,7 @@ SHARED_APPS = [
     "tests.customers",
     "tests.orphans.everywhere",
     "tests.orphans.in_public",
+    "tests.tenancy.brands",
 ]
 TENANT_APPS = [
     "django.contrib.contenttypes",

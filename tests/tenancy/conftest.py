@@ -1,0 +1,43 @@
+"""Two tenants with a bucket each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from minio import Minio
+
+from tests.customers.models import Client
+
+
+@pytest.fixture
+def make_tenant(db, bare: Minio, new_name: Callable[[str], str]) -> Callable[[str], Client]:
+    """Return a function that makes a tenant without a schema, and its bucket of the brands."""
+
+    def make(label: str) -> Client:
+        tenant = Client.objects.create(schema_name=new_name(label), name=label)
+        bare.make_bucket(bucket_name=f"test-brands-{tenant.schema_name}")
+        return tenant
+
+    return make
+
+
+@pytest.fixture
+def north(make_tenant: Callable[[str], Client]) -> Client:
+    return make_tenant("north")
+
+
+@pytest.fixture
+def south(make_tenant: Callable[[str], Client]) -> Client:
+    return make_tenant("south")
+
+
+@pytest.fixture
+def contents(bare: Minio) -> Callable[[str], dict[str, bytes]]:
+    """Return a function that reads a whole bucket: names and contents."""
+
+    def read(bucket: str) -> dict[str, bytes]:
+        names = [entry.object_name for entry in bare.list_objects(bucket_name=bucket, recursive=True)]
+        return {name: bare.get_object(bucket_name=bucket, object_name=name).read() for name in names}
+
+    return read

@@ -1,0 +1,149 @@
+"""The package's own tenant context comes before the connection's, and follows the code, not the thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.core.files.base import ContentFile
+from django.http import StreamingHttpResponse
+from django.template import Context, Template
+from django_tenants.utils import schema_context, tenant_context
+
+from django_minio_router import MinioRouter, TenantRequired, tenant_bucket_context
+from django_minio_router.strategies import PerTenant
+from tests.customers.models import Client
+from tests.tenancy.brands.models import router
+
+Contents = Callable[[str], dict[str, bytes]]
+
+
+def bucket_of(tenant: Client) -> str:
+    return f"test-brands-{tenant.schema_name}"
+
+
+def test_it_comes_before_the_connections_tenant(north: Client, south: Client) -> None:
+    with tenant_context(south), tenant_bucket_context(north):
+        assert router.backend.bucket == bucket_of(north)
+
+
+def test_it_ends_with_its_block_also_on_an_exception(north: Client, south: Client) -> None:
+    with tenant_context(south):
+        with pytest.raises(RuntimeError), tenant_bucket_context(north):
+            raise RuntimeError
+        assert router.backend.bucket == bucket_of(south)
+
+
+def test_the_innermost_holds(north: Client, south: Client) -> None:
+    with tenant_bucket_context(north):
+        with tenant_bucket_context(south):
+            assert router.backend.bucket == bucket_of(south)
+        assert router.backend.bucket == bucket_of(north)
+
+
+def test_it_takes_a_schema_name(north: Client) -> None:
+    with tenant_bucket_context(north.schema_name):
+        assert router.backend.bucket == bucket_of(north)
+
+
+def test_the_row_of_a_schema_name_is_looked_up_once(north: Client, django_assert_num_queries) -> None:
+    by_id = MinioRouter(strategy=PerTenant("media-{id}"))
+    with tenant_bucket_context(north.schema_name):
+        assert by_id.backend.bucket == f"media-{north.pk}"
+        with django_assert_num_queries(0):
+            assert by_id.backend.bucket == f"media-{north.pk}"
+
+
+def test_no_tenant_is_refused(db) -> None:
+    with pytest.raises(TenantRequired, match="was given no tenant"), tenant_bucket_context(None):
+        pass
+
+
+def test_public_stays_no_tenant(north: Client) -> None:
+    with tenant_context(north), tenant_bucket_context("public"), pytest.raises(TenantRequired):
+        router.exists("x")
+
+
+def test_a_plain_thread_has_no_tenant(north: Client) -> None:
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            router.exists("x")
+        except TenantRequired as error:
+            raised.append(error)
+
+    with tenant_bucket_context(north):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    assert len(raised) == 1
+
+
+def test_a_thread_pool_acts_for_the_tenant_of_the_copied_context(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        done = []
+        for number in range(20):
+            tenant = (north, south)[number % 2]
+            with tenant_bucket_context(tenant):
+                content = ContentFile(tenant.name.encode())
+                done.append(threads.submit(copy_context().run, router.save, "report.txt", content))
+        for future in done:
+            future.result()
+
+    assert list(contents(bucket_of(north)).values()) == [b"north"] * 10
+    assert list(contents(bucket_of(south)).values()) == [b"south"] * 10
+
+
+def test_interleaved_coroutines_of_two_tenants_stay_apart(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    async def request(tenant: Client, number: int) -> None:
+        with tenant_bucket_context(tenant):
+            await asyncio.sleep(0)  # lets the others in
+            content = ContentFile(tenant.name.encode())
+            name = await sync_to_async(router.save, thread_sensitive=False)(f"{number}.txt", content)
+            await asyncio.sleep(0)
+            assert await sync_to_async(router.open, thread_sensitive=False)(name)
+
+    async def all_requests() -> None:
+        await asyncio.gather(*(request((north, south)[n % 2], n) for n in range(20)))
+
+    asyncio.run(all_requests())
+
+    assert set(contents(bucket_of(north)).values()) == {b"north"}
+    assert set(contents(bucket_of(south)).values()) == {b"south"}
+
+
+def test_a_streaming_response_keeps_the_bucket_that_opened_the_file(north: Client, south: Client) -> None:
+    for tenant in (north, south):
+        with tenant_bucket_context(tenant):
+            router.save("report.txt", ContentFile(tenant.name.encode()))
+    with tenant_bucket_context(north):
+        response = StreamingHttpResponse(router.open("report.txt").chunks())
+
+    with tenant_bucket_context(south):
+        assert b"".join(response) == b"north"
+
+
+def test_a_template_that_renders_late_acts_for_the_tenant_it_renders_for(
+    north: Client, south: Client
+) -> None:
+    template = Template("{{ link }}")
+    context = Context({"link": lambda: router.url("logo.png").partition("?")[0]})
+
+    with tenant_bucket_context(south):
+        assert template.render(context).endswith(f"/{bucket_of(south)}/logo.png")
+
+
+def test_the_schema_context_of_django_tenants_is_enough_without_it(north: Client) -> None:
+    with schema_context(north.schema_name):
+        assert router.backend.bucket == bucket_of(north)

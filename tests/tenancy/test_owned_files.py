@@ -1,0 +1,115 @@
+"""Files of rows on the public schema go to the tenant that owns the row."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.management import call_command
+from django.db import connection
+from django.forms import modelform_factory
+from django_tenants.utils import tenant_context
+from PIL import Image
+
+from django_minio_router import TenantRequired
+from tests.customers.models import Client
+from tests.tenancy.brands.models import Brand, Font, Seal
+
+Contents = Callable[[str], dict[str, bytes]]
+
+
+def png(width: int, height: int) -> ContentFile:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, "PNG")
+    return ContentFile(buffer.getvalue(), name="logo.png")
+
+
+def bucket_of(tenant: Client) -> str:
+    return f"test-brands-{tenant.schema_name}"
+
+
+def test_each_rows_file_goes_to_its_owner_on_the_public_schema(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    assert connection.schema_name == "public"
+    Brand.objects.create(company=north, logo=png(2, 1))
+    Brand.objects.create(company=south, logo=png(4, 3))
+
+    assert list(contents(bucket_of(north))) == ["logo.png"]
+    assert list(contents(bucket_of(south))) == ["logo.png"]
+    sizes = Brand.objects.order_by("pk").values_list("width", "height")
+    assert list(sizes) == [(2, 1), (4, 3)]
+
+
+def test_the_active_tenant_does_not_matter(north: Client, south: Client, contents: Contents) -> None:
+    with tenant_context(south):
+        Brand.objects.create(company=north, logo=png(1, 1))
+
+    assert list(contents(bucket_of(north))) == ["logo.png"]
+    assert contents(bucket_of(south)) == {}
+
+
+def test_a_list_with_select_related_links_to_each_owner_without_a_query(
+    north: Client, south: Client, django_assert_num_queries
+) -> None:
+    Brand.objects.create(company=north, logo=png(1, 1))
+    Brand.objects.create(company=south, logo=png(1, 1))
+    brands = list(Brand.objects.select_related("company").order_by("pk"))
+    with django_assert_num_queries(0):
+        links = [brand.logo.url for brand in brands]
+
+    assert [bucket_of(north) in links[0], bucket_of(south) in links[1]] == [True, True]
+
+
+def test_the_owner_may_be_a_dotted_path_or_a_callable(north: Client, contents: Contents) -> None:
+    brand = Brand.objects.create(company=north)
+    font = Font(brand=brand)
+    font.file.save("a.woff", ContentFile(b"path"), save=False)
+    font.licence.save("b.txt", ContentFile(b"callable"), save=False)
+
+    assert contents(bucket_of(north)) == {"a.woff": b"path", "b.txt": b"callable"}
+
+
+def test_a_row_may_own_its_file_itself(north: Client, contents: Contents) -> None:
+    Seal.objects.create(schema_name=north.schema_name, file=ContentFile(b"seal", name="seal.txt"))
+
+    assert contents(bucket_of(north)) == {"seal.txt": b"seal"}
+
+
+def test_an_unsaved_row_is_enough(north: Client, contents: Contents) -> None:
+    brand = Brand(company=north)
+    brand.logo.save("new.png", png(1, 1), save=False)
+
+    assert list(contents(bucket_of(north))) == ["new.png"]
+
+
+@pytest.mark.parametrize("row", [Brand, lambda: Font(brand=Brand()), Font])
+def test_a_missing_owner_is_named(db, row: Callable[[], Brand | Font]) -> None:
+    instance = row()
+    file = instance.logo if isinstance(instance, Brand) else instance.file
+    with pytest.raises(TenantRequired, match="has none"):
+        file.save("x.png", png(1, 1), save=False)
+
+
+def test_a_form_stores_for_the_owner_that_it_sets(north: Client, contents: Contents) -> None:
+    form = modelform_factory(Brand, fields=["logo", "company"])({"company": north.pk}, {"logo": png(1, 1)})
+    assert form.is_valid(), form.errors
+    form.save()
+
+    assert list(contents(bucket_of(north))) == ["logo.png"]
+
+
+def test_a_file_that_was_pickled_with_its_row_still_knows_the_owner(north: Client) -> None:
+    brand = Brand.objects.create(company=north, logo=png(1, 1))
+    again = pickle.loads(pickle.dumps(brand))
+
+    assert bucket_of(north) in again.logo.url
+    again.logo.delete(save=False)
+
+
+def test_migrations_name_the_owner_and_stay_clean(db) -> None:
+    call_command("makemigrations", "brands", "--check", "--dry-run", verbosity=0)
+    assert Brand._meta.get_field("logo").clone().deconstruct()[3]["owner"] == "company"
