@@ -30,7 +30,7 @@ def main() -> int | str:
     if missing:
         return f"{', '.join(missing)}: not set. 'python3 dev.py demo' starts servers and sets them."
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # to be read through a pipe
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "examples.multi_tenant.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "examples.multi_tenant.settings"
     django.setup()
     with site(options.port) as port:
         try:

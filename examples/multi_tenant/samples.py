@@ -93,10 +93,11 @@ def _kept(model: type[StoredFile], title: str, filename: str, content: bytes) ->
     return Kept(stored, content, is_new=True)
 
 
-def store_logo(client: Client, content: bytes) -> tuple[bytes, bool]:
+def store_logo(client: Client, sample: Sample) -> tuple[bytes, bool]:
     """Give the tenant its emblem, unless it has one. Return its bytes, and whether it is new."""
     if client.logo and client.logo.storage.exists(client.logo.name):
         with client.logo.open() as logo:
             return logo.read(), False
+    content = sample.logo()
     client.logo.save(f"{client.schema_name}.png", ContentFile(content))
     return content, True

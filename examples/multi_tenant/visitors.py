@@ -52,20 +52,7 @@ class Visitors:
             return self.stored.bucket
 
     def bare_client(self) -> str:
-        """The SDK alone, which knows nothing of tenants."""
-        client = Minio(
-            endpoint=settings.MINIO_ENDPOINT,
-            access_key=settings.MINIO_ACCESS_KEY,
-            secret_key=settings.MINIO_SECRET_KEY,
-            secure=settings.MINIO_USE_HTTPS,
-            region=settings.MINIO_REGION,
-        )
-        bucket, name = self.bucket_of(self.owner), self.stored.file.name
-        try:
-            with closing(client.get_object(bucket_name=bucket, object_name=name)) as response:
-                return compared(response.read(), self.content)
-        except S3Error as error:
-            return str(error.code)
+        return compared(in_bucket(self.bucket_of(self.owner), self.stored.file.name), self.content)
 
     def with_signed_link(self) -> str:
         return browser(self.link, self.content)
@@ -84,14 +71,22 @@ class Visitors:
         return browser(f"http://127.0.0.1:{self.port}{self.page}", self.content, host)
 
     def code_of_other(self) -> str:
+        """The other tenant's code, with the same storage and the same name."""
         with tenant_context(self.other):
             got = self._opened()
-        return OWN if got == OTHER else got
+        own = self._name_in_other_bucket()
+        return OWN if own is not None and got == own else compared(got, self.content)
+
+    def code_of_other_may_get(self) -> str:
+        return ABSENT if self._name_in_other_bucket() is None else OWN
 
     def code_without_tenant(self) -> str:
         """A new thread, as a worker or a background task is."""
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(self._opened).result()
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                return compared(thread.submit(self._opened).result(), self.content)
+        except RoutingError as error:
+            return type(error).__name__
 
     def slow_response(self) -> str:
         """A file opened for its owner, and read when the other tenant is active."""
@@ -100,12 +95,33 @@ class Visitors:
         with tenant_context(self.other), file:
             return compared(file.read(), self.content)
 
-    def _opened(self) -> str:
+    def _name_in_other_bucket(self) -> bytes | None:
+        return in_bucket(self.bucket_of(self.other), self.stored.file.name)
+
+    def _opened(self) -> bytes | None:
         try:
             with self.stored.file.storage.open(self.stored.file.name) as file:
-                return compared(file.read(), self.content)
-        except (RoutingError, FileNotFoundError) as error:
-            return type(error).__name__
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+
+def in_bucket(bucket: str, name: str) -> bytes | None:
+    """Return what the SDK alone, which knows nothing of tenants, finds on the server."""
+    client = Minio(
+        endpoint=settings.MINIO_ENDPOINT,
+        access_key=settings.MINIO_ACCESS_KEY,
+        secret_key=settings.MINIO_SECRET_KEY,
+        secure=settings.MINIO_USE_HTTPS,
+        region=settings.MINIO_REGION,
+    )
+    try:
+        with closing(client.get_object(bucket_name=bucket, object_name=name)) as response:
+            return response.read()
+    except S3Error as error:
+        if error.code == "NoSuchKey":
+            return None
+        raise
 
 
 def browser(url: str, content: bytes, host: str | None = None) -> str:
@@ -118,7 +134,9 @@ def browser(url: str, content: bytes, host: str | None = None) -> str:
     return ", ".join(["200", compared(response.data, content), *_saved_as(response)])
 
 
-def compared(got: bytes, content: bytes) -> str:
+def compared(got: bytes | None, content: bytes) -> str:
+    if got is None:
+        return ABSENT
     return SAME if got == content else OTHER
 
 

@@ -1,0 +1,137 @@
+"""The site in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from minio import Minio, S3Error
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from .conftest import Site
+
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="No Chromium on this machine. On Debian or Ubuntu: apt-get install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context.new_page()
+
+
+def picture() -> bytes:
+    target = BytesIO()
+    Image.frombytes("RGB", (30, 20), secrets.token_bytes(30 * 20 * 3)).save(target, "PNG")
+    return target.getvalue()
+
+
+def upload(page: Page, kind: str, title: str, filename: str, content: bytes) -> None:
+    form = page.get_by_role("form", name=f"Add a {kind}")
+    form.get_by_label("Title").fill(title)
+    form.get_by_label("File").set_input_files(
+        {"name": filename, "mimeType": "application/octet-stream", "buffer": content}
+    )
+    form.get_by_role("button", name=f"Upload the {kind}").click()
+
+
+def is_stored(bare: Minio, name: str) -> bool:
+    try:
+        bare.stat_object(bucket_name="demo-harbour", object_name=name)
+    except S3Error as error:
+        if error.code != "NoSuchKey":
+            raise
+        return False
+    return True
+
+
+def test_a_photo_is_uploaded_seen_downloaded_and_deleted(page: Page, site: Site, bare: Minio):
+    title, filename, content = secrets.token_hex(6), f"{secrets.token_hex(6)} (1).png", picture()
+    name = f"photos/{filename.replace(' (1)', '_1')}"
+
+    page.goto(site.url("harbour"))
+    upload(page, "photo", title, filename, content)
+
+    expect(page.get_by_role("status")).to_have_text(f"Stored {filename} in the bucket demo-harbour.")
+    assert is_stored(bare, name)
+    thumbnail = page.get_by_role("img", name=title)
+    thumbnail.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.complete", arg=thumbnail.element_handle())
+    assert thumbnail.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [30, 20]
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name=f"Download {title}").click()
+    assert download.value.suggested_filename == filename
+    assert Path(download.value.path()).read_bytes() == content
+
+    page.get_by_role("button", name=f"Delete {title}").click()
+    expect(page.get_by_role("status")).to_have_text(f"Deleted {filename} from the bucket demo-harbour.")
+    expect(page.get_by_role("img", name=title)).to_have_count(0)
+    assert not is_stored(bare, name)
+
+
+def test_a_file_that_is_no_image_is_explained_beside_its_field(page: Page, site: Site):
+    page.goto(site.url("orchard"))
+
+    upload(page, "photo", "My title", "words.png", b"no image")
+
+    form = page.get_by_role("form", name="Add a photo")
+    expect(form.get_by_role("alert")).to_contain_text("Upload a valid image.")
+    expect(form.get_by_label("Title")).to_have_value("My title")
+
+
+def test_the_sites_lead_to_each_other(page: Page, site: Site):
+    page.goto(f"http://localhost:{site.port}/")
+
+    page.get_by_role("main").get_by_role("link", name="Orchard School").click()
+    expect(page).to_have_url(site.url("orchard"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Orchard School")
+    page.get_by_role("navigation").get_by_role("link", name="Harbour Museum").click()
+    expect(page).to_have_url(site.url("harbour"))
+
+
+def test_a_page_loads_only_from_the_site_and_from_the_s3_server(page: Page, site: Site):
+    hosts, messages = set(), []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.on("console", lambda message: messages.append(message.text))
+
+    page.goto(site.url("harbour"), wait_until="networkidle")
+
+    assert hosts == {f"harbour.localhost:{site.port}", os.environ["MINIO_ENDPOINT"]}
+    assert messages == []
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+def test_no_page_is_wider_than_its_window(page: Page, site: Site, width: int):
+    page.set_viewport_size({"width": width, "height": 700})
+
+    for address in (f"http://localhost:{site.port}/", site.url("harbour")):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -1,0 +1,224 @@
+"""`python3 dev.py demo`: its account, its exit code, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from minio import Minio
+
+import servers.stack
+
+from .projects import DEMO, SITE_IS_UP, environment, output_until, run, started
+
+OF_THE_TEST_RUN = (*servers.stack.S3_NAMES, "DATABASE_URL")
+
+
+@pytest.fixture(scope="module")
+def empty(new_database: Callable[[], str]) -> dict[str, str]:
+    """The servers of the test run, with an empty database."""
+    return environment(DATABASE_URL=new_database())
+
+
+@pytest.fixture(scope="module")
+def first_start(empty: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return run([DEMO, "--once"], empty)
+
+
+@pytest.fixture
+def on_own_servers(request: pytest.FixtureRequest) -> tuple[list[str | Path], dict[str, str]]:
+    """The command and the environment with which the demo starts servers of its own."""
+    env = {name: value for name, value in environment().items() if name not in OF_THE_TEST_RUN}
+    return ["servers", "--server", request.config.getoption("--server")], env
+
+
+def test_every_check_of_the_account_holds(first_start):
+    assert (first_start.returncode, first_start.stderr) == (0, "")
+    checks = re.findall(r"^    (ok|NO)  ", first_start.stdout, re.MULTILINE)
+    assert len(checks) == 41
+    assert set(checks) == {"ok"}
+    assert first_start.stdout.endswith("All 41 checks held.\n")
+
+
+@pytest.mark.parametrize(
+    ("owner", "other", "tenant", "filename", "folder"),
+    [
+        ("Harbour Museum", "Orchard School", "harbour", "opening-hours.txt", "documents"),
+        ("Harbour Museum", "Orchard School", "harbour", "lighthouse.jpg", "photos"),
+        ("Orchard School", "Harbour Museum", "orchard", "opening-hours.txt", "documents"),
+        ("Orchard School", "Harbour Museum", "orchard", "apple-trees.jpg", "photos"),
+    ],
+)
+def test_the_account_says_of_each_file_where_it_is_and_who_gets_it(
+    first_start, owner, other, tenant, filename, folder
+):
+    _, files = first_start.stdout.split(f"\nFiles of {owner}\n")
+    _, file = files.split(f"\n  {filename} -> bucket demo-{tenant}, {folder}/", 1)
+    where, link, page, *checks = file.split("\n\n")[0].splitlines()
+    got = dict(re.split(r"\s{2,}", line.removeprefix("    ok  ")) for line in checks)
+    under_that_name = got.pop(f"{other}, that name in its code")
+
+    assert where.endswith(" (new)")
+    assert link.startswith(f"    http://{os.environ['MINIO_ENDPOINT']}/demo-{tenant}/{folder}/")
+    assert page.startswith(f"    http://{tenant}.localhost:")
+    assert got == {
+        "A bare S3 client, in that bucket": "the same bytes",
+        f"{owner}, signed link": "200, the same bytes",
+        f"{owner}, its site": f"200, the same bytes, saved as {filename}",
+        f"{owner}, read after a change of tenant": "the same bytes",
+        f"{other}, its site": "404",
+        f"{other}, its bucket in that link": "403",
+        "Anonymous, link without signature": "403",
+        "Code without a tenant": "TenantRequired",
+    }
+    # Runs before this one may have left other names in the buckets.
+    assert under_that_name in {"its own file", "FileNotFoundError"}
+
+
+def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(first_start, empty):
+    second = run([DEMO, "--once"], empty)
+
+    assert (second.returncode, second.stderr) == (0, "")
+    assert second.stdout.count("there already") == 2 + 4 + 2  # tenants, files, emblems
+    assert "new" not in second.stdout
+    assert "0 created, 0 changed, 3 unchanged, 0 failed." in second.stdout
+
+
+def test_a_check_that_does_not_hold_fails_the_demo_by_name(on_own_servers, tmp_path, monkeypatch):
+    _, env = on_own_servers
+    for name in OF_THE_TEST_RUN:
+        monkeypatch.delenv(name)
+    with servers.running(data=tmp_path) as addresses:
+        open_to_anybody("demo-harbour", "documents/*", addresses)
+        result = run([DEMO, "--once"], env | addresses)
+
+    assert result.returncode == 1
+    assert "\n1 of 41 checks did not hold:\n" in result.stderr
+    assert "Anonymous, link without signature: 200, the same bytes, and not 403" in result.stderr
+    assert (
+        re.findall(r"that name in its code +(.*)", result.stdout) == ["its own file", "FileNotFoundError"] * 2
+    )
+
+
+def open_to_anybody(bucket: str, objects: str, addresses: dict[str, str]) -> None:
+    client = Minio(
+        endpoint=addresses["MINIO_ENDPOINT"],
+        access_key=addresses["MINIO_ACCESS_KEY"],
+        secret_key=addresses["MINIO_SECRET_KEY"],
+        secure=False,
+        region="us-east-1",
+    )
+    client.make_bucket(bucket_name=bucket)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ["*"]},
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}/{objects}"],
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    client.set_bucket_policy(bucket_name=bucket, policy=json.dumps(policy))
+
+
+def test_a_wrong_key_fails_the_demo_with_one_clear_line(empty):
+    result = run([DEMO, "--once"], empty | {"MINIO_SECRET_KEY": "wrong"})
+
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("The demo failed at 'Buckets: manage.py initialize_buckets --all-tenants': ")
+    assert os.environ["MINIO_ENDPOINT"] in line
+
+
+def test_a_database_that_is_away_fails_the_demo_with_one_clear_line(empty):
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        result = run([DEMO, "--once"], empty | {"DATABASE_URL": f"postgres://demo@127.0.0.1:{port}/demo"})
+
+    assert result.returncode == 1
+    assert result.stderr.lstrip().startswith("The demo failed at 'Tenants': OperationalError: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_without_servers_it_says_how_to_start_them(on_own_servers):
+    _, env = on_own_servers
+
+    result = run([DEMO], env)
+
+    assert result.returncode == 1
+    assert "MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY, DATABASE_URL: not set." in result.stderr
+    assert "python3 dev.py demo" in result.stderr
+
+
+def test_a_taken_port_is_an_error_if_it_was_asked_for(empty):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run([DEMO, "--once", "--port", str(port)], empty)
+
+    assert result.returncode == 1
+    assert f"The site cannot be served on port {port}: " in result.stderr
+
+
+def test_the_default_port_gives_way_to_a_free_one_if_it_is_taken(empty):
+    with taken_or_taken_here(8000), started([DEMO], empty) as process:
+        account = output_until(process, SITE_IS_UP)
+
+    assert account.startswith("Port 8000 is taken; the site gets a free one.\n")
+    assert "http://localhost:8000/" not in account
+
+
+def taken_or_taken_here(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return socket.socket()
+
+
+def test_stopped_at_any_time_it_leaves_nothing_running_and_usable_data(on_own_servers, tmp_path):
+    command, env = on_own_servers
+    command = [*command, "--data", tmp_path, DEMO, "--port", "0"]
+
+    code, early = stopped(command, env, at="Tenants", by=signal.SIGTERM)
+    assert code == 130
+    assert "held" not in early
+
+    code, whole = stopped(command, env, at=SITE_IS_UP, by=signal.SIGINT)
+    assert code == 0
+    assert "All 41 checks held." in whole
+    assert whole.endswith("\nStopped.\n")
+
+    code, again = stopped(command, env, at=SITE_IS_UP, by=signal.SIGTERM)
+    assert code == 0
+    assert again.count("there already") == 8
+    assert "All 41 checks held." in again
+
+
+def stopped(
+    command: list[str | Path], env: dict[str, str], *, at: str, by: signal.Signals
+) -> tuple[int, str]:
+    """Stop the demo when it prints these words, and see that nothing is left. Return code and output."""
+    with started(command, env) as process:
+        output = output_until(process, at)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        assert len(family) > 2, "the demo and its two servers"
+        os.killpg(process.pid, by)  # as Ctrl-C in a terminal does
+        output += process.stdout.read()
+        process.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    ports = set(re.findall(r"(?:127\.0\.0\.1|localhost):(\d+)", output))
+    assert len(ports) >= 2, "those of PostgreSQL and of the S3 server, and that of the site"
+    assert [port for port in ports if answers(int(port))] == []
+    return process.returncode, output
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
