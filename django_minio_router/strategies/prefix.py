@@ -9,16 +9,17 @@ from django.core.checks import CheckMessage
 from django.utils.deconstruct import deconstructible
 
 from .. import messages
+from ..exceptions import RoutingError
 from ..naming import bucket_name_problem
 from .base import Location
-from .tenant import PerTenant
+from .tenant import NamedByTenant
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
 
 @deconstructible(path="django_minio_router.strategies.PerTenantPrefix")
-class PerTenantPrefix(PerTenant):
+class PerTenantPrefix(NamedByTenant):
     """The folder of the active tenant in ``bucket``; ``TenantRequired`` where there is none.
 
     The folder is named as ``PerTenant`` names a bucket, from ``template``, ``field`` or ``function``, so
@@ -40,9 +41,15 @@ class PerTenantPrefix(PerTenant):
         self.bucket = bucket
 
     def bucket_for(self, model: type[Model] | None) -> Location:
-        return Location(self.bucket, prefix=f"{self._name()}/")
+        folder = self._name()
+        if "/" in folder:
+            raise RoutingError(
+                f"{self!r} would use the folder {folder!r}, and a folder within a folder is open to the "
+                "tenant of the outer one. Give names without '/'."
+            )
+        return Location(self.bucket, prefix=f"{folder}/")
 
-    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str | Location]:
+    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
         return [self.bucket]
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:

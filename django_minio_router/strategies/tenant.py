@@ -11,21 +11,14 @@ from django.utils.deconstruct import deconstructible
 from .. import messages, tenancy
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from ..naming import bucket_name_problem, bucket_template
-from .base import BucketStrategy, Location
+from .base import BucketStrategy
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
 
-@deconstructible(path="django_minio_router.strategies.PerTenant")
-class PerTenant(BucketStrategy):
-    """The bucket of the active tenant; ``TenantRequired`` where there is none, public schema included.
-
-    ``template`` may hold ``{schema_name}`` and other fields of the tenant; different values always give
-    different, valid names. ``field`` takes the name from a field of the tenant row instead, ``function``
-    from a callable of that row. A stored name or a template over ``{id}`` survives a rename of the schema.
-    ``public`` names a bucket for the public schema, which is also what a thread without a tenant is on.
-    """
+class NamedByTenant(BucketStrategy):
+    """What ``PerTenant`` and ``PerTenantPrefix`` share: a name that belongs to the active tenant alone."""
 
     def __init__(
         self,
@@ -37,61 +30,69 @@ class PerTenant(BucketStrategy):
         public_read: bool = False,
     ) -> None:
         if sum(source is not None for source in (template, field, function)) > 1:
-            raise ConfigurationError("PerTenant takes one of template, field and function.")
+            raise ConfigurationError(f"{type(self).__name__} takes one of template, field and function.")
         if template is None and field is None and function is None:
             template = "{schema_name}"
         if template is not None:
             bucket_template(template)
         if function is not None and not callable(function):
-            raise ConfigurationError(f"PerTenant's function {function!r} is not callable.")
+            raise ConfigurationError(f"The function {function!r} of {type(self).__name__} is not callable.")
         self.template = template
         self.field = field
         self.function = function
         self.public = public
         self.public_read = public_read
 
-    def bucket_for(self, model: type[Model] | None) -> str | Location:
-        return self._name()
-
     def _name(self) -> str:
         """Return the name that belongs to the active tenant, and to no other."""
         schema_name = tenancy.current_schema()
         if schema_name is None:
-            return self._public_bucket()
-        name = self._tenant_bucket(schema_name)
+            return self._public_name()
+        name = self._tenant_name(schema_name)
         if name == self.public:
             raise RoutingError(
-                f"The tenant {schema_name!r} would share the bucket {name!r} with public. Give "
-                "PerTenant(public=...) a name that no tenant can have."
+                f"{self!r} would give {name!r} to the tenant {schema_name!r} and to public. Give public a "
+                "name that no tenant can have."
             )
         return name
 
-    def _public_bucket(self) -> str:
+    def _public_name(self) -> str:
         if self.public is None:
             raise TenantRequired(
                 "No tenant is active, so there is no bucket for this call. Enter "
-                "tenant_context(tenant), or give PerTenant(public=...) a bucket."
+                f"tenant_context(tenant), or give {type(self).__name__}(public=...) a name."
             )
         return self.public
 
-    def _tenant_bucket(self, schema_name: str) -> str:
+    def _tenant_name(self, schema_name: str) -> str:
         if self.template is not None:
             return self._from_template(self.template, schema_name)
         tenant = tenancy.current_tenant()
         if self.function is not None:
             return self.function(tenant)
-        return str(_value(tenant, str(self.field)))
+        return str(self._value(tenant, str(self.field)))
 
-    @staticmethod
-    def _from_template(template: str, schema_name: str) -> str:
+    def _from_template(self, template: str, schema_name: str) -> str:
         parsed = bucket_template(template)
         if parsed.fields == ("schema_name",):
             return parsed.render({"schema_name": schema_name})
         tenant = tenancy.current_tenant()
-        return parsed.render({field: _value(tenant, field) for field in parsed.fields})
+        return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
-    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str | Location]:
-        return [self.bucket_for(None)]
+    def _value(self, tenant: Any, field: str) -> object:
+        """Return a field of the tenant row; an empty one would be the same for many tenants."""
+        try:
+            value = getattr(tenant, field)
+        except AttributeError:
+            raise ConfigurationError(
+                f"{self!r} uses the field {field!r}, which {type(tenant).__name__} does not have."
+            ) from None
+        if value is None or value == "":
+            raise RoutingError(
+                f"{self!r} uses the field {field!r}, which is empty for the tenant "
+                f"{tenant.schema_name!r}. Give it a value."
+            )
+        return value
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
         if not tenancy.is_installed():
@@ -120,17 +121,18 @@ class PerTenant(BucketStrategy):
         return () if self.field is None else (self.field,)
 
 
-def _value(tenant: Any, field: str) -> object:
-    """Return a field of the tenant row; an empty one would be the same for many tenants."""
-    try:
-        value = getattr(tenant, field)
-    except AttributeError:
-        raise ConfigurationError(
-            f"PerTenant uses the field {field!r}, which {type(tenant).__name__} does not have."
-        ) from None
-    if value is None or value == "":
-        raise RoutingError(
-            f"PerTenant uses the field {field!r}, which is empty for the tenant "
-            f"{tenant.schema_name!r}. Give it a value."
-        )
-    return value
+@deconstructible(path="django_minio_router.strategies.PerTenant")
+class PerTenant(NamedByTenant):
+    """The bucket of the active tenant; ``TenantRequired`` where there is none, public schema included.
+
+    ``template`` may hold ``{schema_name}`` and other fields of the tenant; different values always give
+    different, valid names. ``field`` takes the name from a field of the tenant row instead, ``function``
+    from a callable of that row. A stored name or a template over ``{id}`` survives a rename of the schema.
+    ``public`` names a bucket for the public schema, which is also what a thread without a tenant is on.
+    """
+
+    def bucket_for(self, model: type[Model] | None) -> str:
+        return self._name()
+
+    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
+        return [self._name()]
