@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FIRST_RANGE = 192 * 1024  # bytes; small files need one request, a glance at a large one costs no more
 _BLOCK = 1024 * 1024  # bytes taken from the network at once, and lost when it breaks
+_WHOLE = 1 << 62
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -36,8 +37,8 @@ class Span(NamedTuple):
 class ObjectReader(io.RawIOBase):
     """The bytes of one object of one bucket, in one version.
 
-    The first request fetches the beginning. Reading on streams the rest; after a jump again only a range is
-    fetched first. Each answer must carry the same entity tag. A broken stream goes on by range from where
+    The first request fetches the beginning; reading on streams the rest. After a jump as little is fetched,
+    and four times as much each time that reading goes on. Each answer must carry the same entity tag. A broken stream goes on by range from where
     it was, ``MINIO_RETRIES`` times without progress.
     """
 
@@ -48,6 +49,7 @@ class ObjectReader(io.RawIOBase):
         self._stream: BaseHTTPResponse | None = None
         self._stream_at = 0
         self._stream_end = 0
+        self._ahead = _WHOLE  # bytes that the next request asks for, if it reads on
         self._process = os.getpid()
         first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
         if first.status == 416:  # an empty object has no such range
@@ -157,7 +159,8 @@ class ObjectReader(io.RawIOBase):
 
     def _ask_for_rest(self) -> BaseHTTPResponse:
         reads_on = self._position == self._stream_at
-        end = "" if reads_on else min(self._position + FIRST_RANGE, self.size) - 1
+        self._ahead = min(self._ahead * 4, _WHOLE) if reads_on else FIRST_RANGE
+        end = min(self._position + self._ahead, self.size) - 1
         condition = {"If-Match": self.etag} if self.etag else {}
         response = self._request({"Range": f"bytes={self._position}-{end}", **condition})
         if response.status in (412, 416):
