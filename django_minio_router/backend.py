@@ -26,7 +26,6 @@ from urllib3.response import BaseHTTPResponse
 
 from . import clients
 from .buckets import PlannedBucket, bring_about, may_list
-from .caches import BoundedCache
 from .clients import Client
 from .conf import DEFAULTS, PREFIX, Config
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
@@ -36,7 +35,6 @@ from .status import MinioServerStatus, probe
 from .uploads import Source, Upload
 
 _MAX_NAMES = 100
-_KEPT_URLS = 2048
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _STANDARD_HEADERS = frozenset(
     {
@@ -60,7 +58,7 @@ class Route(NamedTuple):
     internal: Client
     external: Client
     is_public: bool
-    external_url: str
+    external_root: str
 
     def path(self, name: str) -> str:
         """Return the object's quoted path below the server. ``SuspiciousFileOperation`` if it is unsafe.
@@ -130,7 +128,6 @@ class MinioBackend(Storage):
         self.sse = sse
         self.progress = progress
         self._known_route: Route | None = None
-        self._urls: BoundedCache[str, tuple[int, str]] = BoundedCache(_KEPT_URLS)
 
     # Where the calls go
 
@@ -197,9 +194,8 @@ class MinioBackend(Storage):
             internal,
             external,
             self.is_bucket_public,
-            external.server.base_url,
+            f"{external.server.base_url}/{bucket}/",
         )
-        self._urls.clear()
         self._known_route = route
         return route
 
@@ -437,39 +433,16 @@ class MinioBackend(Storage):
         what they loaded. ``filename``, ``content_type`` and ``disposition`` (``"inline"`` or
         ``"attachment"``) set what the browser is told; a plain link cannot carry them, so one is signed.
         """
-        if expires is None and filename is None and content_type is None and disposition is None:
-            return self._plain_url(name)
         route = self._route()
-        if expires is None:
-            life, window = route.config.url_expiry
-        else:
-            asked = expires.total_seconds() if isinstance(expires, timedelta) else expires
-            life, window = route.config.expiry(math.ceil(asked))
-        extra = _response_query(filename, content_type, disposition)
-        return self._signed_url(route, name, life, window, extra)[1]
-
-    def _plain_url(self, name: str) -> str:
-        route = self._route()
-        if route.is_public:
-            return route.external_url + route.path(name)
-        kept = self._urls.get(name)
-        if kept is not None and kept[0] > time.time():
-            return kept[1]
-        life, window = route.config.url_expiry
-        fresh = self._signed_url(route, name, life, window)
-        if window and route.epoch == clients.epoch:
-            self._urls.set(name, fresh)
-        return fresh[1]
-
-    def _signed_url(
-        self, route: Route, name: str, life: int, window: int, extra: str = ""
-    ) -> tuple[int, str]:
-        """Return the end of the window (Unix time) and the link."""
+        key = route.prefix + name if route.prefix else name
+        tells = filename is not None or content_type is not None or disposition is not None
+        if route.is_public and expires is None and not tells:
+            return route.external_root + quote_object_name(key)
+        life, window = route.config.url_expiry if expires is None else route.config.expiry(_seconds(expires))
         now = int(time.time())
         start = now - now % window if window else now
-        path = route.path(name)
-        link = route.external.presign("GET", path, life=life, at=start, extra=extra)
-        return start + window, link
+        extra = _response_query(filename, content_type, disposition) if tells else ""
+        return route.external.link(route.bucket, key, life, start, extra)
 
     # What a bucket on a server cannot tell
 
@@ -536,6 +509,10 @@ def leave_out_of_migrations(storage: Any) -> None:
     args, kwargs = storage._constructor_args
     kept = {k: v for k, v in kwargs.items() if k not in left_out and not k.startswith(PREFIX)}
     storage._constructor_args = args, kept
+
+
+def _seconds(time: timedelta | float) -> int:
+    return math.ceil(time.total_seconds() if isinstance(time, timedelta) else time)
 
 
 def _response_query(filename: str | None, content_type: str | None, disposition: str | None) -> str:

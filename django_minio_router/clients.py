@@ -15,7 +15,7 @@ import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import urllib3
@@ -30,6 +30,7 @@ from .caches import BoundedCache
 from .conf import PREFIX, Server
 from .exceptions import BucketNotFound, ServerError
 from .naming import quote_object_name
+from .pacing import POOL_CLASSES
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 _RETRY_STATUSES = (429, 500, 502, 503, 504)
 _BLOCK = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
 _KNOWN_BUCKETS = 16_384
+_KEPT_LINKS = 8192
 _ANSWERS_TO_CONDITION = (200, 412, 501)
 
 
@@ -204,9 +206,11 @@ class Client:
             self.refuse(response, bucket)
         return False
 
-    def presign(self, method: str, path: str, *, life: int, at: int, extra: str = "") -> str:
-        """Return a link that needs no key; see ``Signer.presign``."""
-        query = self._signer.presign(method, path, expires=life, at=at, extra=extra)
+    @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
+    def link(self, bucket: str, name: str, life: int, at: int, extra: str = "") -> str:
+        """Return a link that shows an object to anybody; see ``Signer.presign``."""
+        path = f"/{bucket}/{quote_object_name(name)}"
+        query = self._signer.presign("GET", path, expires=life, at=at, extra=extra)
         return f"{self.server.base_url}{path}?{query}"
 
     def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
@@ -242,13 +246,16 @@ class Client:
 
 
 def _pool(server: Server) -> urllib3.PoolManager:
-    return urllib3.PoolManager(
+    pool = urllib3.PoolManager(
         num_pools=1000,
         maxsize=server.pool_size,
         block=False,
         blocksize=_BLOCK,
         timeout=_timeout(server),
+        retries=_retries(server),  # the SDK's requests too are repeated, and not redirected
     )
+    pool.pool_classes_by_scheme = POOL_CLASSES
+    return pool
 
 
 def _timeout(server: Server) -> urllib3.Timeout:
@@ -294,7 +301,13 @@ class _Registry:
 
     def _pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool that all servers with these settings share."""
-        key = (server.http_client, server.pool_size, server.connect_timeout, server.read_timeout)
+        key = (
+            server.http_client,
+            server.pool_size,
+            server.connect_timeout,
+            server.read_timeout,
+            server.retries,
+        )
         if key not in self._pools:
             self._pools[key] = _own(server.http_client) if server.http_client else _pool(server)
         return self._pools[key]
