@@ -154,6 +154,11 @@ class MinioBackend(Storage):
         return self._declared_public(self.config, self.bucket)
 
     @property
+    def is_bucket_listable(self) -> bool:
+        """Whether anybody may list the bucket if it is public, as ``MINIO_PUBLIC_POLICY`` says."""
+        return may_list(self.config, default=self._public is None)
+
+    @property
     def client(self) -> Minio:
         """The SDK's client for requests, shared by all storages of this server."""
         return self._route().internal.sdk
@@ -459,15 +464,9 @@ class MinioBackend(Storage):
 
     def check_bucket_existence(self) -> None:
         """Create the bucket if it is missing, and give it its policy."""
-        single = self._public is None
+        where = "check_bucket_existence()"
         bring_about(
-            PlannedBucket(
-                self.bucket,
-                self.config,
-                self.is_bucket_public,
-                listing=may_list(self.config, default=single),
-                where=repr(self),
-            )
+            PlannedBucket(self.bucket, self.config, self.is_bucket_public, self.is_bucket_listable, where)
         )
 
     def is_minio_available(self) -> MinioServerStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,8 +11,7 @@ from minio.error import S3Error
 
 from .clients import Client, get_client
 from .conf import Config
-from .exceptions import ConfigurationError
-from .policies import Policy, public_policy, same_policy
+from .policies import Policy, opens_to_everybody, public_policy, same_policy
 
 
 class State(Enum):
@@ -25,98 +25,120 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One bucket, done or tried."""
+    """One bucket, done or tried; ``warning`` is what a person should look at, though nothing failed."""
 
     bucket: str
     state: State
     cause: str = ""
+    warning: str = ""
 
 
 @dataclass
 class PlannedBucket:
-    """A bucket that must exist, on one server, with the policy that it must have (None: no public one)."""
+    """A bucket that must exist on one server, with the policy that it must have.
+
+    ``where`` says what needs it first, ``aliases`` are those of ``STORAGES`` that do.
+    """
 
     name: str
     config: Config
     is_public: bool
     listing: bool
     where: str
+    aliases: frozenset[str] = frozenset()
     hook: Policy | None = None
 
     @property
     def policy(self) -> Policy | None:
+        """The policy of a hook, else the public one; None for a private bucket."""
         if self.hook is not None:
             return self.hook
         return public_policy(self.name, listing=self.listing) if self.is_public else None
 
+    @property
+    def kind(self) -> str:
+        if self.hook is not None:
+            return "policy of its hook"
+        return "public" if self.is_public else "private"
+
 
 def may_list(config: Config, *, default: bool) -> bool:
-    """Tell whether anybody may list a public bucket; ``default`` holds unless a setting says."""
+    """Tell whether anybody may list a public bucket; ``MINIO_PUBLIC_POLICY`` goes before the default."""
     choice = config.get("MINIO_PUBLIC_POLICY")
-    if choice not in {None, "read", "list"}:
-        raise ConfigurationError(
-            f"MINIO_PUBLIC_POLICY is {choice!r}. Use 'read', or 'list' to let anybody list as well."
-        )
     return default if choice is None else choice == "list"
 
 
 def bring_about(
-    planned: PlannedBucket, *, existing: set[str] | None = None, dry_run: bool = False
+    planned: PlannedBucket, *, existing: Collection[str] | None = None, dry_run: bool = False
 ) -> Outcome:
     """Make the server's bucket what it must be; ``existing`` are the names there, if they are known."""
     client = get_client(planned.config.internal)
-    return _Step(client, planned, dry_run).run(existing)
+    with client.plain_errors(planned.name):
+        return _Step(client, planned, dry_run).run(existing)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One bucket of the plan on its server."""
+    """One bucket of the plan on its server: two requests to create it, one to find it right."""
 
     client: Client
     planned: PlannedBucket
     dry_run: bool
 
-    def run(self, existing: set[str] | None) -> Outcome:
-        name = self.planned.name
-        exists = self.client.has_bucket(name) if existing is None else name in existing
-        with self.client.plain_errors(name):
-            return self._create() if not exists else self._correct()
-
-    def _outcome(self, state: State, cause: str = "") -> Outcome:
-        return Outcome(self.planned.name, state, cause)
+    def run(self, existing: Collection[str] | None) -> Outcome:
+        if existing is not None and self.planned.name not in existing:
+            return self._create()
+        try:
+            current = self._current_policy()
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            return self._create()
+        return self._correct(current)
 
     def _create(self) -> Outcome:
         if not self.dry_run:
-            make_bucket(self.client, self.planned.name)
+            if not make_bucket(self.client, self.planned.name):
+                return self._correct(self._current_policy())
             if self.planned.policy is not None:
                 self._set_policy(self.planned.policy)
-        return self._outcome(State.CREATED)
+        return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)
 
-    def _correct(self) -> Outcome:
-        current, wanted = self._current_policy(), self.planned.policy
+    def _correct(self, current: Policy | None) -> Outcome:
+        wanted = self.planned.policy
         if wanted is None:
             return self._close(current)
         if same_policy(current, wanted):
-            return self._outcome(State.UNCHANGED)
+            return self._outcome(State.UNCHANGED, wanted)
         if not self.dry_run:
             self._set_policy(wanted)
-        return self._outcome(State.CHANGED, "policy set")
+        return self._outcome(State.CHANGED, wanted, f"now {self.planned.kind}")
 
     def _close(self, current: Policy | None) -> Outcome:
         """Take back the policy of a bucket that was public; one that a person wrote is left alone."""
         name = self.planned.name
         ours = (public_policy(name, listing=listing) for listing in (True, False))
         if current is None or not any(same_policy(current, policy) for policy in ours):
-            return self._outcome(State.UNCHANGED)
+            return self._outcome(State.UNCHANGED, current)
         if not self.dry_run:
             self.client.sdk.delete_bucket_policy(bucket_name=name)
-        return self._outcome(State.CHANGED, "no longer public")
+        return self._outcome(State.CHANGED, None, "no longer public")
+
+    def _outcome(self, state: State, policy: Policy | None, cause: str = "") -> Outcome:
+        warning = ""
+        if not self.planned.is_public and policy is not None and opens_to_everybody(policy):
+            warning = "private by its settings, but its policy lets everybody in"
+        return Outcome(self.planned.name, state, cause, warning)
 
     def _current_policy(self) -> Policy | None:
+        name = self.planned.name
         try:
-            policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=self.planned.name))
+            policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
         except S3Error as error:
-            if error.code == "NoSuchBucketPolicy":
+            # A server without policies has no public buckets either.
+            if error.code == "NoSuchBucketPolicy" or (
+                error.code == "NotImplemented" and self.client.has_bucket(name)
+            ):
                 return None
             raise
         return policy
@@ -125,11 +147,14 @@ class _Step:
         self.client.sdk.set_bucket_policy(bucket_name=self.planned.name, policy=json.dumps(policy))
 
 
-def make_bucket(client: Client, bucket: str) -> None:
-    """Create the bucket; one that is there already, and ours, is no error."""
+def make_bucket(client: Client, bucket: str) -> bool:
+    """Create the bucket, and tell whether that was needed: one that is ours already is no error."""
     try:
         client.sdk.make_bucket(bucket_name=bucket)
     except S3Error as error:
         if error.code != "BucketAlreadyOwnedByYou":
             raise
-    client.known_buckets.set(bucket, True)
+        return False
+    finally:
+        client.known_buckets.discard(bucket)
+    return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
@@ -11,11 +12,12 @@ from django.core.checks import register as register_check
 
 from . import messages
 from .conf import Config, endpoint_problem, split_external
-from .discovery import Use, configs, models_by_strategy, uses
-from .exceptions import ConfigurationError, PrivatePublicMixedError
+from .discovery import Use, configs, hooks, listed, models_by_strategy, uses
+from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .naming import bucket_name_problem
-from .router import MinioRouter
-from .signing import MAX_EXPIRY
+from .planning import Plan, Source, listed_sources, used_source
+from .policies import opens_to_everybody, policy_of
+from .strategies import FixedBucket
 
 
 def register() -> None:
@@ -27,17 +29,18 @@ def register() -> None:
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check each different source of settings once."""
     try:
-        sources = configs(uses())
+        different = configs(uses())
     except ConfigurationError as error:
         return [messages.bad_setting(error)]
-    return [message for config in sources for message in _config_messages(config)]
+    return [message for config in different for message in _config_messages(config)]
 
 
 def _config_messages(config: Config) -> Iterator[CheckMessage]:
-    yield from _endpoints(config)
-    yield from _keys(config)
-    yield from _declared_buckets(config)
-    yield from _expiry(config)
+    wrong = [messages.bad_setting(error) for error in config.problems()]
+    yield from wrong
+    if not wrong:
+        for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks):
+            yield from find(config)
 
 
 def _endpoints(config: Config) -> Iterator[CheckMessage]:
@@ -53,7 +56,7 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
             yield messages.malformed_endpoint("MINIO_EXTERNAL_ENDPOINT", external, problem)
         elif external_https is None and not scheme:
             yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
-    elif external_https:
+    elif external_https is not None:
         yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT")
 
 
@@ -64,62 +67,120 @@ def _keys(config: Config) -> Iterator[CheckMessage]:
                 yield messages.missing_key(setting)
 
 
-def _declared_buckets(config: Config) -> Iterator[CheckMessage]:
+def _expiry(config: Config) -> Iterator[CheckMessage]:
     try:
-        private, public = config.declared
+        config.url_expiry  # noqa: B018
+    except ConfigurationError:
+        yield messages.expiry_out_of_range(config.get("MINIO_URL_EXPIRY_HOURS"))
+
+
+def _listed_buckets(config: Config) -> Iterator[CheckMessage]:
+    try:
+        entries = list(listed(config))
     except PrivatePublicMixedError as error:
         yield messages.private_and_public(error)
-        return
-    for name in sorted(private | public):
-        if bucket_name_problem(name):
-            setting = "MINIO_PUBLIC_BUCKETS" if name in public else "MINIO_PRIVATE_BUCKETS"
-            yield messages.invalid_bucket(name, setting)
+    except ConfigurationError as error:
+        yield messages.bad_setting(error)
+    else:
+        for strategy, _, setting in entries:
+            if isinstance(strategy, FixedBucket) and bucket_name_problem(strategy.name):
+                yield messages.invalid_bucket(strategy.name, setting)
 
 
-def _expiry(config: Config) -> Iterator[CheckMessage]:
-    expiry = config.get("MINIO_URL_EXPIRY_HOURS")
-    if expiry is not None and not 0 < expiry.total_seconds() <= MAX_EXPIRY:
-        yield messages.expiry_too_long()
+def _hooks(config: Config) -> Iterator[CheckMessage]:
+    """Check the policies that are written down; what a callable gives is known when it is applied."""
+    try:
+        for target, hook in hooks(config).items():
+            if not callable(hook):
+                opens = opens_to_everybody(policy_of(hook, str(target)))
+                if opens and isinstance(target, str) and target not in config.declared[1]:
+                    yield messages.hook_opens(target)
+    except PrivatePublicMixedError:
+        return  # check_storages reports it
+    except ConfigurationError as error:
+        yield messages.bad_setting(error)
 
 
 def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check what each strategy reports, and the buckets that storages name themselves."""
+    """Check what each strategy reports, the buckets of single storages, and that none is of two kinds."""
     try:
         found = uses()
+        different = configs(found)
     except ConfigurationError:
         return []  # check_settings reports it
-    by_strategy = models_by_strategy(found).items()
-    reported = [message for strategy, models in by_strategy for message in strategy.check(models)]
-    return [*reported, *_single_buckets(found)]
+    return [
+        *_strategy_messages(found, different),
+        *_single_buckets(found),
+        *_contradictions(found, different),
+    ]
+
+
+def _strategy_messages(found: list[Use], different: list[Config]) -> Iterator[CheckMessage]:
+    models = models_by_strategy(found)
+    for config in different:
+        with suppress(ConfigurationError):
+            for strategy, _, _ in listed(config):
+                if not isinstance(strategy, FixedBucket):
+                    models.setdefault(strategy, [])
+    for strategy, of_strategy in models.items():
+        yield from strategy.check(of_strategy)
 
 
 def _single_buckets(found: list[Use]) -> Iterator[CheckMessage]:
-    """Report buckets that no setting declares. What else is wrong with them is reported elsewhere."""
     for use in found:
-        backend = use.storage.default if isinstance(use.storage, MinioRouter) else use.storage
-        if backend is None:
+        if use.single is None:
             continue
-        if bucket_name_problem(backend.bucket):
-            yield messages.invalid_bucket(backend.bucket, use.where)
+        if bucket_name_problem(use.single.bucket):
+            yield messages.invalid_bucket(use.single.bucket, use.where)
             continue
         try:
-            backend.is_bucket_public  # noqa: B018
+            use.single.is_bucket_public  # noqa: B018
         except PrivatePublicMixedError:
             continue
         except ConfigurationError:
-            yield messages.undeclared_bucket(backend.bucket, use.where)
+            yield messages.undeclared_bucket(use.single.bucket, use.where)
+
+
+def _contradictions(found: list[Use], different: list[Config]) -> Iterator[CheckMessage]:
+    plan = Plan()
+    for source in _of_one_bucket(found, different):
+        try:
+            plan.expand(source)
+        except PrivatePublicMixedError as error:
+            yield messages.private_and_public(error)
+        except (ConfigurationError, RoutingError):
+            continue  # reported as what it is
+
+
+def _of_one_bucket(found: list[Use], different: list[Config]) -> Iterator[Source]:
+    """Yield the sources whose bucket is known without a model or a tenant."""
+    for config in different:
+        with suppress(ConfigurationError):
+            yield from _fixed(listed_sources(config, found))
+    for use in found:
+        with suppress(ConfigurationError):
+            yield from _fixed([used_source(use)])
+
+
+def _fixed(sources: Iterable[Source]) -> Iterator[Source]:
+    return (source for source in sources if isinstance(source.strategy, FixedBucket))
 
 
 def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Under ``check --deploy``: report plain HTTP."""
     try:
-        sources = configs(uses())
+        different = configs(uses())
     except ConfigurationError:
         return []
-    return [message for config in sources for message in _plain_http(config)]
+    return [message for config in different for message in _plain_http(config)]
 
 
 def _plain_http(config: Config) -> Iterator[CheckMessage]:
-    for setting in ("MINIO_USE_HTTPS", "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS"):
-        if config.get(setting) is False:
-            yield messages.plain_http(setting)
+    try:
+        internal, external = config.internal, config.external
+    except ConfigurationError:
+        return
+    if not internal.use_https:
+        yield messages.plain_http("MINIO_USE_HTTPS", internal.endpoint)
+    if external is not internal and not external.use_https:
+        yield messages.plain_http("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS", external.endpoint)

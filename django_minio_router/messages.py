@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import Error, Warning
 
+from .conf import shown_endpoint
 from .naming import bucket_name_problem
 
 if TYPE_CHECKING:
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def bad_setting(error: Exception) -> Error:
-    return Error(str(error), hint="Correct the setting.", id="minio_router.E001")
+    return Error(
+        str(error),
+        hint="Correct it where it stands: in the settings, in MINIO_SERVERS, in the OPTIONS of a storage or "
+        "in the storage of a field.",
+        id="minio_router.E001",
+    )
 
 
 def missing_endpoint() -> Error:
@@ -27,7 +34,7 @@ def missing_endpoint() -> Error:
 
 def malformed_endpoint(setting: str, endpoint: str, problem: str) -> Error:
     return Error(
-        f"{setting} {endpoint!r} {problem}.",
+        f"{setting} {shown_endpoint(endpoint)} {problem}.",
         hint="Write the host name or address, and the port after a colon if it is not the usual one.",
         id="minio_router.E003",
     )
@@ -44,7 +51,8 @@ def missing_key(setting: str) -> Error:
 def private_and_public(error: Exception) -> Error:
     return Error(
         str(error),
-        hint="Remove each from MINIO_PRIVATE_BUCKETS or from MINIO_PUBLIC_BUCKETS.",
+        hint="Remove each from MINIO_PRIVATE_BUCKETS or from MINIO_PUBLIC_BUCKETS, and let storages and "
+        "strategies say the same.",
         id="minio_router.E005",
     )
 
@@ -57,9 +65,9 @@ def invalid_bucket(name: object, source: Any) -> Error:
     )
 
 
-def expiry_too_long() -> Error:
+def expiry_out_of_range(expiry: timedelta) -> Error:
     return Error(
-        "MINIO_URL_EXPIRY_HOURS is not between 1 second and 7 days.",
+        f"MINIO_URL_EXPIRY_HOURS is {expiry}, which is not between 1 second and 7 days.",
         hint="S3 signs links for at most 7 days: timedelta(days=7).",
         id="minio_router.E007",
     )
@@ -122,10 +130,10 @@ def undeclared_bucket(name: str, where: str) -> Error:
     )
 
 
-def plain_http(setting: str) -> Warning:
+def plain_http(setting: str, endpoint: str) -> Warning:
     return Warning(
-        f"{setting} is off, so files and links travel unencrypted.",
-        hint="Serve the S3 server over HTTPS and set it to True.",
+        f"{setting} is off, so files and links of {endpoint} travel unencrypted.",
+        hint=f"Serve the S3 server over HTTPS, and set {setting} to True.",
         id="minio_router.W001",
     )
 
@@ -145,4 +153,12 @@ def shared_tenant_field(names: Iterable[str], model: type[Model], strategy: Any)
         "so tenants may share a bucket.",
         hint="Set unique=True, or put {schema_name} or {id} into the template.",
         id="minio_router.W003",
+    )
+
+
+def hook_opens(bucket: str) -> Warning:
+    return Warning(
+        f"MINIO_POLICY_HOOKS lets everybody into the private bucket {bucket!r}.",
+        hint="Add a Principal or a Condition to the policy, or list the bucket in MINIO_PUBLIC_BUCKETS.",
+        id="minio_router.W004",
     )

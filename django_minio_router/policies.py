@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
-from typing import Any
+from reprlib import repr as shortened
+from typing import Any, TypeAlias
 
 from .exceptions import ConfigurationError
 
-Policy = Mapping[str, Any]
+Policy: TypeAlias = Mapping[str, Any]
+Hook: TypeAlias = Policy | Callable[[str], Policy]
 
-_Rule = tuple[Any, ...]
+_Rule: TypeAlias = tuple[Any, ...]
 
 
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:
@@ -32,17 +34,18 @@ def _allow(action: str, resource: str) -> dict[str, Any]:
     }
 
 
-def as_policy(value: Any, source: str) -> Policy:
-    """Return what a hook gave in its JSON form. ``ConfigurationError`` if it is not a policy."""
+def policy_of(hook: Hook, bucket: str) -> Policy:
+    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is no policy."""
+    given = hook(bucket) if callable(hook) else hook
     try:
-        policy = json.loads(json.dumps(value))
+        policy = json.loads(json.dumps(given))
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{source} gave a policy that is no JSON: {error}.") from error
+        raise ConfigurationError(f"The policy hook of {bucket!r} gave no JSON: {error}.") from error
     statements = _as_list(policy.get("Statement")) if isinstance(policy, dict) else []
     if not statements or not all(isinstance(statement, dict) for statement in statements):
         raise ConfigurationError(
-            f"{source} gave {type(value).__name__} instead of a policy. "
-            "Give a dictionary with 'Version' and a list of 'Statement's."
+            f"The policy hook of {bucket!r} gave {shortened(given)}, which is no policy. "
+            "Give a dictionary with 'Version' and a list under 'Statement'."
         )
     return {**policy, "Statement": statements}
 

@@ -8,19 +8,21 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from django_minio_router import tenancy
 from django_minio_router.buckets import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.initializer import Plan, apply_plan, make_plan
+from django_minio_router.initializer import apply_plan
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.planning import Plan, make_plan
 
 
 class Command(BaseCommand):
     help = (
-        "Create the buckets of all storages in use, and set their policies. Expands strategies to "
-        "concrete buckets, refuses contradictions before it changes anything, and can be repeated."
+        "Create the buckets of all storages in use, and set their policies. Strategies are expanded to "
+        "concrete buckets, and nothing is changed if two contradict each other. Can be repeated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,15 +32,13 @@ class Command(BaseCommand):
             action="append",
             dest="aliases",
             metavar="ALIAS",
-            help="only storages of this alias in STORAGES; may be repeated",
+            help="only the buckets of this alias in STORAGES; may be repeated",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="print what would be done, and change nothing"
         )
         parser.add_argument(
-            "--check",
-            action="store_true",
-            help="change nothing, and exit with 1 if anything differs",
+            "--check", action="store_true", help="change nothing, and exit with 1 if anything differs"
         )
         parser.add_argument("--jobs", type=int, default=8, metavar="N", help="buckets at a time (default: 8)")
         parser.add_argument("--silenced", action="store_true", help="print nothing but errors")
@@ -48,12 +48,16 @@ class Command(BaseCommand):
         self.dry_run = options["dry_run"] or options["check"]
         if options["jobs"] < 1:
             raise CommandError(f"--jobs is {options['jobs']}. It takes a number from 1 up.")
+        plan = self._plan(**options)
+        outcomes = self._apply(plan, options["jobs"])
+        self._report_unused(plan)
+        self._conclude(outcomes, check=options["check"])
+
+    def _plan(self, *, aliases: list[str] | None, **options: Any) -> Plan:
         try:
-            plan = make_plan(self._tenants(**options), self._aliases(options["aliases"]))
-            outcomes = self._apply(plan, options["jobs"])
-        except (ConfigurationError, RoutingError, ServerError) as error:
-            raise CommandError(str(error)) from error
-        self._conclude(plan, outcomes, check=options["check"], told_tenants=self.told_tenants)
+            return make_plan(self._tenants(**options), self._aliases(aliases))
+        except (ConfigurationError, RoutingError, DatabaseError) as error:
+            raise CommandError(f"Nothing was changed. {error}") from error
 
     def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
         self.told_tenants = all_tenants or bool(tenants)
@@ -71,39 +75,53 @@ class Command(BaseCommand):
         return aliases
 
     def _apply(self, plan: Plan, jobs: int) -> list[Outcome]:
-        self._say(f"{len(plan.buckets)} buckets, {jobs} at a time", at=2)
         with ProgressBar(self.stdout, len(plan.buckets), shown=self.verbosity > 0) as bar:
 
             def report(outcome: Outcome) -> None:
                 bar.advance()
+                line = self._line(outcome)
                 if outcome.state is State.FAILED:
-                    bar.write(self.stderr, self.style.ERROR(_line(outcome, self.dry_run)))
+                    bar.write(self.stderr, self.style.ERROR(line))
+                elif outcome.warning and self.verbosity > 0:
+                    bar.write(self.stdout, self.style.WARNING(f"{line}: {outcome.warning}"))
                 elif self.verbosity > (outcome.state is State.UNCHANGED):
-                    bar.write(self.stdout, _line(outcome, self.dry_run))
+                    bar.write(self.stdout, line)
 
-            return apply_plan(plan, dry_run=self.dry_run, jobs=jobs, report=report)
+            try:
+                return apply_plan(plan, dry_run=self.dry_run, jobs=jobs, report=report)
+            except ServerError as error:
+                raise CommandError(f"Nothing was changed. {error}") from error
 
-    def _conclude(self, plan: Plan, outcomes: list[Outcome], *, check: bool, told_tenants: bool) -> None:
-        if not told_tenants:
-            for where, strategy in plan.skipped.items():
-                self._say(
-                    self.style.WARNING(f"Skipped {strategy!r} of {where}: no tenant is active. ")
-                    + "Use --all-tenants, or --tenant SCHEMA."
-                )
+    def _line(self, outcome: Outcome) -> str:
+        if outcome.state is State.FAILED:
+            return f"{outcome.bucket}: failed. {outcome.cause}"
+        detail = f" ({outcome.cause})" if outcome.cause else ""
+        return f"{outcome.bucket}: {self._would_be(outcome.state)}{detail}"
+
+    def _would_be(self, state: State) -> str:
+        would = "would be " if self.dry_run and state in {State.CREATED, State.CHANGED} else ""
+        return would + state.value
+
+    def _report_unused(self, plan: Plan) -> None:
+        for source in () if self.told_tenants else plan.skipped:
+            self._warn(f"Skipped {source.where}: no tenant is active. Use --all-tenants, or --tenant SCHEMA.")
+        for target in plan.idle_hooks:
+            self._warn(f"The policy hook of {target!r} did nothing: no storage in this run has that bucket.")
+
+    def _conclude(self, outcomes: list[Outcome], *, check: bool) -> None:
         counts = Counter(outcome.state for outcome in outcomes)
-        self._say(", ".join(f"{counts[state]} {state.value}" for state in State) + ".")
+        summary = ", ".join(f"{counts[state]} {self._would_be(state)}" for state in State if counts[state])
+        if self.verbosity > 0:
+            self.stdout.write(f"{summary}." if summary else "No storage in use needs a bucket here.")
         if counts[State.FAILED]:
             raise CommandError(f"{counts[State.FAILED]} of {len(outcomes)} buckets failed.")
         differing = counts[State.CREATED] + counts[State.CHANGED]
         if check and differing:
-            raise CommandError(f"{differing} of {len(outcomes)} buckets differ.", returncode=1)
+            raise CommandError(
+                f"{differing} of {len(outcomes)} buckets differ. Mend them with initialize_buckets, "
+                "without --check."
+            )
 
-    def _say(self, text: str, at: int = 1) -> None:
-        if self.verbosity >= at:
-            self.stdout.write(text)
-
-
-def _line(outcome: Outcome, dry_run: bool) -> str:
-    would = "would be " if dry_run and outcome.state in {State.CREATED, State.CHANGED} else ""
-    cause = f" ({outcome.cause})" if outcome.cause else ""
-    return f"{outcome.bucket}: {would}{outcome.state.value}{cause}"
+    def _warn(self, text: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(self.style.WARNING(text))

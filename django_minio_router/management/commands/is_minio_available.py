@@ -6,18 +6,32 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_minio_router.backend import MinioBackend
+from django_minio_router.conf import Config
+from django_minio_router.discovery import configs, uses
+from django_minio_router.exceptions import ConfigurationError
+from django_minio_router.status import MinioServerStatus, probe
 
 
 class Command(BaseCommand):
-    help = "Check that the S3 server answers. The exit code is 1 if it does not."
+    help = "Check that the S3 servers of all storages in use answer. The exit code is 1 if one does not."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--silenced", action="store_true", help="print nothing if it answers")
+        parser.add_argument("--silenced", action="store_true", help="print nothing if they answer")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        status = MinioBackend().is_minio_available()
-        if not status:
-            raise CommandError(f"The S3 server is NOT available. {status.details}")
+        try:
+            statuses = _statuses()
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        missing = [status.details for status in statuses if not status]
         if not options["silenced"] and options["verbosity"] > 0:
-            self.stdout.write(self.style.SUCCESS("The S3 server is available. ") + status.details)
+            for status in filter(None, statuses):
+                self.stdout.write(self.style.SUCCESS("The S3 server is available. ") + status.details)
+        if missing:
+            raise CommandError("The S3 server is NOT available. " + "\n".join(missing))
+
+
+def _statuses() -> list[MinioServerStatus]:
+    """Ask each server once, whatever the keys."""
+    found = {config.internal.base_url: config for config in configs(uses()) or [Config()]}
+    return [probe(config) for config in found.values()]
