@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 _acting_for: ContextVar[Any] = ContextVar("minio_router_acting_for", default=None)
 
 _KEPT_ROWS = 4096
-_rows: BoundedCache[str, Any] = BoundedCache(_KEPT_ROWS)
+_ROW_LIFE = 60.0  # seconds; what another process does to a tenant, no signal tells here
+_rows: BoundedCache[str, tuple[float, Any]] = BoundedCache(_KEPT_ROWS)
 
 
 @cache
@@ -116,7 +118,11 @@ def current_tenant() -> Any:
     if isinstance(tenant, tenant_model()):
         return tenant
     # Under schema_context() the connection carries a schema name and no row.
-    return _rows.get_or_make(schema_name, _row)
+    kept = _rows.get(schema_name)
+    if kept is None or kept[0] < time.monotonic():
+        kept = (time.monotonic() + _ROW_LIFE, _row(schema_name))
+        _rows.set(schema_name, kept)
+    return kept[1]
 
 
 def _row(schema_name: str) -> Any:
@@ -130,7 +136,9 @@ def _row(schema_name: str) -> Any:
 
 
 def tenant_model() -> type[Model]:
-    """Return the model that ``TENANT_MODEL`` names."""
+    """Return the model that ``TENANT_MODEL`` names. ``ConfigurationError`` if it is not set."""
+    if getattr(settings, "TENANT_MODEL", None) is None:
+        raise ConfigurationError("TENANT_MODEL is not set, so there are no tenants. Set up django-tenants.")
     model: type[Model] = _utils().get_tenant_model()
     return model
 

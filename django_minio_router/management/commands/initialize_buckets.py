@@ -83,7 +83,7 @@ class Command(BaseCommand):
                 if outcome.state is State.FAILED:
                     bar.write(self.stderr, self.style.ERROR(line))
                 elif outcome.warning and self.verbosity > 0:
-                    bar.write(self.stdout, self.style.WARNING(f"{line}: {outcome.warning}"))
+                    bar.write(self.stdout, self.style.WARNING(f"{line}. Look at it: {outcome.warning}."))
                 elif self.verbosity > (outcome.state is State.UNCHANGED):
                     bar.write(self.stdout, line)
 
