@@ -516,6 +516,8 @@ def _seconds(time: timedelta | float) -> int:
 
 def _response_query(filename: str | None, content_type: str | None, disposition: str | None) -> str:
     """Return the quoted, sorted ``response-…`` parameters."""
+    if disposition not in (None, "inline", "attachment"):
+        raise ValueError(f"The disposition is {disposition!r}. Use 'inline' or 'attachment'.")
     query = {}
     if filename is not None or disposition is not None:
         header = content_disposition_header(disposition != "inline", filename or "")

@@ -7,6 +7,7 @@ names are the same in all places. Values are read when they are used and kept un
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -263,20 +264,20 @@ class Config:
         asked = self.get("MINIO_URL_EXPIRY_HOURS")
         if asked is None:
             return MAX_EXPIRY, min(self._window, MAX_EXPIRY // 4)
-        return self.expiry(int(asked.total_seconds()))
+        return self.expiry(math.ceil(asked.total_seconds()))
 
     def expiry(self, seconds: int) -> tuple[int, int]:
         """Return life and window of a link that must live for this many seconds.
 
         A link signed at the start of its window must outlive the asked time, so the window is at most a
-        quarter of it.
+        quarter of it, and at least the second whose start stands in the link.
         """
         if not 0 < seconds <= MAX_EXPIRY:
             raise ConfigurationError(
                 f"A link cannot live for {seconds} seconds; S3 allows 1 to {MAX_EXPIRY} (7 days). "
                 "Change MINIO_URL_EXPIRY_HOURS or 'expires'."
             )
-        window = min(self._window, seconds // 4, MAX_EXPIRY - seconds)
+        window = min(max(min(self._window, seconds // 4), 1), MAX_EXPIRY - seconds)
         return seconds + window, window
 
     @property

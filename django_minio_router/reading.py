@@ -38,8 +38,8 @@ class ObjectReader(io.RawIOBase):
     """The bytes of one object of one bucket, in one version.
 
     The first request fetches the beginning; reading on streams the rest. After a jump as little is fetched,
-    and four times as much each time that reading goes on. Each answer must carry the same entity tag. A broken stream goes on by range from where
-    it was, ``MINIO_RETRIES`` times without progress.
+    and four times as much each time that reading goes on. Each answer must carry the same entity tag. A
+    broken stream goes on by range from where it was, ``MINIO_RETRIES`` times without progress.
     """
 
     def __init__(self, client: Client, bucket: str, name: str, path: str, headers: Mapping[str, str]) -> None:

@@ -172,7 +172,7 @@ def test_zip_archives_open_in_place(through: Make, proxy: Proxy) -> None:
     with storage.open("archive.zip") as file, zipfile.ZipFile(file) as reader:
         assert reader.read("7.bin") == BIG[7 : 7 + FIRST_RANGE]
 
-    assert proxy.sent < 5 * FIRST_RANGE < len(archive.getvalue())
+    assert proxy.sent < 7 * FIRST_RANGE < len(archive.getvalue()) / 2
 
 
 def test_csv_is_read_as_text(storage: MinioBackend) -> None:
