@@ -12,6 +12,13 @@ from . import binding, tenancy
 binding.connect()
 
 
+def _is_checked_on_start() -> bool:
+    """Tell whether a setting or the options of a storage ask for it; nothing else is looked at here."""
+    name = "MINIO_CONSISTENCY_CHECK_ON_START"
+    options = [storage.get("OPTIONS", {}) for storage in settings.STORAGES.values()]
+    return getattr(settings, name, False) or any(given.get(name) for given in options)
+
+
 class DjangoMinioRouterConfig(AppConfig):
     name = "django_minio_router"
     verbose_name = "MinIO router"
@@ -23,7 +30,7 @@ class DjangoMinioRouterConfig(AppConfig):
         checks.register()
         binding.bind_models()  # the default storage is known only now
         tenancy.connect()
-        if getattr(settings, "MINIO_CONSISTENCY_CHECK_ON_START", False):
+        if _is_checked_on_start():
             call_command("initialize_buckets", silenced=True)
 
 
