@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.db import connections
 from django.db.models.signals import post_delete, post_save
 
@@ -45,7 +46,7 @@ def is_installed() -> bool:
 
 
 def _connection() -> Any:
-    return connections[_utils().get_tenant_database_alias()]
+    return connections[database_alias()]
 
 
 def require_django_tenants() -> None:
@@ -78,7 +79,7 @@ def current_schema() -> str | None:
     require_django_tenants()
     said = _acting_for.get()
     schema_name = _connection_schema() if said is None else getattr(said, "schema_name", said)
-    if not schema_name or schema_name == _utils().get_public_schema_name():
+    if not schema_name or schema_name == public_schema():
         return None
     return schema_name
 
@@ -126,7 +127,7 @@ def current_tenant() -> Any:
 
 
 def _row(schema_name: str) -> Any:
-    with _utils().schema_context(_utils().get_public_schema_name()):
+    with _utils().schema_context(public_schema()):
         row = tenant_model().objects.filter(schema_name=schema_name).first()
     if row is None:
         raise TenantRequired(
@@ -149,7 +150,7 @@ def tenants(schema_names: Iterable[str] | None = None) -> Iterator[Any]:
     Reads in chunks, so that memory does not grow with the number of tenants.
     """
     require_django_tenants()
-    rows = tenant_model().objects.exclude(schema_name=_utils().get_public_schema_name())
+    rows = tenant_model().objects.exclude(schema_name=public_schema())
     if schema_names is not None:
         rows = rows.filter(schema_name__in=list(schema_names))
     yield from rows.order_by("pk").iterator(chunk_size=1000)
@@ -187,6 +188,7 @@ def _schema_context(schema_name: str) -> Iterator[None]:
         yield
 
 
+@cache  # each call asks, and to find that a setting is missing takes longer than all else
 def public_schema() -> str:
     name: str = _utils().get_public_schema_name()
     return name
@@ -197,10 +199,19 @@ def schema_exists(schema_name: str) -> bool:
     return exists
 
 
+@cache
 def database_alias() -> str:
     """Return the alias of the database that holds the schemas."""
     alias: str = _utils().get_tenant_database_alias()
     return alias
+
+
+def _forget_names(**kwargs: object) -> None:
+    public_schema.cache_clear()
+    database_alias.cache_clear()
+
+
+setting_changed.connect(_forget_names)
 
 
 def _forget_row(*, instance: Any, **kwargs: object) -> None:
