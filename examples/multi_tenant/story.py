@@ -96,9 +96,10 @@ def _logos(account: Account, tenants: list[Client], logos: list[tuple[bytes, boo
     for client, (content, is_new) in zip(tenants, logos, strict=True):
         bucket = client.logo.storage.backend.bucket
         account.subject(f"{client.logo.name} -> bucket {bucket} ({_new(is_new)})", client.logo.url)
-        account.check("Anonymous", browser(client.logo.url, content), f"200, {SAME}")
-        folder = client.logo.url.rpartition("/logos/")[0]
-        account.check("Anonymous, list of the bucket", browser(folder, b""), "403")
+        unsigned = client.logo.url.partition("?")[0]
+        account.check("Anonymous, link without signature", browser(unsigned, content), f"200, {SAME}")
+        list_of_names = unsigned.rpartition("/logos/")[0]
+        account.check("Anonymous, list of the bucket", browser(list_of_names, b""), "403")
 
 
 def _new(is_new: bool) -> str:
