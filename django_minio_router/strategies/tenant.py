@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage
@@ -73,10 +74,10 @@ class NamedByTenant(BucketStrategy):
         return str(self._value(tenant, str(self.field)))
 
     def _from_template(self, template: str, schema_name: str) -> str:
-        parsed = bucket_template(template)
-        if parsed.fields == ("schema_name",):
-            return parsed.render({"schema_name": schema_name})
-        tenant = tenancy.current_tenant()
+        name = _from_schema_name(template, schema_name)
+        if name is not None:
+            return name
+        parsed, tenant = bucket_template(template), tenancy.current_tenant()
         return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
     def _value(self, tenant: Any, field: str) -> object:
@@ -136,3 +137,10 @@ class PerTenant(NamedByTenant):
 
     def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
         return [self._name()]
+
+
+@lru_cache(maxsize=16_384)
+def _from_schema_name(template: str, schema_name: str) -> str | None:
+    """Return the name that the template gives, or None where it needs more of the tenant."""
+    parsed = bucket_template(template)
+    return parsed.render({"schema_name": schema_name}) if parsed.fields == ("schema_name",) else None
