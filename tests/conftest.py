@@ -6,8 +6,13 @@ import os
 import secrets
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 from minio import Minio
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
