@@ -15,7 +15,8 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router.conf import DEFAULTS
-from django_minio_router.initializer import apply_plan, make_plan
+from django_minio_router.initializer import apply_plan
+from django_minio_router.planning import make_plan
 from tests.customers.models import Client
 
 ROOT = Path(__file__).parents[2]
