@@ -360,6 +360,7 @@ class MinioBackend(Storage):
         response = route.internal.request("HEAD", path, headers=self._read_headers())
         if response.status != 200:
             route.internal.refuse(response, route.bucket, name)
+        route.internal.check_object(response, f"{route.bucket}/{name}")
         route.internal.known_buckets.set(route.bucket, True)
         return response
 
@@ -414,7 +415,7 @@ class MinioBackend(Storage):
         """Remove the object. A missing one is no error, as Django's contract says."""
         route = self._route()
         response = route.internal.request("DELETE", route.path(name))
-        if response.status not in (200, 204):
+        if response.status != 204 and (response.status != 200 or response.data):
             try:
                 route.internal.refuse(response, route.bucket, name)
             except FileNotFoundError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import logging
 import os
 import threading
@@ -31,7 +32,7 @@ from .conf import PREFIX, Server
 from .exceptions import BucketNotFound, ServerError
 from .naming import quote_object_name
 from .pacing import POOL_CLASSES
-from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
+from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer
 
 logger = logging.getLogger(__name__)
 
@@ -153,8 +154,8 @@ class Client:
             raise self._refused(bucket, status, error.code or "", error.message or "") from error
         except MinioException as error:
             raise self._refused(bucket, None, type(error).__name__, str(error)) from error
-        except ElementTree.ParseError as error:
-            raise self.nonsense(bucket, f"it is not XML ({error})") from error
+        except (ElementTree.ParseError, json.JSONDecodeError) as error:
+            raise self.nonsense(bucket, f"its answer cannot be read ({error})") from error
         except HTTPError as error:
             raise self.unreachable(error) from error
 
@@ -167,6 +168,8 @@ class Client:
         if missing and code in {"", "NoSuchKey"}:
             raise FileNotFoundError(f"There is no object {name!r} in the bucket {bucket!r}.")
         place = f"{bucket}/{name}" if name else bucket
+        if response.status < 300 and not code:
+            raise self.nonsense(place, "its answer cannot be read")
         raise self._refused(place, response.status, code, message)
 
     def nonsense(self, place: str, problem: str) -> ServerError:
@@ -175,6 +178,12 @@ class Client:
             f"What answers at {self.server.endpoint} for {place!r} is no S3 server: {problem}. Check "
             "MINIO_ENDPOINT, and any proxy before it."
         )
+
+    def check_object(self, response: BaseHTTPResponse, place: str) -> None:
+        """Raise ``ServerError`` unless the answer has what S3 says of every object; a web page has not."""
+        for header in ("Content-Length", "ETag", "Last-Modified"):
+            if header not in response.headers:
+                raise self.nonsense(place, f"there is no {header} in its answer")
 
     def _bucket_not_found(self, bucket: str) -> BucketNotFound:
         self.known_buckets.discard(bucket)
@@ -206,9 +215,12 @@ class Client:
             self.refuse(response, bucket)
         return False
 
-    @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
     def link(self, bucket: str, name: str, life: int, at: int, extra: str = "") -> str:
         """Return a link that shows an object to anybody; see ``Signer.presign``."""
+        return self._link(self._signer.keys(), bucket, name, life, at, extra)
+
+    @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
+    def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: str) -> str:
         path = f"/{bucket}/{quote_object_name(name)}"
         query = self._signer.presign("GET", path, expires=life, at=at, extra=extra)
         return f"{self.server.base_url}{path}?{query}"

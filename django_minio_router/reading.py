@@ -32,6 +32,7 @@ class Span(NamedTuple):
     start: int
     end: int
     total: int
+    tag: str
 
 
 class ObjectReader(io.RawIOBase):
@@ -58,8 +59,7 @@ class ObjectReader(io.RawIOBase):
         if first.status not in (200, 206):
             self._fail(first)
         self.response_headers: Mapping[str, str] = first.headers
-        self.etag = first.headers.get("ETag", "")
-        self.size = self._open_stream(first).total
+        _, _, self.size, self.etag = self._open_stream(first)
 
     def _request(self, headers: Mapping[str, str]) -> BaseHTTPResponse:
         return self._client.request("GET", self._path, headers={**self._headers, **headers}, stream=True)
@@ -85,7 +85,7 @@ class ObjectReader(io.RawIOBase):
         except (KeyError, ValueError):
             self._drop_stream()
             place = f"{self._bucket}/{self._name}"
-            raise self._client.nonsense(place, "it does not say which bytes it sends") from None
+            raise self._client.nonsense(place, "it does not say what it sends") from None
         self._stream_at, self._stream_end = span.start, span.end
         return span
 
@@ -161,15 +161,14 @@ class ObjectReader(io.RawIOBase):
         reads_on = self._position == self._stream_at
         self._ahead = min(self._ahead * 4, _WHOLE) if reads_on else FIRST_RANGE
         end = min(self._position + self._ahead, self.size) - 1
-        condition = {"If-Match": self.etag} if self.etag else {}
-        response = self._request({"Range": f"bytes={self._position}-{end}", **condition})
+        response = self._request({"Range": f"bytes={self._position}-{end}", "If-Match": self.etag})
         if response.status in (412, 416):
             _give_back(response)
             raise self._replaced()
         if response.status not in (200, 206):
             self._fail(response)
         span = self._open_stream(response)
-        if response.headers.get("ETag", "") != self.etag or span.total != self.size:
+        if (span.tag, span.total) != (self.etag, self.size):
             self._drop_stream()
             raise self._replaced()
         self._skip(response)
@@ -251,15 +250,16 @@ def _give_back(response: BaseHTTPResponse) -> None:
 
 
 def _span(response: BaseHTTPResponse) -> Span:
-    """Raise ``KeyError`` or ``ValueError`` where the answer does not say it."""
+    """Raise ``KeyError`` or ``ValueError`` where the answer does not say it, nor of which version."""
+    tag = response.headers["ETag"]
     if response.status == 200:
         length = int(response.headers["Content-Length"])
-        return Span(0, length, length)
+        return Span(0, length, length, tag)
     match = _CONTENT_RANGE.fullmatch(response.headers["Content-Range"])
     if match is None:
         raise ValueError(response.headers["Content-Range"])
     start, last, total = map(int, match.groups())
-    return Span(start, last + 1, total)
+    return Span(start, last + 1, total, tag)
 
 
 def modified_time(headers: Mapping[str, str]) -> datetime:

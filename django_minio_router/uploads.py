@@ -134,12 +134,13 @@ class Upload:
         headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-algorithm": "CRC32"}
         try:
             response = self.client.request("POST", self.path, "uploads=", headers=headers)
-        except ServerError:
-            self._abort_unanswered()
+            if response.status != 200:
+                self.client.refuse(response, self.bucket, self.name)
+            upload_id = self._text_in(response, "UploadId")
+        except ServerError as error:
+            if error.status is None or error.status >= 500:
+                self._abort_unanswered()
             raise
-        if response.status != 200:
-            self.client.refuse(response, self.bucket, self.name)
-        upload_id = self._text_in(response, "UploadId")
         if _was_repeated(response):
             self._abort_unanswered(besides=upload_id)
         return upload_id
@@ -203,8 +204,7 @@ class Upload:
             if self._is_stored(token):
                 return
             raise
-        # A completed upload answers 200 before the work is done, and then an error in the body.
-        if response.status == 200 and b"<Error" not in response.data:
+        if _says_stored(response):
             self.client.known_buckets.set(self.bucket, True)
             return
         in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500
@@ -274,6 +274,12 @@ class Upload:
     def _advance(self, length: int) -> None:
         if self.progress is not None:
             self.progress.update(length)
+
+
+def _says_stored(response: BaseHTTPResponse) -> bool:
+    """Tell whether the answer names the object. A completed upload says 200 before the work is done, and
+    then perhaps an error; a page of something else says 200 too."""
+    return response.status == 200 and ("ETag" in response.headers or b"<ETag>" in response.data)
 
 
 def _was_repeated(response: BaseHTTPResponse) -> bool:
