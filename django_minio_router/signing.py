@@ -13,7 +13,10 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
 
+from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
+
+from .exceptions import ServerError
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -45,13 +48,19 @@ class _Key:
         return outer.hexdigest()
 
 
+class Keys(NamedTuple):
+    """What a provider gave: access key, secret key, and the token of temporary ones."""
+
+    access: str
+    secret: str
+    token: str | None
+
+
 class Stamp(NamedTuple):
     """What every signature of one second and one pair of keys has in common."""
 
     at: int
-    access_key: str
-    secret_key: str
-    token: str | None
+    keys: Keys
     amz_date: str
     scope: str
     key: _Key
@@ -64,6 +73,7 @@ class Signer:
         self.host = host
         self.region = region
         self._credentials = credentials
+        self._known: tuple[Credentials, Keys] | None = None
         self._last: Stamp | None = None
         self._link: tuple[Stamp, int, str, str] | None = None
 
@@ -77,8 +87,8 @@ class Signer:
         """
         stamp = self._stamp(int(time.time()))
         own = {"host": self.host, "x-amz-content-sha256": payload, "x-amz-date": stamp.amz_date}
-        if stamp.token:
-            own["x-amz-security-token"] = stamp.token
+        if stamp.keys.token:
+            own["x-amz-security-token"] = stamp.keys.token
         given = {k.lower(): " ".join(v.split()) for k, v in headers.items() if k[:6].lower() == "x-amz-"}
         signed = {**given, **own}
         names = sorted(signed)
@@ -88,7 +98,7 @@ class Signer:
         return {
             **headers,
             **own,
-            "Authorization": f"{ALGORITHM} Credential={stamp.access_key}/{stamp.scope}, "
+            "Authorization": f"{ALGORITHM} Credential={stamp.keys.access}/{stamp.scope}, "
             f"SignedHeaders={signed_names}, Signature={signature}",
         }
 
@@ -111,43 +121,40 @@ class Signer:
             return stamp, last[2], last[3]
         query = (
             f"X-Amz-Algorithm={ALGORITHM}"
-            f"&X-Amz-Credential={quote(f'{stamp.access_key}/{stamp.scope}', safe='')}"
+            f"&X-Amz-Credential={quote(f'{stamp.keys.access}/{stamp.scope}', safe='')}"
             f"&X-Amz-Date={stamp.amz_date}&X-Amz-Expires={expires}"
         )
-        if stamp.token:
-            query += f"&X-Amz-Security-Token={quote(stamp.token, safe='')}"
+        if stamp.keys.token:
+            query += f"&X-Amz-Security-Token={quote(stamp.keys.token, safe='')}"
         query += "&X-Amz-SignedHeaders=host"
         tail = f"host:{self.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
         self._link = (stamp, expires, query, tail)
         return stamp, query, tail
 
+    def keys(self) -> Keys:
+        """Return the keys of this moment. ``ServerError`` if the provider has none."""
+        try:
+            found = self._credentials.retrieve()
+        except Exception as error:  # a provider is a project's own code, or asks a service over the network
+            name = type(self._credentials).__name__
+            raise ServerError(f"The provider in MINIO_CREDENTIALS, {name}, gave no keys: {error}") from error
+        known = self._known
+        if known is None or known[0] is not found:
+            known = self._known = (found, Keys(found.access_key, found.secret_key, found.session_token))
+        return known[1]
+
     def _stamp(self, at: int) -> Stamp:
         """Return the stamp of this second; the key in it is derived once a day and pair of keys."""
-        credentials = self._credentials.retrieve()
-        last = self._last
-        if (
-            last is not None
-            and last.at == at
-            and last.secret_key == credentials.secret_key
-            and last.access_key == credentials.access_key
-            and last.token == credentials.session_token
-        ):
+        keys, last = self.keys(), self._last
+        if last is not None and last.at == at and last.keys == keys:
             return last
         amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
         scope = f"{amz_date[:8]}/{self.region}/s3/aws4_request"
-        if last is not None and last.scope == scope and last.secret_key == credentials.secret_key:
+        if last is not None and last.scope == scope and last.keys.secret == keys.secret:
             key = last.key
         else:
-            key = _signing_key(credentials.secret_key, scope)
-        self._last = Stamp(
-            at,
-            credentials.access_key,
-            credentials.secret_key,
-            credentials.session_token,
-            amz_date,
-            scope,
-            key,
-        )
+            key = _signing_key(keys.secret, scope)
+        self._last = Stamp(at, keys, amz_date, scope, key)
         return self._last
 
 
