@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage
 from django.utils.deconstruct import deconstructible
 
 from .. import messages, tenancy
-from ..exceptions import ConfigurationError, RoutingError, TenantRequired
+from ..exceptions import ConfigurationError, InvalidBucketName, RoutingError, TenantRequired
 from ..naming import bucket_name_problem, bucket_template
 from .base import BucketStrategy
 
@@ -70,8 +70,17 @@ class NamedByTenant(BucketStrategy):
             return self._from_template(self.template, schema_name)
         tenant = tenancy.current_tenant()
         if self.function is not None:
-            return self.function(tenant)
+            return self._text(self.function(tenant), schema_name)
         return str(self._value(tenant, str(self.field)))
+
+    def _text(self, name: str, schema_name: str) -> str:
+        """Return what the function gave. Nothing may be the same for many tenants."""
+        if not isinstance(name, str) or not name:
+            raise InvalidBucketName(
+                f"{self!r} gave the name {name!r} for the tenant {schema_name!r}. Return a string that no "
+                "other tenant has."
+            )
+        return name
 
     def _from_template(self, template: str, schema_name: str) -> str:
         name = _from_schema_name(template, schema_name)
