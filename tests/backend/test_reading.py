@@ -200,6 +200,7 @@ def test_images_open_and_dimensions_take_one_request(through: Make, proxy: Proxy
         assert image.size == (800, 600)
 
 
+@pytest.mark.django_db  # the end of a response looks after the connections on Django 4.2
 def test_a_response_streams_the_file_with_its_length(through: Make, proxy: Proxy, big: str) -> None:
     storage = through()
 

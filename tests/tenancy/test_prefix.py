@@ -91,7 +91,7 @@ def test_without_a_tenant_the_public_folder_is_used_only_where_one_is_given(db, 
 
 def test_a_tenant_cannot_be_named_like_the_public_folder(db, bucket: str) -> None:
     strategy = PerTenantPrefix(bucket, public="everybody")
-    with tenant_bucket_context("everybody"), pytest.raises(RoutingError, match="share"):
+    with tenant_bucket_context("everybody"), pytest.raises(RoutingError, match="and to public"):
         strategy.bucket_for(None)
 
 
