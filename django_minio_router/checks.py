@@ -108,10 +108,11 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         different = configs(found)
     except ConfigurationError:
         return []  # check_settings reports it
+    readable = [use for use in found if not any(use.config.problems())]  # of the others, that is reported
     return [
         *_strategy_messages(found, different),
-        *_single_buckets(found),
-        *_contradictions(found, different),
+        *_single_buckets(readable),
+        *_contradictions(readable, different),
     ]
 
 
