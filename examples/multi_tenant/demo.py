@@ -71,11 +71,12 @@ def wait(port: int) -> int:
     """Leave the site up until Ctrl-C."""
     from .samples import SAMPLES
 
-    print(f"\nThe site:\n  {f'http://localhost:{port}/':<36} all tenants")
-    for sample in SAMPLES:
-        print(f"  {f'http://{sample.schema_name}.localhost:{port}/':<36} {sample.name}")
-    print("Ctrl-C stops it.")
+    addresses = {"localhost": "all tenants"} | {f"{s.schema_name}.localhost": s.name for s in SAMPLES}
     try:
+        print("\nThe site:")
+        for host, name in addresses.items():
+            print(f"  {f'http://{host}:{port}/':<36} {name}")
+        print("Ctrl-C stops it.")
         threading.Event().wait()
     except KeyboardInterrupt:
         print("\nStopped.")
