@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minio import Minio
-from minio.credentials import Provider, StaticProvider
+from minio.credentials.providers import Provider, StaticProvider
 from minio.credentials.credentials import Credentials
 
 from django_minio_router import MinioBackend
