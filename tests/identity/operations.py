@@ -13,6 +13,7 @@ import http.client
 import importlib
 import io
 import json
+import mimetypes
 import re
 import sys
 import tempfile
@@ -427,6 +428,7 @@ def saved_from_disk(s: Script) -> bytes:
 
 def content_types(s: Script) -> None:
     storage = s.storage()
+    mimetypes.add_type("application/x-identity", ".identity")  # which no server guesses by itself
 
     def stored_type(name: str, content: Any) -> str:
         return s.stored("private", storage.save(f"types/{name}", content)).content_type
@@ -443,7 +445,7 @@ def content_types(s: Script) -> None:
     )
     s.see(
         "content type that the browser left out",
-        lambda: stored_type("undeclared.pdf", SimpleUploadedFile("u.pdf", b"x", content_type=None)),
+        lambda: stored_type("undeclared.identity", SimpleUploadedFile("u", b"x", content_type=None)),
     )
 
 
