@@ -25,11 +25,12 @@ class DjangoMinioRouterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks
+        from . import checks, provisioning
 
         checks.register()
         binding.bind_models()  # the default storage is known only now
         tenancy.connect()
+        provisioning.connect()
         if _is_checked_on_start():
             call_command("initialize_buckets", silenced=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -11,6 +11,7 @@ from minio.error import S3Error
 
 from .clients import Client, get_client
 from .conf import Config
+from .hooks import run_hooks
 from .policies import Policy, opens_to_everybody, public_policy, same_policy
 
 
@@ -86,6 +87,19 @@ class _Step:
     dry_run: bool
 
     def run(self, existing: Collection[str] | None) -> Outcome:
+        outcome = self._with_policy(existing)
+        return outcome if self.dry_run else self._with_hooks(outcome)
+
+    def _with_hooks(self, outcome: Outcome) -> Outcome:
+        """Run the hooks, also on a bucket that is right already: the last run may have been interrupted."""
+        hooks = run_hooks(self.client, self.planned.name, self.planned.config)
+        state, causes = outcome.state, [outcome.cause, *hooks.changed]
+        if hooks.changed and state is State.UNCHANGED:
+            state = State.CHANGED
+        warnings = [outcome.warning, *hooks.lacking]
+        return Outcome(outcome.bucket, state, _joined(causes), _joined(warnings))
+
+    def _with_policy(self, existing: Collection[str] | None) -> Outcome:
         if existing is not None and self.planned.name not in existing:
             return self._create()
         try:
@@ -145,6 +159,10 @@ class _Step:
 
     def _set_policy(self, policy: Policy) -> None:
         self.client.sdk.set_bucket_policy(bucket_name=self.planned.name, policy=json.dumps(policy))
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(filter(None, texts))
 
 
 def make_bucket(client: Client, bucket: str) -> bool:

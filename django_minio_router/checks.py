@@ -14,6 +14,7 @@ from . import messages
 from .conf import Config, endpoint_problem, split_external
 from .discovery import Use, configs, hooks, listed, models_by_strategy, uses
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
+from .hooks import bucket_hooks
 from .naming import bucket_name_problem
 from .planning import Plan, Source, listed_sources, used_source
 from .policies import opens_to_everybody, policy_of
@@ -39,7 +40,7 @@ def _config_messages(config: Config) -> Iterator[CheckMessage]:
     wrong = [messages.bad_setting(error) for error in config.problems()]
     yield from wrong
     if not wrong:
-        for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks):
+        for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks, _bucket_hooks):
             yield from find(config)
 
 
@@ -97,6 +98,13 @@ def _hooks(config: Config) -> Iterator[CheckMessage]:
                     yield messages.hook_opens(target)
     except PrivatePublicMixedError:
         return  # check_storages reports it
+    except ConfigurationError as error:
+        yield messages.bad_setting(error)
+
+
+def _bucket_hooks(config: Config) -> Iterator[CheckMessage]:
+    try:
+        bucket_hooks(config)
     except ConfigurationError as error:
         yield messages.bad_setting(error)
 

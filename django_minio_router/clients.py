@@ -29,7 +29,7 @@ from urllib3.response import BaseHTTPResponse
 
 from .caches import BoundedCache
 from .conf import PREFIX, Server
-from .exceptions import BucketNotFound, ServerError
+from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .naming import quote_object_name
 from .pacing import POOL_CLASSES
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer
@@ -311,6 +311,15 @@ class _Registry:
                 self._clients[server] = Client(server, self._pool(server))
             return self._clients[server]
 
+    def of(self, sdk: Minio) -> Client:
+        with self._lock:
+            for client in self._clients.values():
+                if vars(client).get("sdk") is sdk:
+                    return client
+        raise ConfigurationError(
+            "This SDK client is not of this package. Pass on the one that the hook was given."
+        )
+
     def _pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool that all servers with these settings share."""
         key = (
@@ -336,6 +345,11 @@ epoch = 0
 def get_client(server: Server) -> Client:
     """Return the client for the server, the same one for the life of the process."""
     return _registry.get(server)
+
+
+def client_of(sdk: Minio) -> Client:
+    """Return the client whose ``sdk`` this is."""
+    return _registry.of(sdk)
 
 
 def _own(pool: urllib3.PoolManager) -> urllib3.PoolManager:

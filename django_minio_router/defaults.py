@@ -69,6 +69,11 @@ _HOOKS = Setting(
     "a list of pairs: a bucket name or a strategy, and a policy, which is a dictionary or a callable",
     lambda value: _is_list(value) and all(map(_is_hook, value)),
 )
+_BUCKET_HOOKS = Setting(
+    (),
+    "a list of callables of (client, bucket), or of their dotted paths",
+    lambda value: _is_list(value) and all(callable(hook) or isinstance(hook, str) for hook in value),
+)
 _NOT_NEEDED = Setting(None, "anything", lambda value: True)
 
 SETTINGS: dict[str, Setting] = {
@@ -96,6 +101,8 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_BUCKET_CHECK_ON_SAVE": _flag(False),
     "MINIO_CONSISTENCY_CHECK_ON_START": _flag(False),
     "MINIO_POLICY_HOOKS": _HOOKS,
+    "MINIO_BUCKET_HOOKS": _BUCKET_HOOKS,
+    "MINIO_PROVISION_TENANTS": _flag(True),
     "MINIO_PUBLIC_POLICY": _choice("read", "list"),
     "MINIO_URL_EXPIRY_HOURS": _period(),
     "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),

@@ -12,6 +12,7 @@ from .buckets import PlannedBucket, may_list
 from .conf import Config
 from .discovery import Use, configs, hooks, listed, uses
 from .exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixedError, TenantRequired
+from .hooks import bucket_hooks
 from .naming import bucket_name_problem
 from .policies import Hook, policy_of
 from .strategies import BucketStrategy, FixedBucket, Location
@@ -144,6 +145,8 @@ def make_plan(tenants: Iterable[Any] = (), aliases: Collection[str] | None = Non
     """
     found = uses()
     different = configs(found)
+    for config in different:
+        bucket_hooks(config)  # one that cannot be imported is found now, not at the first bucket
     sources = _sources(found, different)
     plan = Plan()
     for source in sources:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.signals import setting_changed
 from django.db import connections
 from django.db.models.signals import post_delete, post_save
+from django.dispatch import Signal
 
 from .caches import BoundedCache
 from .exceptions import ConfigurationError, TenantRequired
@@ -161,6 +163,35 @@ def tenant_context(tenant: Any) -> Iterator[None]:
     """Make the tenant the active one, for storages and for the connection. No query is sent."""
     with _utils().tenant_context(tenant), tenant_bucket_context(tenant):
         yield
+
+
+def row_of(said: Any) -> Any | None:
+    """Return the row of what a signal calls the tenant: a row, a key, a schema name, or a dictionary.
+
+    django-tenants lets projects choose, with ``serializable_fields()``. None if there is no such tenant (any
+    more), and for public.
+    """
+    fields = said if isinstance(said, Mapping) else vars(said) if hasattr(said, "schema_name") else {}
+    if "schema_name" in fields:
+        return next(tenants([fields["schema_name"]]), None)
+    key = fields.get("pk", fields.get("id", said))
+    rows = tenant_model().objects.exclude(schema_name=public_schema())
+    try:
+        return rows.get(pk=key)
+    except (TypeError, ValueError, ValidationError, ObjectDoesNotExist):
+        return rows.filter(schema_name=str(key)).first()
+
+
+def ready_signals() -> list[Signal]:
+    """Return the signals that say that a tenant is ready; none in a project without tenants."""
+    if not is_installed() or getattr(settings, "TENANT_MODEL", None) is None:
+        return []
+    from django_tenants.signals import (  # type: ignore[import-untyped]
+        post_schema_sync,
+        schema_needs_to_be_sync,
+    )
+
+    return [post_schema_sync, schema_needs_to_be_sync]
 
 
 def everyone() -> Iterator[Any]:

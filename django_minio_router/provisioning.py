@@ -1,0 +1,76 @@
+"""A new tenant gets its buckets when it is ready: what ``initialize_buckets --tenant`` does, by itself."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from . import tenancy
+from .buckets import Outcome, PlannedBucket, State, bring_about
+from .conf import Config
+from .planning import make_plan
+
+logger = logging.getLogger(__name__)
+
+
+def provision(tenant: Any) -> list[Outcome]:
+    """Create the buckets that are this tenant's alone, with their policies and hooks; repeat it at will.
+
+    Raise what ``make_plan`` raises; a bucket that failed is among the outcomes.
+    """
+    shared = make_plan().buckets
+    buckets = make_plan([tenant]).buckets
+    return [_bring_about(planned) for key, planned in buckets.items() if key not in shared]
+
+
+def _bring_about(planned: PlannedBucket) -> Outcome:
+    try:
+        return bring_about(planned)
+    except Exception as error:
+        return Outcome(planned.name, State.FAILED, str(error))
+
+
+def _provision_when_ready(*, tenant: Any, **kwargs: object) -> None:
+    if Config().get("MINIO_PROVISION_TENANTS"):
+        transaction.on_commit(partial(_provision, tenant), using=tenancy.database_alias())
+
+
+def _provision(said: Any) -> None:
+    """Provision a tenant and log what fails: an exception would make django-tenants delete the tenant."""
+    try:
+        tenant = tenancy.row_of(said)
+        if tenant is None:
+            logger.info("There is no tenant %r (any more), so no bucket was created for it.", said)
+        else:
+            _log(tenant.schema_name, provision(tenant))
+    except Exception:
+        logger.exception("The buckets of the tenant %r were not created. %s", said, _remedy("SCHEMA"))
+
+
+def _log(schema_name: str, outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.state is State.FAILED:
+            logger.error(
+                "The bucket %r of the tenant %r failed: %s. %s",
+                outcome.bucket,
+                schema_name,
+                outcome.cause.rstrip("."),
+                _remedy(schema_name),
+            )
+        elif outcome.warning:
+            logger.warning(
+                "The bucket %r of the tenant %r: %s.", outcome.bucket, schema_name, outcome.warning
+            )
+
+
+def _remedy(schema_name: str) -> str:
+    return f"Mend it with 'manage.py initialize_buckets --tenant {schema_name}'."
+
+
+def connect() -> None:
+    """Provision tenants when django-tenants says that they are ready."""
+    for signal in tenancy.ready_signals():
+        signal.connect(_provision_when_ready, dispatch_uid="minio_router.provision")
