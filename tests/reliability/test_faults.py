@@ -1,0 +1,202 @@
+"""Each operation under each fault: the right result, or a clear error within the time limit.
+
+Nothing partial is ever visible, no upload is left behind, and afterwards the same storage works.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from minio import Minio
+
+from django_minio_router import MinioBackend
+from django_minio_router.exceptions import ServerError
+from tests.proxy import Action, Proxy, Request
+
+from . import faults
+from .conftest import forget_clients, names_in, options_for, put, stored, uploads_in
+from .operations import HELD, OLD, OPERATIONS, PART, Operation
+
+TIME_LIMIT = 0.5  # seconds, for a connection and for an answer
+PATIENCE = 30.0  # seconds; far more than all tries together may take, far less than a drip would
+FAST = [*faults.TRANSIENT, *faults.WRONG]
+
+
+@dataclass
+class Outcome:
+    """What an operation returned or raised."""
+
+    result: Any = None
+    error: BaseException | None = None
+
+
+def within_patience(run: Callable[[], Any]) -> Outcome:
+    """Run it in a thread of its own. Fail when it does not come back."""
+    outcome = Outcome()
+
+    def work() -> None:
+        try:
+            outcome.result = run()
+        except BaseException as error:
+            outcome.error = error
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "the time limit did not hold"
+    return outcome
+
+
+def storage_at(endpoint: str, bucket: str, operation: Operation) -> MinioBackend:
+    options = options_for(
+        endpoint,
+        MINIO_CONNECT_TIMEOUT=TIME_LIMIT,
+        MINIO_READ_TIMEOUT=TIME_LIMIT,
+        MINIO_RETRIES=1,
+        MINIO_MULTIPART_PART_SIZE=PART,
+        MINIO_CONDITIONAL_WRITES=True,
+    )
+    return MinioBackend(bucket, replace_existing=operation.replaces, **options)
+
+
+def is_clear(error: BaseException | None, endpoint: str) -> bool:
+    """Tell whether it is an error that a project can catch, and that says which server it is about."""
+    return isinstance(error, ServerError) and endpoint in str(error)
+
+
+@dataclass
+class Trial:
+    """One operation, on a bucket of its own if it changes anything, through a proxy that does harm."""
+
+    bare: Minio
+    library: str
+    operation: Operation
+
+    def __post_init__(self) -> None:
+        self.bucket = self.library
+        if self.operation.changes:
+            self.bucket = f"trial-{secrets.token_hex(12)}"
+            self.bare.make_bucket(bucket_name=self.bucket)
+            put(self.bare, self.bucket, "old.bin", OLD)
+
+    def run(self, fault: Action, *, step: int = 0, times: int | None = 1) -> Outcome:
+        with Proxy(os.environ["MINIO_ENDPOINT"]) as proxy:
+            seen: list[Request] = []
+
+            def reached(request: Request) -> bool:
+                seen.append(request)
+                return len(seen) > step
+
+            storage = storage_at(proxy.endpoint, self.bucket, self.operation)
+            proxy.when(fault, where=reached, times=times)
+            outcome = within_patience(lambda: self.operation.run(storage))
+            assert len(seen) > step, "the fault did not happen"
+            self.judge(outcome, proxy)
+            if times is not None and self.operation.changes:  # else the server cannot be told
+                self.find_no_upload()
+            proxy.forget()
+            again = within_patience(lambda: [storage.exists("old.bin") for _ in range(3)])
+            assert again.error is None, f"the pool gives out a connection that is not sound: {again.error!r}"
+        return outcome
+
+    def judge(self, outcome: Outcome, proxy: Proxy) -> None:
+        if outcome.error is None:
+            assert self.operation.is_right(outcome.result), outcome.result
+        else:
+            assert is_clear(outcome.error, proxy.endpoint), repr(outcome.error)
+        if self.operation.changes:
+            self.find_all_whole(outcome)
+
+    def find_all_whole(self, outcome: Outcome) -> None:
+        """Each object is what it was, or what was written; a name that was returned holds the latter."""
+        for name in names_in(self.bare, self.bucket):
+            held = stored(self.bare, self.bucket, name)
+            assert held in (HELD.get(name), self.operation.writes), f"{name} is not whole"
+        if self.operation.writes is not None and outcome.error is None:
+            assert stored(self.bare, self.bucket, outcome.result) == self.operation.writes
+        if self.operation.name != "delete" and not self.operation.replaces:
+            assert stored(self.bare, self.bucket, "old.bin") == OLD
+
+    def find_no_upload(self) -> None:
+        for name in {"", "new.bin", "old.bin", *names_in(self.bare, self.bucket)}:
+            assert uploads_in(self.bare, self.bucket, name) == []
+
+
+@pytest.fixture(scope="module")
+def library(bare: Minio) -> str:
+    """A bucket with the objects that are only read."""
+    name = f"library-{secrets.token_hex(12)}"
+    bare.make_bucket(bucket_name=name)
+    for object_name, content in HELD.items():
+        put(bare, name, object_name, content)
+    return name
+
+
+@pytest.fixture(autouse=True)
+def _later_ports_are_free():
+    yield
+    forget_clients()
+
+
+def steps(operations: list[Operation] = OPERATIONS) -> list[tuple[Operation, int]]:
+    """Each request of each operation, as a fault may happen at any of them."""
+    return [(operation, step) for operation in operations for step in range(operation.requests)]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_an_operation_takes_the_requests_that_faults_are_tried_on(
+    operation: Operation, bare: Minio, library: str, proxy: Proxy
+) -> None:
+    trial = Trial(bare, library, operation)
+
+    result = operation.run(storage_at(proxy.endpoint, trial.bucket, operation))
+
+    assert operation.is_right(result)
+    assert len(proxy.requests) == operation.requests
+
+
+@pytest.mark.parametrize("fault", faults.TRANSIENT, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(("operation", "step"), steps())
+def test_a_failure_that_passes_changes_nothing(
+    operation: Operation, step: int, fault: Action, bare: Minio, library: str
+) -> None:
+    outcome = Trial(bare, library, operation).run(fault, step=step)
+
+    assert outcome.error is None
+
+
+@pytest.mark.parametrize("fault", faults.WRONG, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(("operation", "step"), steps())
+def test_a_wrong_answer_gives_the_right_result_or_a_clear_error(
+    operation: Operation, step: int, fault: Action, bare: Minio, library: str
+) -> None:
+    Trial(bare, library, operation).run(fault, step=step)
+
+
+@pytest.mark.parametrize("fault", FAST, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_a_failure_that_stays_is_a_clear_error(
+    operation: Operation, fault: Action, bare: Minio, library: str
+) -> None:
+    Trial(bare, library, operation).run(fault, times=None)
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize("fault", faults.SLOW, ids=lambda fault: fault.__name__)
+def test_waiting_ends_within_the_time_limit(
+    fault: Action, times: int | None, bare: Minio, library: str
+) -> None:
+    def attempt(case: tuple[Operation, int]) -> None:
+        operation, step = case
+        Trial(bare, library, operation).run(fault, step=step, times=times)
+
+    with ThreadPoolExecutor(28) as threads:  # they mostly wait
+        for _ in threads.map(attempt, steps()):
+            pass
