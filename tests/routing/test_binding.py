@@ -1,4 +1,4 @@
-"""A field gets a copy of its router that knows the model; routers, and what is no router, stay as they are."""
+"""A field gets a copy of its router that knows the model; everything else stays as it is."""
 
 from __future__ import annotations
 
