@@ -127,11 +127,12 @@ class Exchange:
         return answer
 
     def received(self) -> Iterator[bytes]:
-        """Yield the request's body as it comes in."""
+        """Yield the request's body as it comes in; nothing when it has been read already."""
         for block in self.message.body():
             self.request.received += len(block)
             self.proxy.received += len(block)
             yield block
+        self.message.has_body = False
 
     def relay(self, answer: Message, *, pause: Callable[[], Any] | None = None) -> None:
         """Send the answer to the client."""
