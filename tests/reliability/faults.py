@@ -49,6 +49,22 @@ def stall_before(exchange: Exchange) -> None:
     exchange.proxy.closing.wait()
 
 
+def slow_receiver(exchange: Exchange) -> None:
+    """The request's body is read so slowly that it takes minutes."""
+    left = int(exchange.message.get("Content-Length") or 0)
+    body = b""
+    while left:
+        piece = exchange.message.stream.read(min(1024, left))
+        if not piece:
+            raise Gone
+        body += piece
+        left -= len(piece)
+        if exchange.proxy.closing.wait(DRIP):
+            raise Gone
+    exchange.message.stream = BufferedReader(BytesIO(body))
+    forward(exchange)
+
+
 def stall_after(exchange: Exchange) -> None:
     """The server does as asked, and its answer gets stuck."""
     _answer(exchange)
@@ -147,7 +163,7 @@ TRANSIENT = [
     status("503 Service Unavailable", "ServiceUnavailable"),
     status("503 Slow Down", "SlowDown"),
 ]
-SLOW = [stall_before, stall_after, stall_in_answer, drip_answer, drip_body]
+SLOW = [stall_before, slow_receiver, stall_after, stall_in_answer, drip_answer, drip_body]
 WRONG = [shortened_body, surplus, malformed_xml, other_protocol, redirect]
 
 

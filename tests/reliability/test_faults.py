@@ -188,6 +188,24 @@ def test_a_failure_that_stays_is_a_clear_error(
     Trial(bare, library, operation).run(fault, times=None)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_a_refused_connection_is_a_clear_error(operation: Operation, bare: Minio, library: str) -> None:
+    with Proxy(os.environ["MINIO_ENDPOINT"]) as proxy:
+        pass
+    storage = storage_at(proxy.endpoint, Trial(bare, library, operation).bucket, operation)
+
+    outcome = within_patience(lambda: operation.run(storage))
+
+    assert is_clear(outcome.error, proxy.endpoint)
+
+
+def test_a_link_needs_no_server() -> None:
+    with Proxy(os.environ["MINIO_ENDPOINT"]) as proxy:
+        pass
+
+    assert MinioBackend("documents", **options_for(proxy.endpoint)).url("a.txt").startswith("http://")
+
+
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 @pytest.mark.parametrize("fault", faults.SLOW, ids=lambda fault: fault.__name__)
 def test_waiting_ends_within_the_time_limit(
