@@ -10,18 +10,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from .forms import DocumentForm, PhotoForm
 from .models import Document, Photo, StoredFile
 
+FORMS = {"photo": PhotoForm, "document": DocumentForm}
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
     """Show the tenant's files, and take a new one."""
-    forms = {form.prefix: form for form in (PhotoForm(), DocumentForm())}
-    sent = forms.get(request.POST.get("add", ""))
-    if sent is not None:
-        form = forms[sent.prefix] = type(sent)(request.POST, request.FILES)
-        if form.is_valid():
-            stored = form.save()
-            messages.success(request, f"Stored {stored.filename} in the bucket {stored.bucket}.")
-            return redirect("index")
+    kind = request.POST.get("add")
+    forms = {
+        name: form(request.POST, request.FILES) if name == kind else form() for name, form in FORMS.items()
+    }
+    sent = forms.get(kind)
+    if sent is not None and sent.is_valid():
+        stored = sent.save()
+        messages.success(request, f"Stored {stored.filename} in the bucket {stored.bucket}.")
+        return redirect("index")
     context = {
         "photo_form": forms["photo"],
         "document_form": forms["document"],
