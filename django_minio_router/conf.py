@@ -153,10 +153,14 @@ class Config:
             except ConfigurationError as error:
                 yield error
 
+    def holds(self, name: str) -> bool:
+        """Tell whether options or ``MINIO_SERVERS`` give the value, not the flat settings."""
+        return any(name in layer for layer in self._layers)
+
     @property
     def is_flat(self) -> bool:
         """Whether flat settings declare the server and the buckets, not options or ``MINIO_SERVERS``."""
-        return not any(_DECLARING & layer.keys() for layer in self._layers)
+        return not any(map(self.holds, _DECLARING))
 
     @cached_property
     def internal(self) -> Server:

@@ -178,13 +178,12 @@ def _sources(found: list[Use], different: list[Config]) -> list[Source]:
 
 def listed_sources(config: Config, found: list[Use]) -> Iterator[Source]:
     """Yield what a configuration lists. It belongs to the aliases whose options list it, if any do."""
-    aliases = frozenset(
-        use.alias for use in found if use.alias and not config.is_flat and use.config == config
-    )
+    aliases = frozenset(use.alias for use in found if use.alias and use.config == config)
     for strategy, is_public, setting in listed(config):
         where = setting if isinstance(strategy, FixedBucket) else f"{strategy!r} of {setting}"
         listing = may_list(config, default=_is_single(strategy))
-        yield Source(strategy, config, is_public, listing, where, aliases)
+        whose = aliases if config.holds(setting) else frozenset()
+        yield Source(strategy, config, is_public, listing, where, whose)
 
 
 def used_source(use: Use) -> Source:
