@@ -37,7 +37,7 @@ class Original:
     def python(self) -> Path:
         """Return the interpreter of an environment with this release. ``Unavailable`` if there is none."""
         base, version = python_from(self.oldest_python)
-        needed = [self.requirement, f"Django=={django.get_version()}", *filter(None, [self.sdk])]
+        needed = [self.requirement, f"Django=={django.get_version()}", "Pillow", *filter(None, [self.sdk])]
         folder = CACHE / f"{self.version}-python{version}-django{django.get_version()}"
         CACHE.mkdir(parents=True, exist_ok=True)
         with locked(folder.with_name(f"{folder.name}.lock")):
