@@ -164,6 +164,12 @@ def make_plan(tenants: Iterable[Any] = (), aliases: Collection[str] | None = Non
     return plan if aliases is None else plan.only(aliases)
 
 
+def sources_in_use() -> list[Source]:
+    """Return what the settings list and what storages use, each strategy once for each server."""
+    found = uses()
+    return _sources(found, configs(found))
+
+
 def _sources(found: list[Use], different: list[Config]) -> list[Source]:
     """Return what the settings list and what storages use, each strategy once for each server."""
     merged: dict[tuple[BucketStrategy, str, bool | None], Source] = {}
