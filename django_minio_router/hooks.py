@@ -2,14 +2,11 @@
 
 A hook is called with the SDK's client and the bucket, when the bucket is created and at each run of
 ``initialize_buckets``, in a thread of its own and for no tenant. So it can be repeated, and returns True
-if it changed something. The ready-made ones speak S3's own XML, as the SDK's models differ between releases.
+if it changed something.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,10 +18,9 @@ from minio import Minio
 from .clients import Client, client_of
 from .conf import Config
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
+from .s3xml import Element, element, fetch, send
 
 BucketHook: TypeAlias = Callable[[Minio, str], "bool | None"]
-
-_XML = ElementTree.Element
 
 
 # Running them
@@ -118,7 +114,7 @@ def versioning(client: Minio, bucket: str) -> bool:
     current = _read(client, bucket, "versioning")
     if current is not None and current.findtext("Status") == "Enabled":
         return False
-    _write(client, bucket, "versioning", _element("VersioningConfiguration", Status="Enabled"))
+    _write(client, bucket, "versioning", element("VersioningConfiguration", Status="Enabled"))
     return True
 
 
@@ -137,9 +133,9 @@ def kms_encryption(key_id: str) -> BucketHook:
 
 
 def _set_encryption(client: Minio, bucket: str, **default: str) -> bool:
-    wanted = _element(
+    wanted = element(
         "ServerSideEncryptionConfiguration",
-        _element("Rule", _element("ApplyServerSideEncryptionByDefault", **default)),
+        element("Rule", element("ApplyServerSideEncryptionByDefault", **default)),
     )
     return _replace(client, bucket, "encryption", wanted, ".//ApplyServerSideEncryptionByDefault")
 
@@ -151,12 +147,14 @@ def tags(values: Mapping[str, str]) -> BucketHook:
     def tags(client: Minio, bucket: str) -> bool:
         current = _read(client, bucket, "tagging")
         there = (
-            {} if current is None else {_text(tag, "Key"): _text(tag, "Value") for tag in current.iter("Tag")}
+            {}
+            if current is None
+            else {tag.findtext("Key") or "": tag.findtext("Value") or "" for tag in current.iter("Tag")}
         )
         if wanted.items() <= there.items():
             return False
-        found = [_element("Tag", Key=key, Value=value) for key, value in {**there, **wanted}.items()]
-        _write(client, bucket, "tagging", _element("Tagging", _element("TagSet", *found)))
+        found = [element("Tag", Key=key, Value=value) for key, value in {**there, **wanted}.items()]
+        _write(client, bucket, "tagging", element("Tagging", element("TagSet", *found)))
         return True
 
     return tags
@@ -169,12 +167,12 @@ def expire(days: int | None = None, *, prefix: str = "", old_versions: int | Non
     """
     if days is None and old_versions is None:
         raise ConfigurationError("expire() was given no days. Give it days=… or old_versions=….")
-    rule = _element(
+    rule = element(
         "Rule",
-        _element("Filter", Prefix=prefix),
-        *([_element("Expiration", Days=str(days))] if days is not None else []),
+        element("Filter", Prefix=prefix),
+        *([element("Expiration", Days=str(days))] if days is not None else []),
         *(
-            [_element("NoncurrentVersionExpiration", NoncurrentDays=str(old_versions))]
+            [element("NoncurrentVersionExpiration", NoncurrentDays=str(old_versions))]
             if old_versions is not None
             else []
         ),
@@ -188,7 +186,7 @@ def expire(days: int | None = None, *, prefix: str = "", old_versions: int | Non
         others = [other for other in there if other.findtext("ID") != rule.findtext("ID")]
         if any(_content(other) == _content(rule) for other in there):
             return False
-        _write(client, bucket, "lifecycle", _element("LifecycleConfiguration", *others, rule))
+        _write(client, bucket, "lifecycle", element("LifecycleConfiguration", *others, rule))
         return True
 
     return expire
@@ -203,7 +201,7 @@ def cors(
     max_age: int = 3600,
 ) -> BucketHook:
     """Let scripts of these origins read objects; ``max_age`` in seconds. Other CORS rules are replaced."""
-    rule = _element("CORSRule")
+    rule = element("CORSRule")
     for name, values in [
         ("AllowedOrigin", origins),
         ("AllowedMethod", methods),
@@ -211,27 +209,15 @@ def cors(
         ("ExposeHeader", exposed),
         ("MaxAgeSeconds", [str(max_age)]),
     ]:
-        rule.extend(_element(name, text=value) for value in values)
+        rule.extend(element(name, text=value) for value in values)
 
     def cors(client: Minio, bucket: str) -> bool:
-        return _replace(client, bucket, "cors", _element("CORSConfiguration", rule), ".//CORSRule")
+        return _replace(client, bucket, "cors", element("CORSConfiguration", rule), ".//CORSRule")
 
     return cors
 
 
-# S3's XML
-
-
-def _element(tag: str, *children: _XML, text: str | None = None, **leaves: str) -> _XML:
-    element = ElementTree.Element(tag)
-    element.text = text
-    for name, value in leaves.items():
-        element.append(_element(name, text=value))
-    element.extend(children)
-    return element
-
-
-def _replace(client: Minio, bucket: str, query: str, wanted: _XML, part: str) -> bool:
+def _replace(client: Minio, bucket: str, query: str, wanted: Element, part: str) -> bool:
     """Write the configuration unless the part of it that matters is there already, and alone."""
     current = _read(client, bucket, query)
     if current is not None and list(map(_content, current.iterfind(part))) == [
@@ -242,12 +228,12 @@ def _replace(client: Minio, bucket: str, query: str, wanted: _XML, part: str) ->
     return True
 
 
-def _content(element: _XML) -> list[tuple[str, str]]:
+def _content(element: Element) -> list[tuple[str, str]]:
     """Return what an element says: servers reorder it, leave out empty leaves and may add an ID."""
     return sorted(set(_leaves(element, "")))
 
 
-def _leaves(element: _XML, path: str) -> Iterator[tuple[str, str]]:
+def _leaves(element: Element, path: str) -> Iterator[tuple[str, str]]:
     for child in element:
         here = f"{path}/{child.tag}".replace("/Filter/Prefix", "/Prefix")
         if len(child):
@@ -256,35 +242,17 @@ def _leaves(element: _XML, path: str) -> Iterator[tuple[str, str]]:
             yield here, child.text
 
 
-def _text(element: _XML, tag: str) -> str:
-    return element.findtext(tag) or ""
+def _read(sdk: Minio, bucket: str, query: str) -> Element | None:
+    """Return a configuration of the bucket; None where there is none."""
+    try:
+        return fetch(client_of(sdk), bucket, f"{query}=")
+    except FileNotFoundError:
+        return None
+    except ServerError as error:
+        if error.status != 404 or isinstance(error, BucketNotFound):
+            raise
+        return None
 
 
-def _read(sdk: Minio, bucket: str, query: str) -> _XML | None:
-    """Return a configuration of the bucket without its namespaces; None where there is none."""
-    client = client_of(sdk)
-    response = client.request("GET", f"/{bucket}", f"{query}=")
-    if response.status != 200:
-        try:
-            client.refuse(response, bucket)
-        except FileNotFoundError:
-            return None
-        except ServerError as error:
-            if error.status != 404 or isinstance(error, BucketNotFound):
-                raise
-            return None
-    root = ElementTree.fromstring(response.data)  # noqa: S314  the server is trusted with the data itself
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
-
-
-def _write(sdk: Minio, bucket: str, query: str, root: _XML) -> None:
-    client = client_of(sdk)
-    root.set("xmlns", "http://s3.amazonaws.com/doc/2006-03-01/")
-    body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-    headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
-    response = client.request("PUT", f"/{bucket}", f"{query}=", headers=headers, body=body)
-    if response.status not in (200, 204):
-        client.refuse(response, bucket)
+def _write(sdk: Minio, bucket: str, query: str, root: Element) -> None:
+    send(client_of(sdk), "PUT", bucket, f"{query}=", root)

@@ -8,11 +8,14 @@ from typing import TypeAlias
 
 from .buckets import Outcome, PlannedBucket, State, bring_about
 from .clients import Client, get_client
+from .contents import bucket_names, pages
 from .exceptions import ServerError
 from .planning import Plan
 
 # The names of the buckets that are there, None where listing is not allowed, or why the server cannot say.
 _Existing: TypeAlias = "Collection[str] | ServerError | None"
+
+_PAGE = 500  # buckets handed to the threads at once: a waiting one takes a hundred times its name
 
 
 def apply_plan(
@@ -41,16 +44,17 @@ def apply_plan(
     outcomes = []
     threads = ThreadPoolExecutor(jobs)
     try:
-        for outcome in threads.map(run, plan.buckets.values()):
-            report(outcome)
-            outcomes.append(outcome)
+        for page in pages(plan.buckets.values(), _PAGE):
+            for outcome in threads.map(run, page):
+                report(outcome)
+                outcomes.append(outcome)
     finally:
         threads.shutdown(cancel_futures=True)  # on Ctrl-C, only what is under way is finished
     return outcomes
 
 
 def _existing_buckets(plan: Plan) -> dict[Client, _Existing]:
-    """Return what each server holds, read in one request."""
+    """Return what each server holds, read once."""
     servers = {get_client(planned.config.internal) for planned in plan.buckets.values()}
     existing = {client: _bucket_names(client) for client in servers}
     errors = [answer for answer in existing.values() if isinstance(answer, ServerError)]
@@ -61,7 +65,6 @@ def _existing_buckets(plan: Plan) -> dict[Client, _Existing]:
 
 def _bucket_names(client: Client) -> _Existing:
     try:
-        with client.plain_errors("the list of buckets"):
-            return {bucket.name for bucket in client.sdk.list_buckets()}
+        return set(bucket_names(client))
     except ServerError as error:
         return None if error.code == "AccessDenied" else error
