@@ -173,7 +173,7 @@ class BucketTemplate:
 
         ``RoutingError`` for a value that is None or empty: it would be the same for many.
         """
-        texts = tuple("" if values[field] is None else str(values[field]) for field in self.fields)
+        texts = tuple(["" if values[field] is None else str(values[field]) for field in self.fields])
         if not all(texts):
             field = self.fields[texts.index("")]
             raise RoutingError(f"The bucket template {self.template!r} has no value for {{{field}}}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from django.core.files.storage import Storage
@@ -13,7 +14,6 @@ from django.utils.module_loading import import_string
 
 from . import tenancy
 from .backend import MinioBackend, leave_out_of_migrations
-from .caches import BoundedCache
 from .conf import Config
 from .exceptions import ConfigurationError
 from .naming import check_bucket_name
@@ -48,7 +48,8 @@ class MinioRouter(Storage):
         self._tenant: Any = None
         self._options = options
         self._unrouted = MinioBackend(**options)
-        self._backends: BoundedCache[str | Location, MinioBackend] = BoundedCache(_KEPT_BACKENDS)
+        # Shared by all copies of this router. Takes no lock, which threads would wait for at each call.
+        self._backend_at = lru_cache(_KEPT_BACKENDS)(self._make_backend)
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
@@ -79,7 +80,7 @@ class MinioRouter(Storage):
                 answer = self.strategy.bucket_for(self._model)
         if not isinstance(answer, (str, Location)):
             check_bucket_name(answer, repr(self.strategy))
-        return self._backends.get_or_make(answer, self._make_backend)
+        return self._backend_at(answer)
 
     @property
     def config(self) -> Config:

@@ -117,6 +117,11 @@ def current_tenant() -> Any:
     schema_name = current_schema()
     if schema_name is None:
         raise TenantRequired("No tenant is active. Enter tenant_context(tenant).")
+    return active_row(schema_name)
+
+
+def active_row(schema_name: str) -> Any:
+    """Return the row of the active tenant, whose schema name is known."""
     tenant = _acting_for.get() or _connection().tenant
     if isinstance(tenant, tenant_model()):
         return tenant
@@ -138,6 +143,7 @@ def _row(schema_name: str) -> Any:
     return row
 
 
+@cache
 def tenant_model() -> type[Model]:
     """Return the model that ``TENANT_MODEL`` names. ``ConfigurationError`` if it is not set."""
     if getattr(settings, "TENANT_MODEL", None) is None:
@@ -240,6 +246,7 @@ def database_alias() -> str:
 def _forget_names(**kwargs: object) -> None:
     public_schema.cache_clear()
     database_alias.cache_clear()
+    tenant_model.cache_clear()
 
 
 setting_changed.connect(_forget_names)

@@ -68,7 +68,7 @@ class NamedByTenant(BucketStrategy):
     def _tenant_name(self, schema_name: str) -> str:
         if self.template is not None:
             return self._from_template(self.template, schema_name)
-        tenant = tenancy.current_tenant()
+        tenant = tenancy.active_row(schema_name)
         if self.function is not None:
             return self._text(self.function(tenant), schema_name)
         return str(self._value(tenant, str(self.field)))
@@ -86,7 +86,7 @@ class NamedByTenant(BucketStrategy):
         name = _from_schema_name(template, schema_name)
         if name is not None:
             return name
-        parsed, tenant = bucket_template(template), tenancy.current_tenant()
+        parsed, tenant = bucket_template(template), tenancy.active_row(schema_name)
         return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
     def _value(self, tenant: Any, field: str) -> object:
