@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import hypothesis
 import pytest
+from django.core.files.storage import InMemoryStorage, Storage
+from django.db.models import Model
 from minio import Minio
 
 # How long an example takes says nothing on a busy machine.
@@ -39,3 +42,31 @@ def bucket(bare: Minio, new_name: Callable[[str], str]) -> str:
     name = new_name("bucket")
     bare.make_bucket(bucket_name=name)
     return name
+
+
+@pytest.fixture
+def project(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The settings of a project that uses no bucket yet: the fields of the test models store elsewhere."""
+    from django_minio_router.discovery import uses
+
+    elsewhere = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.STORAGES = {"default": elsewhere, "staticfiles": elsewhere}
+    settings.MINIO_PRIVATE_BUCKETS = []
+    settings.MINIO_PUBLIC_BUCKETS = []
+    for use in uses():
+        if use.field is not None:
+            monkeypatch.setattr(use.field, "storage", InMemoryStorage())
+    return settings
+
+
+@pytest.fixture
+def use(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that gives a model's field a storage, as a project's models file would."""
+    from django_minio_router import MinioRouter
+
+    def use(model: type[Model], storage: Storage, name: str = "file") -> None:
+        field = model._meta.get_field(name)
+        bound = storage.bind(field) if isinstance(storage, MinioRouter) else storage
+        monkeypatch.setattr(field, "storage", bound)
+
+    return use

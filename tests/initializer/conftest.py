@@ -1,4 +1,4 @@
-"""A project in which a test says what there is: lists in the settings, storages, and fields of models."""
+"""Tenants, a proxy before the server, and what the server and its visitors say about a bucket."""
 
 from __future__ import annotations
 
@@ -9,44 +9,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from django.core.files.storage import InMemoryStorage, Storage
-from django.db.models import Model
 from minio import Minio
 from minio.error import S3Error
 
-from django_minio_router import MinioRouter
-from django_minio_router.discovery import uses
 from tests.customers.models import Client
 from tests.proxy import Proxy
-
-NO_STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    "staticfiles": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-}
-
-
-@pytest.fixture
-def project(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The settings of a project that has no bucket yet."""
-    settings.STORAGES = NO_STORAGES
-    settings.MINIO_PRIVATE_BUCKETS = []
-    settings.MINIO_PUBLIC_BUCKETS = []
-    for use in uses():
-        if use.field is not None:
-            monkeypatch.setattr(use.field, "storage", InMemoryStorage())
-    return settings
-
-
-@pytest.fixture
-def use(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that gives a model's field a storage, as a project's models file would."""
-
-    def use(model: type[Model], storage: Storage, name: str = "file") -> None:
-        field = model._meta.get_field(name)
-        bound = storage.bind(field) if isinstance(storage, MinioRouter) else storage
-        monkeypatch.setattr(field, "storage", bound)
-
-    return use
 
 
 @pytest.fixture
