@@ -27,7 +27,9 @@ from typing import Any
 
 import django
 import urllib3
+from django.apps import apps
 from django.conf import settings
+from django.core.checks import run_checks
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -742,6 +744,37 @@ def see_calls(s: Script, trouble: str, storage: Any) -> None:
     s.see(f"{trouble}: size", lambda: storage.size("links/plain.txt"))
 
 
+def starting(s: Script) -> None:
+    """What the original raises when Django starts is an error of ``manage.py check`` here."""
+    both, private = [s.bucket("media"), s.bucket("private")], [s.bucket("private")]
+    scenarios: dict[str, dict[str, Any]] = {
+        "with all settings": {},
+        "without MINIO_ENDPOINT": {"MINIO_ENDPOINT": ""},
+        "without MINIO_ACCESS_KEY": {"MINIO_ACCESS_KEY": ""},
+        "without MINIO_SECRET_KEY": {"MINIO_SECRET_KEY": ""},
+        "without MINIO_USE_HTTPS": {"MINIO_USE_HTTPS": None},
+        "with an external endpoint alone": {"MINIO_EXTERNAL_ENDPOINT": "files.example.com"},
+        "with MINIO_EXTERNAL_ENDPOINT_USE_HTTPS alone": {"MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": True},
+        "with a bucket both private and public": {
+            "MINIO_PRIVATE_BUCKETS": both,
+            "MINIO_PUBLIC_BUCKETS": both,
+        },
+        "with an undeclared media bucket": {"MINIO_PRIVATE_BUCKETS": private},
+    }
+    for scenario, values in scenarios.items():
+        with s.changed(MINIO_CONSISTENCY_CHECK_ON_START=False, **values):
+            s.see(f"start {scenario}", lambda: start(s))
+
+
+def start(s: Script) -> str:
+    try:
+        apps.get_app_config(s.package).ready()
+    except Exception:
+        return "refused"
+    errors = [message for message in run_checks() if message.is_serious()]
+    return "refused" if errors else "accepted"
+
+
 OPERATIONS = (
     start_and_commands,
     collectstatic,
@@ -754,6 +787,7 @@ OPERATIONS = (
     aliases,
     health,
     mistakes,
+    starting,
 )
 
 
