@@ -25,6 +25,7 @@ from .backend import MinioBackend
 from .clients import get_client
 from .discovery import Use, configs, models_by_strategy, uses
 from .exceptions import BucketNotFound, ModelRequired, ServerError, TenantRequired
+from .fields import BucketFileField, BucketImageField
 from .naming import check_object_name
 from .router import MinioRouter
 from .static import MinioBackendStatic
@@ -244,10 +245,12 @@ def _routes(found: list[Use]) -> list[Route]:
     elsewhere = {strategy: _unexplained(strategy, models[strategy]) for strategy in models}
     routes = []
     for use in found:
-        column, backend = _column(use), _backend(use)
+        column = _column(use.field) if use.field is not None else None
+        backend = _backend(use)
         if column is not None and backend is not None:
+            doubt = column.doubt or _storage_doubt(use.storage)
             spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
-            routes.append(Route(replace(column, prefix=backend.prefix), backend, spread))
+            routes.append(Route(replace(column, prefix=backend.prefix, doubt=doubt), backend, spread))
     return routes
 
 
@@ -261,20 +264,24 @@ def _backend(use: Use) -> MinioBackend | None:
         return None
 
 
-def _column(use: Use) -> Column | None:
-    """Return the rows that the active tenant sees; None outside of fields, and where there is no table."""
-    if use.field is None:
-        return None
-    column = partial(Column, use.field, doubt=_doubt(use.storage))
-    model = use.field.model
+def _column(field: FileField) -> Column | None:
+    """Return the column that the active tenant sees; None if there is no such table."""
+    model = field.model
     alias = router.db_for_write(model)
     if not tenancy.has_schemas() or alias != tenancy.database_alias():
-        return column(None)
+        return Column(field, None)
+    tenants_own = tenancy.current_schema()
+    if tenants_own is not None and router.allow_migrate_model(alias, model):
+        return Column(field, tenants_own, doubt=_owner_doubt(field))
     public = tenancy.public_schema()
-    if router.allow_migrate_model(alias, model):
-        return column(tenancy.current_schema() or public)
     with tenancy.in_schema(public):
-        return column(public) if router.allow_migrate_model(alias, model) else None
+        return Column(field, public) if router.allow_migrate_model(alias, model) else None
+
+
+def _owner_doubt(field: FileField) -> str:
+    if not isinstance(field, BucketFileField | BucketImageField):
+        return ""
+    return f"{field} stores for the owner of each row, so rows of other tenants may refer to it"
 
 
 def _unexplained(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset[Location]:
@@ -298,7 +305,7 @@ def _locations_now(strategy: BucketStrategy, models: list[type[Model]]) -> Itera
             continue
 
 
-def _doubt(storage: MinioBackend | MinioRouter) -> str:
+def _storage_doubt(storage: MinioBackend | MinioRouter) -> str:
     base = MinioRouter if isinstance(storage, MinioRouter) else MinioBackend
     own = storage.__class__  # of what a lazy storage stands for, which type() does not tell
     for method in _NAMING_METHODS:

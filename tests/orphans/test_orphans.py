@@ -16,12 +16,12 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router import MinioBackend, MinioRouter, orphans
-from django_minio_router.strategies import BucketStrategy, FixedBucket, Location, PerModel, PerTenant
+from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.orphans.conftest import Clean, Use
 from tests.orphans.everywhere.models import Paper
 from tests.orphans.in_public.models import Notice
-from tests.orphans.per_tenant.models import Receipt
+from tests.orphans.per_tenant.models import Errand, Receipt
 
 pytestmark = pytest.mark.django_db
 
@@ -522,23 +522,24 @@ def test_a_tenant_without_a_schema_is_left_alone(
     assert f"{bucket} is left alone: there is no schema 'gone' to read rows from." in output
 
 
-class InFolders(BucketStrategy):
-    """A folder for each tenant in one bucket."""
+def test_rows_of_other_tenants_may_refer_to_files_that_go_to_the_owner_of_the_row(
+    tenant_buckets: PerTenant, north: Client, south: Client, use: Use, clean: Clean, names: Names
+) -> None:
+    use(Errand, MinioRouter(strategy=tenant_buckets))
+    with tenant_context(north):
+        store(Errand, "errand", for_tenant=south.schema_name)
+    assert names(bucket_of(tenant_buckets, south)) == {"errand"}
 
-    def __init__(self, bucket: str) -> None:
-        self.bucket = bucket
+    output = clean("--all-tenants")
 
-    def bucket_for(self, model: type[Model] | None) -> Location:
-        return Location(self.bucket, prefix=PerTenant().bucket_for(model))
-
-    def buckets_for(self, models: Collection[type[Model]]) -> Iterable[Location | str]:
-        return [self.bucket]
+    assert names(bucket_of(tenant_buckets, south)) == {"errand"}
+    assert "per_tenant.Errand.file stores for the owner of each row" in output
 
 
 def test_a_tenant_with_a_folder_is_cleaned_inside_of_it_only(
     bucket: str, north: Client, south: Client, bare: Minio, use: Use, clean: Clean, names: Names
 ) -> None:
-    use(Receipt, MinioRouter(strategy=InFolders(bucket)))
+    use(Receipt, MinioRouter(strategy=PerTenantPrefix(bucket)))
     for tenant in (north, south):
         with tenant_context(tenant):
             store(Receipt, "kept")
@@ -560,7 +561,7 @@ def test_a_tenant_with_a_folder_is_cleaned_inside_of_it_only(
 def test_a_row_of_the_whole_bucket_protects_an_object_in_a_tenants_folder(
     bucket: str, north: Client, bare: Minio, use: Use, clean: Clean, names: Names
 ) -> None:
-    use(Receipt, MinioRouter(strategy=InFolders(bucket)))
+    use(Receipt, MinioRouter(strategy=PerTenantPrefix(bucket)))
     use(Notice, fixed(bucket))
     named = store(Notice, f"{north.schema_name}/notice").file.name
     put(bare, bucket, f"{north.schema_name}/lost")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.core.files.storage import InMemoryStorage
 from django.db import models
 
+from django_minio_router.fields import BucketFileField
+from tests.customers.models import Client
+
 
 class ShownReceipts(models.Manager):
     def get_queryset(self) -> models.QuerySet:
@@ -20,6 +23,20 @@ class Receipt(models.Model):
 
     class Meta:
         base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return self.file.name
+
+
+def tenant_of(errand: Errand) -> Client:
+    return Client.objects.get(schema_name=errand.for_tenant)
+
+
+class Errand(models.Model):
+    """A row of one tenant whose file belongs to another."""
+
+    for_tenant = models.CharField(max_length=63)
+    file = BucketFileField(owner=tenant_of, storage=InMemoryStorage())
 
     def __str__(self) -> str:
         return self.file.name
