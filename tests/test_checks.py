@@ -1,0 +1,427 @@
+"""The system checks: each mistake is reported by its id with a remedy, and what is right by none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.db import connections
+from minio.credentials import EnvAWSProvider
+
+from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
+from tests.docs.models import Contract, Invoice, Receipt
+
+pytestmark = pytest.mark.usefixtures("project")
+
+
+def reported(*, deploy: bool = False) -> list[CheckMessage]:
+    return [
+        message
+        for message in run_checks(include_deployment_checks=deploy)
+        if str(message.id).startswith("minio_router.")
+    ]
+
+
+def ids(*, deploy: bool = False) -> list[str]:
+    return [str(message.id).removeprefix("minio_router.") for message in reported(deploy=deploy)]
+
+
+def only(expected: str, *, deploy: bool = False) -> CheckMessage:
+    """Return the one message there is; it must be the expected one, and say what to do."""
+    (message,) = reported(deploy=deploy)
+    assert message.id == f"minio_router.{expected}"
+    assert message.hint
+    return message
+
+
+def test_what_is_right_is_not_reported(project, use):
+    project.MINIO_EXTERNAL_ENDPOINT = "https://files.example.com/s3"
+    project.MINIO_PRIVATE_BUCKETS = ["papers", PerModel({"docs.Invoice": "invoices"})]
+    project.MINIO_PUBLIC_BUCKETS = {"logos"}
+    project.MINIO_URL_EXPIRY_HOURS = timedelta(days=7)
+    project.MINIO_SERVERS = {
+        "eu": {"MINIO_ENDPOINT": "eu.example.com:9000", "MINIO_CREDENTIALS": EnvAWSProvider()}
+    }
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    use(Receipt, MinioBackend("papers"))
+    use(Invoice, MinioRouter(strategy=PerModel({"docs.Invoice": "invoices"})))
+
+    assert ids() == []
+
+
+def test_a_project_that_uses_none_of_our_storages_is_left_alone(project):
+    for setting in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_BUCKETS", "PUBLIC_BUCKETS"):
+        delattr(project, f"MINIO_{setting}")
+
+    assert ids() == []
+
+
+WRONG_VALUES = {
+    "MINIO_ENDPOINT": 9000,
+    "MINIO_USE_HTTPS": "false",
+    "MINIO_EXTERNAL_ENDPOINT": ["files.example.com"],
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": 1,
+    "MINIO_REGION": b"us-east-1",
+    "MINIO_ACCESS_KEY": 12345,
+    "MINIO_SECRET_KEY": b"hush",
+    "MINIO_CREDENTIALS": {"key": "hush"},
+    "MINIO_HTTP_CLIENT": "urllib3.PoolManager",
+    "MINIO_POOL_SIZE": 0,
+    "MINIO_CONNECT_TIMEOUT": -1,
+    "MINIO_READ_TIMEOUT": "30",
+    "MINIO_RETRIES": -1,
+    "MINIO_CONDITIONAL_WRITES": "auto",
+    "MINIO_PRIVATE_BUCKETS": "papers",
+    "MINIO_PUBLIC_BUCKETS": {"logos": True},
+    "MINIO_DEFAULT_BUCKET": ["papers"],
+    "MINIO_MEDIA_FILES_BUCKET": 7,
+    "MINIO_STATIC_FILES_BUCKET": FixedBucket("static"),
+    "MINIO_BUCKET_CHECK_ON_SAVE": "yes",
+    "MINIO_POLICY_HOOKS": {"papers": {}},
+    "MINIO_PUBLIC_POLICY": "write",
+    "MINIO_URL_EXPIRY_HOURS": 24,
+    "MINIO_URL_WINDOW": 900,
+    "MINIO_MULTIPART_PART_SIZE": 1024,
+    "MINIO_MULTIPART_THRESHOLD": -1,
+    "MINIO_SERVERS": ["eu.example.com"],
+}
+
+
+@pytest.mark.parametrize(("setting", "value"), WRONG_VALUES.items(), ids=WRONG_VALUES)
+def test_e001_a_value_of_a_wrong_type_or_range(project, setting, value):
+    setattr(project, setting, value)
+
+    message = only("E001")
+
+    assert message.msg.startswith(f"{setting} is ")
+    assert "It takes " in message.msg
+    assert "hush" not in message.msg
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("MINIO_URL_WINDOW", timedelta(-1)),
+        ("MINIO_URL_EXPIRY_HOURS", timedelta(-1)),
+        ("MINIO_RETRIES", True),
+        ("MINIO_POOL_SIZE", 1.5),
+        ("MINIO_POLICY_HOOKS", [("papers",)]),
+        ("MINIO_POLICY_HOOKS", [("papers", "public")]),
+        ("MINIO_POLICY_HOOKS", "papers"),
+        ("MINIO_SERVERS", {"eu": "eu.example.com"}),
+    ],
+)
+def test_e001_a_value_that_is_almost_right(project, setting, value):
+    setattr(project, setting, value)
+
+    assert only("E001").msg.startswith(f"{setting} is ")
+
+
+def test_e001_a_wrong_value_hides_no_other(project):
+    project.MINIO_RETRIES, project.MINIO_POOL_SIZE = "two", "many"
+
+    assert ids() == ["E001", "E001"]
+
+
+def test_e001_a_wrong_value_of_a_named_server_and_of_an_alias(project):
+    project.MINIO_SERVERS = {"eu": {"MINIO_ENDPOINT": "eu.example.com", "MINIO_RETRIES": "two"}}
+    assert "MINIO_RETRIES" in only("E001").msg
+
+    project.MINIO_SERVERS = {}
+    project.STORAGES = {
+        **project.STORAGES,
+        "media": {"BACKEND": "django_minio_router.MinioBackend", "OPTIONS": {"MINIO_RETRIES": "two"}},
+    }
+    assert "MINIO_RETRIES" in only("E001").msg
+
+
+def test_e001_a_setting_of_a_named_server_that_does_not_exist(project):
+    project.MINIO_SERVERS = {"eu": {"MINIO_ENDPONT": "eu.example.com"}}
+
+    assert "'MINIO_ENDPONT'" in only("E001").msg
+
+
+def test_e001_a_server_that_is_not_there(use):
+    use(Receipt, MinioBackend("papers", server="mars"))
+
+    assert "'mars'" in only("E001").msg
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        None,
+        {"BACKEND": "no.such.Strategy"},
+        {"BACKEND": "django_minio_router.strategies.PerTenant", "OPTIONS": {"tmplate": "x"}},
+        MinioBackend("papers"),
+    ],
+)
+def test_e001_a_listed_strategy_that_is_none(project, listed):
+    project.MINIO_PRIVATE_BUCKETS = [listed]
+
+    assert only("E001")
+
+
+def test_e001_a_storage_that_cannot_be_imported(project):
+    project.STORAGES = {**project.STORAGES, "media": {"BACKEND": "no.such.Storage"}}
+
+    assert "no.such.Storage" in only("E001").msg
+
+
+@pytest.mark.parametrize(
+    "hook", [("papers", {"Version": "2012-10-17"}), (7, {}), ("papers", {"Statement": ["x"]})]
+)
+def test_e001_a_policy_hook_that_is_none(project, hook):
+    project.MINIO_POLICY_HOOKS = [hook]
+
+    assert only("E001")
+
+
+@pytest.mark.parametrize("endpoint", ["", None])
+def test_e002_no_endpoint(project, endpoint):
+    project.MINIO_ENDPOINT = endpoint
+
+    assert "MINIO_ENDPOINT" in only("E002").msg
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://minio.example.com",
+        "minio.example.com/files",
+        "minio.example.com:0",
+        "minio.example.com:65536",
+        "minio.example.com:http",
+        "minio.example.com:",
+        "minio example.com",
+        "-minio.example.com",
+        ":9000",
+    ],
+)
+def test_e003_an_endpoint_that_is_no_host_and_port(project, endpoint):
+    project.MINIO_ENDPOINT = endpoint
+
+    assert repr(endpoint) in only("E003").msg
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["minio", "minio.example.com", "10.0.0.1:9000", "[::1]:9", "my_minio:80"]
+)
+def test_e003_not_for_a_host_and_port(project, endpoint):
+    project.MINIO_ENDPOINT = endpoint
+
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["ftp://example.com", "example.com:99999", "example.com?x=1", "https://"]
+)
+def test_e003_an_external_endpoint(project, endpoint):
+    project.MINIO_EXTERNAL_ENDPOINT = endpoint
+    project.MINIO_EXTERNAL_ENDPOINT_USE_HTTPS = True
+
+    assert "MINIO_EXTERNAL_ENDPOINT" in only("E003").msg
+
+
+def test_e003_shows_no_password(project):
+    project.MINIO_ENDPOINT = "https://minio:hush@minio.example.com"
+
+    assert "hush" not in str(only("E003"))
+
+
+@pytest.mark.parametrize("missing", ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"])
+def test_e004_a_missing_key(project, missing):
+    setattr(project, missing, "")
+
+    assert missing in only("E004").msg
+
+
+def test_e004_not_with_a_provider(project):
+    project.MINIO_ACCESS_KEY = project.MINIO_SECRET_KEY = ""
+    project.MINIO_CREDENTIALS = "minio.credentials.EnvAWSProvider"
+
+    assert ids() == []
+
+
+def test_e005_a_bucket_in_both_lists(project):
+    project.MINIO_PRIVATE_BUCKETS, project.MINIO_PUBLIC_BUCKETS = ["papers", "mixed"], ["mixed"]
+
+    assert "'mixed'" in only("E005").msg
+
+
+def test_e005_a_listed_bucket_and_a_storage_that_says_otherwise(project, use):
+    project.MINIO_PRIVATE_BUCKETS = ["papers"]
+    use(Receipt, MinioBackend("papers", public=True))
+
+    assert "docs.Receipt.file" in only("E005").msg
+
+
+def test_e005_a_strategy_in_the_wrong_list(project):
+    project.MINIO_PUBLIC_BUCKETS = [PerModel({"docs.Invoice": "invoices"}, public_read=False)]
+
+    assert "public_read" in only("E005").msg
+
+
+@pytest.mark.parametrize("name", ["No", "under_score", "a..b", "192.168.0.1", "x" * 64, "-dash"])
+def test_e006_an_invalid_bucket_name_in_a_list(project, name):
+    project.MINIO_PRIVATE_BUCKETS = [name]
+
+    assert repr(name) in only("E006").msg
+
+
+def test_e006_an_invalid_bucket_name_of_a_storage_and_of_a_strategy(use):
+    use(Receipt, MinioBackend("Receipts"))
+    use(Invoice, MinioRouter(strategy=FixedBucket("Invoices", public_read=False)))
+
+    assert ids() == ["E006", "E006"]
+
+
+@pytest.mark.parametrize("expiry", [timedelta(days=7, seconds=1), timedelta(0)])
+def test_e007_links_that_would_live_too_long_or_not_at_all(project, expiry):
+    project.MINIO_URL_EXPIRY_HOURS = expiry
+
+    assert str(expiry) in only("E007").msg
+
+
+@pytest.mark.parametrize("expiry", [timedelta(days=7), timedelta(seconds=1), None])
+def test_e007_not_up_to_seven_days(project, expiry):
+    project.MINIO_URL_EXPIRY_HOURS = expiry
+
+    assert ids() == []
+
+
+def test_e008_an_external_endpoint_by_halves(project):
+    project.MINIO_EXTERNAL_ENDPOINT = "files.example.com"
+    assert "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS" in only("E008").msg
+
+    project.MINIO_EXTERNAL_ENDPOINT_USE_HTTPS = True
+    assert ids() == []
+
+    project.MINIO_EXTERNAL_ENDPOINT = ""
+    assert only("E008").msg.endswith("MINIO_EXTERNAL_ENDPOINT is not set.")
+
+
+def test_e009_per_tenant_without_django_tenants(use, monkeypatch):
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    monkeypatch.setattr("django_minio_router.tenancy._utils", lambda: None)
+
+    assert "pip install 'django-minio-router[tenants]'" in str(only("E009").hint)
+
+
+@pytest.fixture
+def database_without_tenants(monkeypatch):
+    plain = SimpleNamespace(settings_dict={"ENGINE": "django.db.backends.sqlite3"})
+    monkeypatch.setattr("django_minio_router.tenancy.connections", {"default": plain})
+
+
+def test_e010_per_tenant_on_a_database_that_knows_none(use, database_without_tenants):
+    use(Contract, MinioRouter(strategy=PerTenant()))
+
+    assert "django.db.backends.sqlite3" in only("E010").msg
+
+
+def test_e010_also_where_the_strategy_is_only_listed(project, database_without_tenants):
+    project.MINIO_PRIVATE_BUCKETS = [PerTenant()]
+
+    assert only("E010")
+
+
+def test_e011_a_model_that_per_model_does_not_map(use):
+    use(Invoice, MinioRouter(strategy=PerModel({"docs.Invoice": "invoices"})))
+    assert ids() == []
+
+    use(Receipt, MinioRouter(strategy=PerModel({"docs.Invoice": "invoices"})))
+    message = only("E011")
+    assert message.obj is Receipt
+    assert "docs.Receipt" in message.msg
+
+
+def test_e012_a_bucket_that_no_list_declares(project, use):
+    use(Receipt, MinioBackend("nowhere"))
+    assert "docs.Receipt.file" in only("E012").msg
+
+    project.MINIO_PRIVATE_BUCKETS = ["nowhere"]
+    assert ids() == []
+
+
+def test_e013_a_label_that_no_model_has(use):
+    use(Invoice, MinioRouter(strategy=PerModel({"docs.Invoice": "invoices", "docs.Invoize": "others"})))
+
+    assert "docs.invoize" in only("E013").msg
+
+
+def test_e014_a_field_that_tenants_do_not_have(use):
+    use(Contract, MinioRouter(strategy=PerTenant("{shema_name}")))
+
+    assert "'shema_name'" in only("E014").msg
+
+
+def test_w001_plain_http_for_requests(project):
+    project.MINIO_USE_HTTPS = None
+    message = only("W001", deploy=True)
+    assert "MINIO_USE_HTTPS" in message.msg
+    assert project.MINIO_ENDPOINT in message.msg
+
+    project.MINIO_USE_HTTPS = True
+    assert ids(deploy=True) == []
+
+
+def test_w001_plain_http_for_links(project):
+    project.MINIO_USE_HTTPS = True
+    project.MINIO_EXTERNAL_ENDPOINT = "http://files.example.com"
+    assert "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS" in only("W001", deploy=True).msg
+
+    project.MINIO_EXTERNAL_ENDPOINT = "https://files.example.com"
+    assert ids(deploy=True) == []
+
+
+def test_w001_only_before_a_deployment(project):
+    project.MINIO_USE_HTTPS = False
+
+    assert ids() == []
+
+
+def test_w002_a_mapped_model_that_has_no_field_of_its_own(use):
+    use(Invoice, MinioRouter(strategy=PerModel({"docs.Invoice": "invoices", "docs.Letter": "letters"})))
+
+    assert "docs.letter" in only("W002").msg
+
+
+def test_w003_a_field_that_tenants_may_share(use):
+    use(Contract, MinioRouter(strategy=PerTenant(field="name")))
+
+    assert "name" in only("W003").msg
+
+
+def test_w004_a_hook_that_opens_a_private_bucket(project):
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "x"}],
+    }
+    project.MINIO_POLICY_HOOKS = [("papers", policy)]
+    assert "'papers'" in only("W004").msg
+
+    project.MINIO_PUBLIC_BUCKETS = ["papers"]
+    assert ids() == []
+
+
+def test_no_key_is_ever_shown(project, use):
+    project.MINIO_ACCESS_KEY, project.MINIO_SECRET_KEY = "hush-access", "hush-secret"
+    project.MINIO_ENDPOINT = "http://x/y"
+    project.MINIO_RETRIES = -1
+    project.MINIO_SERVERS = {"eu": {"MINIO_SECRET_KEY": "hush-eu", "MINIO_POOL_SIZE": "x"}, "us": None}
+    use(Receipt, MinioBackend("Receipts", MINIO_SECRET_KEY="hush-own"))
+
+    assert reported(deploy=True)
+    assert "hush" not in "".join(map(str, reported(deploy=True)))
+
+
+def test_no_query_is_sent(use, project, django_assert_num_queries, db):
+    use(Contract, MinioRouter(strategy=PerTenant("{schema_name}-{id}", public="of-all")))
+    project.MINIO_PRIVATE_BUCKETS = [PerTenant(field="name")]
+
+    with django_assert_num_queries(0, connection=connections["default"]):
+        reported(deploy=True)
