@@ -12,9 +12,10 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import BucketNotFound, ServerError
-from tests.proxy import Exchange, Proxy, Request, answering, drop_answer, reset, stall
+from tests.proxy import Exchange, Proxy, Request, answering, drop_answer, forward, reset, stall
 
 from .conftest import Make, keys
+from .contents import OneWay
 from .server import names_in, stored, uploads_in
 
 MIB = 1024 * 1024
@@ -337,6 +338,57 @@ def test_a_completed_upload_whose_answer_is_lost_is_settled_by_looking(
     proxy.when(drop_answer, where=completes, times=retries + 1)
 
     assert storage.save("x.bin", ContentFile(LARGE)) == "x.bin"
+
+    assert names_in(bare, bucket) == ["x.bin"]
+    assert uploads_in(bare, bucket) == []
+
+
+@pytest.mark.parametrize("failure", [answering(500), answering(403), reset], ids=["500", "403", "reset"])
+def test_a_last_step_that_fails_leaves_nothing_behind(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, failure: Any
+) -> None:
+    storage = through(MINIO_RETRIES=0)
+    proxy.when(failure, where=completes)
+
+    with pytest.raises(ServerError):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []
+
+
+def test_a_name_that_is_taken_while_the_parts_are_sent_is_left_alone(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    storage = through()
+
+    def meanwhile(exchange: Exchange) -> None:
+        MinioBackend(bucket, public=False).save("x.bin", ContentFile(b"of somebody else"))
+        forward(exchange)
+
+    proxy.when(meanwhile, where=lambda request: "partNumber=2&" in request.query)
+
+    name = storage.save("x.bin", ContentFile(LARGE))
+
+    assert name != "x.bin"
+    assert stored(bare, bucket, "x.bin") == b"of somebody else"
+    assert len(stored(bare, bucket, name)) == len(LARGE)
+    assert uploads_in(bare, bucket) == []
+
+
+def test_content_that_is_gone_with_a_taken_name_is_an_error_and_not_an_empty_file(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    storage = through()
+
+    def meanwhile(exchange: Exchange) -> None:
+        MinioBackend(bucket, public=False).save("x.bin", ContentFile(b"of somebody else"))
+        forward(exchange)
+
+    proxy.when(meanwhile, where=lambda request: "partNumber=2&" in request.query)
+
+    with pytest.raises(ServerError, match="cannot be read a second time"):
+        storage.save("x.bin", OneWay(LARGE))
 
     assert names_in(bare, bucket) == ["x.bin"]
     assert uploads_in(bare, bucket) == []

@@ -17,39 +17,12 @@ from django_minio_router import ConfigurationError, MinioBackend
 from tests.proxy import Proxy, Request
 
 from .conftest import Make
+from .contents import Generated, OneWay
 from .server import names_in, stored, uploads_in
 
 MIB = 1024 * 1024
 PART = 5 * MIB
 LARGE = bytes(range(256)) * (2 * PART // 256) + b"the end"
-
-
-class OneWay(io.RawIOBase):
-    """A stream like a pipe: it can be read once, and says nothing about its length."""
-
-    def __init__(self, content: bytes) -> None:
-        self._left = io.BytesIO(content)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def readinto(self, buffer: Any) -> int:
-        return self._left.readinto(buffer)
-
-
-class Generated(File):
-    """A file without any file below it, which makes its content up."""
-
-    def __init__(self, block: bytes, times: int) -> None:
-        super().__init__(None, "generated.bin")
-        self.block, self.times = block, times
-
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        for _ in range(self.times):
-            yield self.block
 
 
 # Content
@@ -454,8 +427,8 @@ def test_a_large_file_goes_in_parts_and_is_whole(
 ) -> None:
     through(MINIO_MULTIPART_PART_SIZE=PART).save("x.bin", ContentFile(LARGE))
 
-    assert proxy.methods == ["HEAD", "POST", "PUT", "PUT", "PUT", "POST"]
-    assert [r.received for r in proxy.requests if r.method == "PUT"] == [PART, PART, 7]
+    assert [r.received for r in proxy.requests if "partNumber" in r.query] == [PART, PART, 7]
+    assert proxy.received < len(LARGE) + 1000
     assert stored(bare, bucket, "x.bin") == LARGE
 
 

@@ -1,0 +1,51 @@
+"""Work in forked children, whose end is awaited and whose errors are told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+LIMIT = 120  # seconds after which a child that hangs is ended
+
+
+def in_children(count: int, work: Callable[[int], object]) -> None:
+    """Fork ``count`` children, let each call ``work(number)``, and fail with what went wrong in any."""
+    children = [_fork(work, number) for number in range(count)]
+    errors = [error for error in map(_error_of, children) if error]
+    assert not errors, "\n\n".join(errors)
+
+
+def _fork(work: Callable[[int], object], number: int) -> tuple[int, int]:
+    """Return the child's process id, and where its error can be read."""
+    read, write = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(write)
+        return process, read
+    os.close(read)
+    _run(work, number, write)
+
+
+def _run(work: Callable[[int], object], number: int, write: int) -> NoReturn:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIMIT)
+    try:
+        work(number)
+    except BaseException:
+        os.write(write, f"in child {number}: {traceback.format_exc()}".encode()[:60_000])
+        os._exit(1)
+    finally:
+        sys.stdout.flush()
+    os._exit(0)
+
+
+def _error_of(child: tuple[int, int]) -> str:
+    process, read = child
+    with open(read, encoding="utf-8", errors="replace") as pipe:
+        error = pipe.read()
+    _, status = os.waitpid(process, 0)
+    return error or (f"a child ended with {status}: it hung or crashed" if status else "")
