@@ -245,11 +245,12 @@ def _routes(found: list[Use]) -> list[Route]:
     elsewhere = {strategy: _unexplained(strategy, models[strategy]) for strategy in models}
     routes = []
     for use in found:
-        column = _column(use.field) if use.field is not None else None
         backend = _backend(use)
-        if column is not None and backend is not None:
+        if use.field is None or backend is None:
+            continue
+        spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
+        for column in _columns(use.field):
             doubt = column.doubt or _storage_doubt(use.storage)
-            spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
             routes.append(Route(replace(column, prefix=backend.prefix, doubt=doubt), backend, spread))
     return routes
 
@@ -264,18 +265,24 @@ def _backend(use: Use) -> MinioBackend | None:
         return None
 
 
-def _column(field: FileField) -> Column | None:
-    """Return the column that the active tenant sees; None if there is no such table."""
+def _columns(field: FileField) -> Iterator[Column]:
+    """Yield the columns whose rows may refer to what the active tenant stores: its own, and public's.
+
+    A row of public may have been saved by code that acted for the tenant's bucket alone.
+    """
     model = field.model
     alias = router.db_for_write(model)
     if not tenancy.has_schemas() or alias != tenancy.database_alias():
-        return Column(field, None)
+        yield Column(field, None)
+        return
     tenants_own = tenancy.current_schema()
     if tenants_own is not None and router.allow_migrate_model(alias, model):
-        return Column(field, tenants_own, doubt=_owner_doubt(field))
+        yield Column(field, tenants_own, doubt=_owner_doubt(field))
     public = tenancy.public_schema()
     with tenancy.in_schema(public):
-        return Column(field, public) if router.allow_migrate_model(alias, model) else None
+        in_public = router.allow_migrate_model(alias, model)
+    if in_public:
+        yield Column(field, public)
 
 
 def _owner_doubt(field: FileField) -> str:

@@ -15,7 +15,7 @@ from django.db.models import Model
 from django_tenants.utils import tenant_context
 from minio import Minio
 
-from django_minio_router import MinioBackend, MinioRouter, orphans
+from django_minio_router import MinioBackend, MinioRouter, orphans, tenant_bucket_context
 from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.orphans.conftest import Clean, Use
@@ -502,6 +502,19 @@ def test_rows_in_public_protect_what_a_tenant_stored_for_them(
     clean(tenants=[north.schema_name])
 
     assert names(bucket_of(tenant_buckets, north)) == {"notice"}
+
+
+def test_rows_of_public_protect_what_was_stored_in_the_name_of_a_tenant(
+    tenant_buckets: PerTenant, north: Client, use: Use, clean: Clean, names: Names
+) -> None:
+    use(Paper, MinioRouter(strategy=tenant_buckets))
+    with tenant_bucket_context(north):
+        store(Paper, "paper")
+    assert Paper.objects.exists()
+
+    clean("--all-tenants")
+
+    assert names(bucket_of(tenant_buckets, north)) == {"paper"}
 
 
 def test_a_tenant_without_a_schema_is_left_alone(
