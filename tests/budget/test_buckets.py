@@ -1,0 +1,38 @@
+"""What many buckets cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from tests.proxy import Proxy
+
+COUNT = 500
+
+
+@pytest.fixture
+def public_buckets(settings: Any, wire: Proxy, new_name: Callable[[str], str]) -> list[str]:
+    """The names of public buckets that a storage lists and nobody has created."""
+    names = [new_name(f"public-{number}") for number in range(COUNT)]
+    options = {"MINIO_PUBLIC_BUCKETS": names, "MINIO_DEFAULT_BUCKET": names[0]}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "many": {
+            "BACKEND": "django_minio_router.MinioBackend",
+            "OPTIONS": {"storage_name": "many", **options},
+        },
+    }
+    return names
+
+
+def test_many_public_buckets(public_buckets: list[str], wire: Proxy) -> None:
+    """Two requests a bucket at first, one from then on, and one list of all buckets."""
+    call_command("initialize_buckets", storage=["many"], silenced=True)
+    assert Counter(wire.methods) == {"PUT": 2 * COUNT, "GET": 1}
+    wire.forget()
+    call_command("initialize_buckets", storage=["many"], silenced=True)
+    assert Counter(wire.methods) == {"GET": COUNT + 1}
