@@ -25,12 +25,13 @@ class DjangoMinioRouterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks, provisioning
+        from . import checks, provisioning, purging
 
         checks.register()
         binding.bind_models()  # the default storage is known only now
         tenancy.connect()
         provisioning.connect()
+        purging.connect()
         if _is_checked_on_start():
             call_command("initialize_buckets", silenced=True)
 

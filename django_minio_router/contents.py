@@ -9,7 +9,6 @@ from urllib.parse import quote, unquote_plus
 
 from .clients import Client
 from .exceptions import ServerError
-from .naming import quote_object_name
 from .s3xml import can_hold, element, fetch, parsed, send
 
 T = TypeVar("T")
@@ -45,9 +44,23 @@ def bucket_names(client: Client) -> Iterator[str]:
 
 def versions(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
     """Yield every version below the prefix, a page at a time. ``BucketNotFound`` if there is no bucket."""
+    try:
+        yield from _listing(client, bucket, prefix, all_versions=True)
+    except ServerError as error:
+        if error.status != 501:
+            raise
+        yield from current(client, bucket, prefix)  # a server without versions has only these
+
+
+def current(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
+    """Yield the objects as they are now, a page at a time. ``BucketNotFound`` if there is no bucket."""
+    return _listing(client, bucket, prefix, all_versions=False)
+
+
+def _listing(client: Client, bucket: str, prefix: str, *, all_versions: bool) -> Iterator[Version]:
     with client.plain_errors(bucket):
         for entry in client.sdk.list_objects(
-            bucket_name=bucket, prefix=prefix, recursive=True, include_version=True
+            bucket_name=bucket, prefix=prefix, recursive=True, include_version=all_versions
         ):
             stored: Any = entry
             marker = bool(stored.is_delete_marker)
@@ -118,7 +131,7 @@ def abort(client: Client, bucket: str, upload: Upload) -> None:
 
 
 def _send_delete(client: Client, bucket: str, name: str, query: str) -> None:
-    response = client.request("DELETE", f"/{bucket}/{quote_object_name(name)}", query)
+    response = client.request("DELETE", f"/{bucket}/{quote(name, safe='/~')}", query)
     if response.status not in (200, 204, 404):
         client.refuse(response, bucket, name)
 

@@ -103,6 +103,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_POLICY_HOOKS": _HOOKS,
     "MINIO_BUCKET_HOOKS": _BUCKET_HOOKS,
     "MINIO_PROVISION_TENANTS": _flag(True),
+    "MINIO_PURGE_DELETED_TENANTS": _flag(False),
     "MINIO_PUBLIC_POLICY": _choice("read", "list"),
     "MINIO_URL_EXPIRY_HOURS": _period(),
     "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),

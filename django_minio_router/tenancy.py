@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -198,6 +200,22 @@ def ready_signals() -> list[Signal]:
     )
 
     return [post_schema_sync, schema_needs_to_be_sync]
+
+
+def is_being_created(tenant: Any) -> bool:
+    """Tell whether ``save()`` is at work on this tenant now, so that a delete is of what it failed to create.
+
+    No signal says so, and a receiver of any of them may be what failed: only the stack knows.
+    """
+    from django_tenants.models import TenantMixin  # type: ignore[import-untyped]
+
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        saved = frame.f_locals["self"] if frame.f_code is TenantMixin.save.__code__ else None
+        if saved is not None and saved.schema_name == tenant.schema_name:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def everyone() -> Iterator[Any]:

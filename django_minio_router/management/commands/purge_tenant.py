@@ -1,0 +1,99 @@
+"""``manage.py purge_tenant``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.template.defaultfilters import filesizeformat
+
+from django_minio_router import tenancy
+from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.places import Place
+from django_minio_router.purging import Contents, empty, look_into, make_purge, refuse_shared
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete all files of a tenant from the server: every version, unfinished uploads, and its buckets. "
+        "The tenant's row and schema stay, or may be gone already. Can be repeated."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("schema_name", metavar="SCHEMA", help="the schema name of the tenant")
+        parser.add_argument("--dry-run", action="store_true", help="print what there is, and delete nothing")
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
+        )
+
+    def handle(self, *args: Any, schema_name: str, **options: Any) -> None:
+        self.verbosity = options["verbosity"]
+        try:
+            found = make_purge(self._tenant(schema_name))
+            refuse_shared(found)
+            places = self._report(found.places)
+            if not places or options["dry_run"]:
+                return
+            if options["interactive"] and not _confirmed(schema_name):
+                raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
+            self._delete(places)
+        except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+
+    def _tenant(self, schema_name: str) -> Any:
+        """Return the row; where there is none, its name is all that is left of the tenant."""
+        tenancy.require_django_tenants()
+        if schema_name == tenancy.public_schema():
+            raise CommandError(f"{schema_name!r} is the public schema, and no tenant.")
+        row = next(tenancy.tenants([schema_name]), None)
+        if row is None:
+            self._say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
+        return row or schema_name
+
+    def _report(self, places: list[Place]) -> list[Place]:
+        """Print what is there, and return where anything is."""
+        found = [(place, look_into(place)) for place in places]
+        there = [(place, contents) for place, contents in found if _is_something(place, contents)]
+        for place, contents in there:
+            kind = "folder" if place.prefix else "bucket"
+            self._say(f"{kind} {place} on {place.server.endpoint}: {_described(contents)}")
+        total = sum((contents for _, contents in there), start=Contents())
+        self._say(
+            f"In all {len(there)} places: {_described(total)}." if there else "There is nothing to delete."
+        )
+        return [place for place, _ in there]
+
+    def _delete(self, places: list[Place]) -> None:
+        self.deleted = 0
+        for place in places:
+            empty(place, self._count)
+            self._say(f"deleted: {place}")
+        self._say(f"{self.deleted} versions deleted.")
+
+    def _count(self, count: int) -> None:
+        self.deleted += count
+        if self.deleted % 10_000 == 0:
+            self._say(f"{self.deleted} versions deleted so far")
+
+    def _say(self, text: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(text)
+
+
+def _is_something(place: Place, contents: Contents) -> bool:
+    return contents.exists and (not place.prefix or any(contents[:3]))
+
+
+def _described(contents: Contents) -> str:
+    return (
+        f"{contents.objects} objects and old versions, {filesizeformat(contents.size)}, "
+        f"{contents.markers} delete markers, {contents.uploads} unfinished uploads"
+    )
+
+
+def _confirmed(schema_name: str) -> bool:
+    try:
+        return input(f"Delete all files of the tenant {schema_name!r} for good? Type 'yes': ") == "yes"
+    except EOFError:
+        return False

@@ -1,0 +1,167 @@
+"""Delete what a tenant leaves behind on the server: every version, unfinished uploads, and its buckets."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.signals import post_delete
+
+from . import tenancy
+from .clients import Client, get_client
+from .conf import Config
+from .contents import abort, current, delete_versions, remove_bucket, uploads, versions
+from .exceptions import BucketNotFound, RoutingError, ServerError
+from .places import Map, Place
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 3  # at a bucket in which something is stored while it is emptied
+
+
+class Contents(NamedTuple):
+    """What a place holds; ``objects`` are versions of objects, ``size`` is theirs in bytes."""
+
+    objects: int = 0
+    markers: int = 0
+    uploads: int = 0
+    size: int = 0
+    exists: bool = True
+
+    def __add__(self, other: Contents) -> Contents:  # type: ignore[override]
+        return Contents(*map(operator.add, self[:4], other[:4]))
+
+
+@dataclass
+class Purge:
+    """Where a tenant's files are, and what speaks against deleting them there."""
+
+    places: list[Place]
+    refused: dict[Place, str] = field(default_factory=dict)
+
+
+def make_purge(tenant: Any) -> Purge:
+    """Find out what is this tenant's alone: a row, or the name of a schema whose row is gone.
+
+    Asks every strategy about every other tenant, a row at a time; sends no request to the server. Raise a
+    ``RoutingError`` where a strategy cannot say.
+    """
+    everybody = Map()
+    purge = Purge(everybody.of_tenant(tenant))
+    for schema_name, other in everybody.others(tenant) if purge.places else ():
+        for place in purge.places:
+            if place.may_hold_files_of(other):
+                purge.refused.setdefault(place, f"{other.where} {_for_whom(schema_name)}")
+    return purge
+
+
+def _for_whom(schema_name: str) -> str:
+    return f"stores there for the tenant {schema_name!r}" if schema_name else "uses it for all tenants"
+
+
+def look_into(place: Place) -> Contents:
+    """Count what the place holds; memory does not grow with it."""
+    client = get_client(place.server)
+    objects = markers = size = begun = 0
+    try:
+        for version in versions(client, place.bucket, place.prefix):
+            markers += version.is_marker
+            objects += not version.is_marker
+            size += version.size
+        begun = sum(1 for _ in uploads(client, place.bucket, place.prefix))
+    except BucketNotFound:
+        return Contents(exists=False)
+    return Contents(objects, markers, begun, size)
+
+
+def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> None:
+    """Delete all that is there, and a bucket that is the tenant's as a whole; what is gone is no error.
+
+    ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
+    keeps something. May be repeated.
+    """
+    client = get_client(place.server)
+    try:
+        for attempt in range(_ATTEMPTS):
+            _delete_all(client, place, report, by_name=attempt > 0)
+            if place.prefix or remove_bucket(client, place.bucket):
+                return
+    except BucketNotFound:
+        return
+    raise ServerError(
+        f"{place} is not empty after {_ATTEMPTS} attempts. Stop what stores files there, and repeat."
+    )
+
+
+def _delete_all(client: Client, place: Place, report: Callable[[int], None], *, by_name: bool) -> None:
+    """Delete uploads and versions; ``by_name`` also what a list of versions cannot name rightly."""
+    for upload in uploads(client, place.bucket, place.prefix):
+        abort(client, place.bucket, upload)
+    found = versions(client, place.bucket, place.prefix)
+    if by_name:
+        found = chain(found, current(client, place.bucket, place.prefix))
+    for _ in delete_versions(client, place.bucket, found):
+        report(1)
+
+
+def purge(tenant: Any) -> list[Place]:
+    """Delete all that is this tenant's alone, and return where; may be repeated, and resumes by itself.
+
+    ``RoutingError`` if somebody else may store in one of the places: then nothing is deleted.
+    """
+    found = make_purge(tenant)
+    refuse_shared(found)
+    for place in found.places:
+        empty(place)
+    return found.places
+
+
+def refuse_shared(found: Purge) -> None:
+    """Raise ``RoutingError`` if anybody else may store in one of the places."""
+    if found.refused:
+        reasons = "; ".join(f"{place}: {reason}" for place, reason in found.refused.items())
+        raise RoutingError(f"Nothing is deleted, as it is not the tenant's alone. {reasons}.")
+
+
+# When a row is deleted
+
+
+def _purge_when_deleted(*, instance: Any, **kwargs: object) -> None:
+    if not Config().get("MINIO_PURGE_DELETED_TENANTS") or instance.schema_name == tenancy.public_schema():
+        return
+    if tenancy.is_being_created(instance):
+        return  # files of a former tenant of that name may be there, and nobody asked to delete them
+    row = copy.copy(instance)  # Django takes the key away from the instance, which a strategy may need
+    transaction.on_commit(partial(_purge, row), using=tenancy.database_alias())
+
+
+def _purge(row: Any) -> None:
+    try:
+        places = purge(row)
+    except Exception:
+        logger.exception(
+            "The files of the tenant %r were not all deleted. Repeat it with 'manage.py purge_tenant %s'.",
+            row.schema_name,
+            row.schema_name,
+        )
+    else:
+        logger.info("Purged the tenant %r: %s.", row.schema_name, _listed(places))
+
+
+def _listed(places: Iterable[Place]) -> str:
+    return ", ".join(map(str, places)) or "nothing"
+
+
+def connect() -> None:
+    """Purge tenants whose row is deleted, where a setting asks for it."""
+    model = getattr(settings, "TENANT_MODEL", None)
+    if tenancy.is_installed() and model is not None:
+        post_delete.connect(_purge_when_deleted, sender=model, dispatch_uid="minio_router.purge")
