@@ -9,13 +9,28 @@ from typing import Any
 
 import hypothesis
 import pytest
-from django.core.files.storage import InMemoryStorage, Storage
+from django import VERSION
+from django.conf import settings
+from django.core.files.storage import InMemoryStorage, Storage, storages
+from django.core.signals import setting_changed
 from django.db.models import Model
 from minio import Minio
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+
+
+def keep_options(*, setting: str, **kwargs: Any) -> None:
+    """Django before 5.1 forgets the options of a default storage that a test sets."""
+    if setting == "STORAGES":
+        storages._backends = settings.STORAGES.copy()
+
+
+if VERSION < (5, 1):
+    from django.test import signals  # noqa: F401  its receiver has to come first
+
+    setting_changed.connect(keep_options)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECT = """
-import os, sys
+import os, sys, types
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -18,24 +18,21 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 
-import django
-from django.conf import settings
+config = sys.modules["config"] = types.ModuleType("config")
+config.SECRET_KEY = "only for tests"
+config.INSTALLED_APPS = ["django_minio_router"]
+config.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+config.MINIO_ENDPOINT = os.environ["MINIO_ENDPOINT"]
+config.MINIO_ACCESS_KEY = os.environ["MINIO_ACCESS_KEY"]
+config.MINIO_SECRET_KEY = os.environ["MINIO_SECRET_KEY"]
+config.MINIO_USE_HTTPS = os.environ["MINIO_USE_HTTPS"] == "1"
+config.STORAGES = {
+    "default": {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": {"strategy": STRATEGY}},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+os.environ["DJANGO_SETTINGS_MODULE"] = "config"
 
-settings.configure(
-    INSTALLED_APPS=["django_minio_router"],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    MINIO_ENDPOINT=os.environ["MINIO_ENDPOINT"],
-    MINIO_ACCESS_KEY=os.environ["MINIO_ACCESS_KEY"],
-    MINIO_SECRET_KEY=os.environ["MINIO_SECRET_KEY"],
-    MINIO_USE_HTTPS=os.environ["MINIO_USE_HTTPS"] == "1",
-    STORAGES={
-        "default": {
-            "BACKEND": "django_minio_router.MinioRouter",
-            "OPTIONS": {"strategy": STRATEGY},
-        },
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    },
-)
+import django
 django.setup()
 
 from django.core.files.base import ContentFile
