@@ -28,6 +28,7 @@ SHARED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.staticfiles",
+    "easy_thumbnails",
     "tests.customers",
     "tests.orphans.everywhere",
     "tests.orphans.in_public",
