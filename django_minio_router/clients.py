@@ -15,7 +15,7 @@ import os
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
@@ -40,7 +40,6 @@ _RETRY_STATUSES = (429, 500, 502, 503, 504)
 _BLOCK = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
 _KNOWN_BUCKETS = 16_384
 _KEPT_LINKS = 8192
-_ANSWERS_TO_CONDITION = (200, 412, 501)
 
 
 class Client:
@@ -229,7 +228,7 @@ class Client:
         """Find out once whether the server keeps ``If-None-Match: *``, with an object of that name.
 
         It is written twice, empty, with these headers, and removed. A server that takes the second write
-        ignores conditions; one that answers "not implemented" has none.
+        ignores conditions; one that takes it only without a condition has none.
         """
         with self._condition_lock:
             if self.honours_conditions is None:
@@ -238,16 +237,17 @@ class Client:
 
     def _try_condition(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         path = f"/{bucket}/{quote_object_name(name)}"
-        answers = []
+        answers: list[int] = []
         try:
-            for _ in range(2):
-                answer = self.request("PUT", path, headers={**headers, "If-None-Match": "*"}, body=b"")
+            for known in (200, 412, 501), (200, 412):
+                condition = {} if 501 in answers else {"If-None-Match": "*"}
+                answer = self.request("PUT", path, headers={**headers, **condition}, body=b"")
                 answers.append(answer.status)
-                if answer.status not in _ANSWERS_TO_CONDITION:
+                if answer.status not in known:
                     self.refuse(answer, bucket)
         finally:
             if 200 in answers or 412 in answers:
-                self.request("DELETE", path)
+                self._remove_trial(path)
         honoured = 412 in answers  # perhaps the first: when its answer is lost it is repeated
         if not honoured:
             logger.warning(
@@ -255,6 +255,17 @@ class Client:
                 self.server.endpoint,
             )
         return honoured
+
+    def _remove_trial(self, path: str) -> None:
+        with suppress(ServerError):
+            if self.request("DELETE", path).status in (200, 204):
+                return
+        logger.warning(
+            "The empty object %s stays at %s. Where the key may not delete, set MINIO_CONDITIONAL_WRITES, "
+            "and no server is tried.",
+            path,
+            self.server.endpoint,
+        )
 
 
 def _pool(server: Server) -> urllib3.PoolManager:

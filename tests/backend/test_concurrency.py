@@ -17,8 +17,9 @@ from django.core.signals import setting_changed
 from minio import Minio
 
 from django_minio_router import MinioBackend
+from django_minio_router.exceptions import ServerError
 from tests.processes import in_children
-from tests.proxy import Proxy, without
+from tests.proxy import Exchange, Proxy, answering, drop_answer, forward, without
 
 from .conftest import Make, keys
 from .server import names_in, stored, uploads_in
@@ -122,6 +123,54 @@ def test_a_server_without_conditions_gets_names_with_a_random_part(
     assert first != second
     assert all(name.startswith("a/x_") for name in (first, second))
     assert names_in(bare, bucket) == sorted([first, second])
+
+
+def not_implemented(exchange: Exchange) -> None:
+    if exchange.message.get("If-None-Match"):
+        answering(501, b"<Error><Code>NotImplemented</Code></Error>")(exchange)
+    else:
+        forward(exchange)
+
+
+def test_a_server_that_knows_no_conditions_is_not_asked_for_them_again(
+    make: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    proxy.when(not_implemented, times=None)
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, **keys())
+
+    names = [storage.save("x.txt", ContentFile(b"x")) for _ in range(2)]
+
+    assert names_in(bare, bucket) == sorted(set(names))
+    assert sum("if-none-match" in request.headers for request in proxy.requests) == 1
+
+
+def test_what_else_is_not_implemented_says_nothing_about_conditions(make: Make, proxy: Proxy) -> None:
+    proxy.when(answering(501, b"<Error><Code>NotImplemented</Code></Error>"), times=2)
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, **keys())
+
+    with pytest.raises(ServerError, match="501 NotImplemented"):
+        storage.save("x.txt", ContentFile(b"x"))
+    assert storage.save("x.txt", ContentFile(b"x")) == "x.txt"
+
+
+def test_a_lost_answer_says_nothing_about_conditions_either(
+    make: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    proxy.when(drop_answer)
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, **keys())
+
+    assert storage.save("x.txt", ContentFile(b"x")) == "x.txt"
+    assert names_in(bare, bucket) == ["x.txt"]
+
+
+def test_a_key_that_may_not_delete_is_told_how_to_spare_the_trial(
+    make: Make, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.when(answering(403), method="DELETE")
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, **keys())
+
+    assert storage.save("x.txt", ContentFile(b"x")) == "x.txt"
+    assert "set MINIO_CONDITIONAL_WRITES" in caplog.text
 
 
 def test_the_setting_spares_the_question(make: Make, proxy: Proxy) -> None:

@@ -174,6 +174,7 @@ def test_no_answer_but_404_means_absent(through: Make, proxy: Proxy, status: int
 
 def test_a_404_from_something_else_is_not_an_absent_object(through: Make, proxy: Proxy) -> None:
     storage = through()
+    storage.save("y.txt", ContentFile(b"y"))
     proxy.when(answering(404, b"<html>no such page</html>"), times=None)
     fresh = MinioBackend("never-seen-before", public=False, MINIO_ENDPOINT=proxy.endpoint, **keys())
 

@@ -11,7 +11,6 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
 from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedFile, TemporaryUploadedFile
 from minio import Minio
-from minio.sse import SseS3
 
 from django_minio_router import ConfigurationError, MinioBackend
 from tests.proxy import Proxy, Request
@@ -166,13 +165,6 @@ def test_metadata_that_no_header_can_hold_is_refused_by_name(through: Make, prox
     with pytest.raises(ConfigurationError, match="metadata 'author'"):
         storage.save("x.txt", ContentFile(b"x"))
     assert not proxy.requests
-
-
-def test_the_server_encrypts_when_told(make: Make, bare: Minio, bucket: str) -> None:
-    make(sse=SseS3()).save("x.txt", ContentFile(b"secret"))
-
-    stat = bare.stat_object(bucket_name=bucket, object_name="x.txt")
-    assert stat.metadata["x-amz-server-side-encryption"] == "AES256"
 
 
 class Progress:
