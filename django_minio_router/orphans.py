@@ -196,9 +196,9 @@ def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
     static = {config.static_bucket for config in configs(found)}
     for tenant in chain(tenants, others):
         with tenancy.context_of(tenant):
-            for route in _routes(found):
+            for route in routes_now(found):
                 _add(sweep, route, chosen=_schema_of(tenant) in chosen)
-            static |= {backend.bucket for use in found if _is_static(use) and (backend := _backend(use))}
+            static |= {backend.bucket for use in found if _is_static(use) and (backend := backend_of(use))}
     for place in sweep.backends:
         reasons = ["static files are stored there"] if place.bucket in static else []
         reasons += sorted(_reasons_against(sweep, place, chosen))
@@ -239,13 +239,13 @@ def _reasons_against(sweep: Sweep, place: Place, chosen: set[str | None]) -> Ite
             yield f"{column} stores there as well. Use --all-tenants"
 
 
-def _routes(found: list[Use]) -> list[Route]:
+def routes_now(found: list[Use]) -> list[Route]:
     """Return where each field's files go under the active tenant."""
     models = models_by_strategy(found)
     elsewhere = {strategy: _unexplained(strategy, models[strategy]) for strategy in models}
     routes = []
     for use in found:
-        backend = _backend(use)
+        backend = backend_of(use)
         if use.field is None or backend is None:
             continue
         spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
@@ -255,7 +255,7 @@ def _routes(found: list[Use]) -> list[Route]:
     return routes
 
 
-def _backend(use: Use) -> MinioBackend | None:
+def backend_of(use: Use) -> MinioBackend | None:
     """Return the storage of the bucket that the use goes to now; None where it has no bucket."""
     if not isinstance(use.storage, MinioRouter):
         return use.storage
@@ -406,7 +406,7 @@ def own_routes(sweep: Sweep) -> Iterator[Route]:
     found = uses()
     for tenant in sweep.tenants:
         with tenancy.context_of(tenant):
-            routes = _routes(found)
+            routes = routes_now(found)
         own = {None, _schema_of(tenant)} & sweep.schemas
         yield from (route for route in routes if route.column.schema in own)
 
