@@ -330,9 +330,10 @@ def _provider(path: str) -> Provider:
     """Return the provider at a dotted path, the same one each time: equal servers share a client."""
     try:
         provider: Provider = import_string(path)()
-    except ImportError as error:
+    except (ImportError, TypeError) as error:
         raise ConfigurationError(
-            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported: {error}. Correct the path."
+            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: {error}. Correct the path, "
+            "or name a function of your own that makes the provider."
         ) from error
     if not hasattr(provider, "retrieve"):
         raise ConfigurationError(
