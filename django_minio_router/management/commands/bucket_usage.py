@@ -1,0 +1,122 @@
+"""``manage.py bucket_usage``"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from django_minio_router import tenancy
+from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.usage import Meter, Usage
+
+_COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")
+_ROW = "{:<24} {:<40} {:<32} {:>12} {:>16}"
+
+
+class Command(BaseCommand):
+    help = (
+        "Print how many objects and bytes each tenant stores, by bucket and model. Without a tenant option "
+        "this is about the active tenant, or about what is not one tenant's alone."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_tenant_arguments(parser)
+        parser.add_argument("--format", choices=list(_FORMATS), default="table", help="default: table")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.failures = 0
+        form = _FORMATS[options["format"]](self.stdout)
+        try:
+            for usage in self._usages(self._tenants(**options)):
+                form.add(usage)
+        except (ConfigurationError, RoutingError, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+        form.end()
+        if self.failures:
+            raise CommandError(f"{self.failures} places could not be read; see above.")
+
+    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
+        if all_tenants:
+            return tenancy.everyone()
+        if tenants:
+            return tenants_named(tenants)
+        inside = tenancy.has_schemas() and tenancy.current_schema() is not None
+        return [tenancy.current_tenant() if inside else None]
+
+    def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
+        meter = Meter()
+        for tenant in tenants:
+            for place in meter.places(tenant):
+                try:
+                    yield from meter.measure(tenant, place)
+                except ServerError as error:
+                    self.failures += 1
+                    self.stderr.write(self.style.ERROR(f"{place}: {error}"))
+
+
+def _values(usage: Usage) -> tuple[str, str, str, str, int, int]:
+    place = usage.place
+    return usage.tenant, place.bucket, place.prefix, usage.model, usage.objects, usage.size
+
+
+class _Format(Protocol):
+    """Prints a row as it comes, so that memory does not grow with their number."""
+
+    def __init__(self, stdout: Any) -> None: ...
+
+    def add(self, usage: Usage) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class _Table:
+    def __init__(self, stdout: Any) -> None:
+        self._stdout = stdout
+        self._objects = self._size = 0
+        self._write("tenant", "bucket", "model", "objects", "bytes")
+
+    def add(self, usage: Usage) -> None:
+        self._objects += usage.objects
+        self._size += usage.size
+        self._write(usage.tenant or "-", usage.place, usage.model or "-", usage.objects, usage.size)
+
+    def end(self) -> None:
+        self._write("in all", "", "", self._objects, self._size)
+
+    def _write(self, *cells: object) -> None:
+        self._stdout.write(_ROW.format(*map(str, cells)))
+
+
+class _Json:
+    def __init__(self, stdout: Any) -> None:
+        self._stdout = stdout
+        self._before = "["
+
+    def add(self, usage: Usage) -> None:
+        row = json.dumps(dict(zip(_COLUMNS, _values(usage), strict=True)))
+        self._stdout.write(f"{self._before}\n{row}", ending="")
+        self._before = ","
+
+    def end(self) -> None:
+        self._stdout.write("[]" if self._before == "[" else "\n]")
+
+
+class _Csv:
+    def __init__(self, stdout: Any) -> None:
+        self._writer = csv.writer(stdout, lineterminator="\n")
+        self._writer.writerow(_COLUMNS)
+
+    def add(self, usage: Usage) -> None:
+        self._writer.writerow(_values(usage))
+
+    def end(self) -> None:
+        """There is nothing to close."""
+
+
+_FORMATS: dict[str, type[_Format]] = {"table": _Table, "json": _Json, "csv": _Csv}
