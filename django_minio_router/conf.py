@@ -332,8 +332,8 @@ def _provider(path: str) -> Provider:
         provider: Provider = import_string(path)()
     except (ImportError, TypeError) as error:
         raise ConfigurationError(
-            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: {error}. Correct the path, "
-            "or name a function of your own that makes the provider."
+            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: {error}. Correct the "
+            "path, or name a function of your own that makes the provider."
         ) from error
     if not hasattr(provider, "retrieve"):
         raise ConfigurationError(
