@@ -15,11 +15,11 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
@@ -70,8 +70,8 @@ class Source:
             self._rest = None
         elif self._started and self._rest is None:
             raise ServerError(
-                "The name was taken while the content was on its way, and the content cannot be read a "
-                "second time. Save it again from the start."
+                "The name was taken while the content was on its way, or its parts were removed, and the "
+                "content cannot be read a second time. Save it again from the start."
             )
         self._started = True
 
@@ -93,6 +93,18 @@ class Source:
             self._rest = _blocks(self._content, self._block_size)
             self._head.extend(islice(self._rest, 2))
         return self._rest
+
+
+class Begun(NamedTuple):
+    """What the server said when an upload in parts began.
+
+    ``strays`` are other uploads of the name, among them one of ours if an answer was lost. The uploads of
+    other writers have parts, at least when ours is through.
+    """
+
+    upload_id: str
+    server: str
+    strays: set[str]
 
 
 @dataclass(frozen=True)
@@ -127,21 +139,22 @@ class Upload:
         if self.only_new and self._head().status == 200:
             raise self._taken()  # the last step would say so too, after all parts were sent
         token = secrets.token_hex(16)
-        upload_id, server = self._begin(token)
+        begun = self._begin(token)
         try:
             with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
-                done = list(self._send_parts(threads, upload_id, source.blocks()))
-            if self.only_new and not server.startswith(_SAFE_LAST_STEP):
+                done = list(self._send_parts(threads, begun.upload_id, source.blocks()))
+            if self.only_new and not begun.server.startswith(_SAFE_LAST_STEP):
                 with self._claimed():
-                    self._complete(upload_id, done, token, only_new=False)
+                    self._complete(begun.upload_id, done, token, only_new=False)
             else:
-                self._complete(upload_id, done, token, only_new=self.only_new)
+                self._complete(begun.upload_id, done, token, only_new=self.only_new)
         except BaseException:
-            self._abort(upload_id)
+            self._abort(begun.upload_id)
             raise
+        finally:
+            self._abort_partless(begun.strays)
 
-    def _begin(self, token: str) -> tuple[str, str]:
-        """Return the upload's id, and what the server calls itself."""
+    def _begin(self, token: str) -> Begun:
         headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-algorithm": "CRC32"}
         try:
             response = self.client.request("POST", self.path, "uploads=", headers=headers)
@@ -150,11 +163,10 @@ class Upload:
             upload_id = self._text_in(response, "UploadId")
         except ServerError as error:
             if error.status is None or error.status >= 500:
-                self._abort_unanswered()
+                self._abort_partless(self._uploads())
             raise
-        if _was_repeated(response):
-            self._abort_unanswered(besides=upload_id)
-        return upload_id, response.headers.get("Server", "")
+        strays = self._uploads() - {upload_id} if _was_repeated(response) else set()
+        return Begun(upload_id, response.headers.get("Server", ""), strays)
 
     def _send_parts(
         self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[bytes]
@@ -269,17 +281,23 @@ class Upload:
             what = "parts" if query else "empty claim"
             logger.warning("The %s of %r in %r stay on the server: %s", what, self.name, self.bucket, error)
 
-    def _abort_unanswered(self, besides: str = "") -> None:
-        """Remove uploads of this name that nobody has sent a part of: the answer to their begin was lost."""
+    def _uploads(self) -> set[str]:
+        """Return the ids of the uploads of this name; none if the server does not tell."""
         key = unquote(self.path.removeprefix(f"/{self.bucket}/"))
         try:
             listing = self._query(f"/{self.bucket}", f"prefix={quote(key, safe='')}&uploads=")
-            for upload in _elements(listing, "Upload"):
-                upload_id = _child(upload, "UploadId")
-                if _child(upload, "Key") == key and upload_id != besides and not self._has_parts(upload_id):
-                    self._abort(upload_id)
-        except (ServerError, ElementTree.ParseError) as error:
+        except (OSError, ElementTree.ParseError) as error:
             logger.warning("Uploads of %r in %r may be left: %s", self.name, self.bucket, error)
+            return set()
+        uploads = _elements(listing, "Upload")
+        return {_child(upload, "UploadId") for upload in uploads if _child(upload, "Key") == key}
+
+    def _abort_partless(self, upload_ids: set[str]) -> None:
+        """Remove those of the uploads that have no part: nobody heard that they were begun."""
+        for upload_id in upload_ids:
+            with suppress(OSError, ElementTree.ParseError):  # it may be complete by now
+                if not self._has_parts(upload_id):
+                    self._abort(upload_id)
 
     def _has_parts(self, upload_id: str) -> bool:
         return bool(_elements(self._query(self.path, f"uploadId={quote(upload_id, safe='')}"), "Part"))
