@@ -17,6 +17,7 @@ from django.db.models.signals import class_prepared
 from django.utils.functional import LazyObject
 from django.utils.module_loading import import_string
 
+from .quota import within_quota
 from .router import MinioRouter
 
 
@@ -67,12 +68,20 @@ def bind_field(field: FileField) -> None:
     if storage is default_storage and not _default_storage_routes():
         field.storage = storage
     elif isinstance(storage, LazyObject):
+        _validate_quota(field)
         field.storage = cast("Storage", _LateBound(storage, field))
         # What FileField.deconstruct() takes first: so migrations show the storage that was given, and
         # leave out the default one.
         field.__dict__.setdefault("_storage_callable", storage)
     elif isinstance(storage, MinioRouter):
+        _validate_quota(field)
         field.storage = storage.bind(field)
+
+
+def _validate_quota(field: FileField) -> None:
+    """Let forms show what a save would refuse. Migrations write the validators that the model names."""
+    if within_quota not in field.validators:
+        field.validators.append(within_quota)
 
 
 def _default_storage_routes() -> bool:

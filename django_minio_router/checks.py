@@ -18,6 +18,7 @@ from .hooks import bucket_hooks
 from .naming import bucket_name_problem
 from .planning import Plan, Source, listed_sources, used_source
 from .policies import opens_to_everybody, policy_of
+from .quota import quota
 from .strategies import FixedBucket
 
 
@@ -40,7 +41,7 @@ def _config_messages(config: Config) -> Iterator[CheckMessage]:
     wrong = [messages.bad_setting(error) for error in config.problems()]
     yield from wrong
     if not wrong:
-        for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks, _bucket_hooks):
+        for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks, _callables):
             yield from find(config)
 
 
@@ -102,9 +103,10 @@ def _hooks(config: Config) -> Iterator[CheckMessage]:
         yield messages.bad_setting(error)
 
 
-def _bucket_hooks(config: Config) -> Iterator[CheckMessage]:
+def _callables(config: Config) -> Iterator[CheckMessage]:
     try:
         bucket_hooks(config)
+        quota()
     except ConfigurationError as error:
         yield messages.bad_setting(error)
 

@@ -104,6 +104,11 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_BUCKET_HOOKS": _BUCKET_HOOKS,
     "MINIO_PROVISION_TENANTS": _flag(True),
     "MINIO_PURGE_DELETED_TENANTS": _flag(False),
+    "MINIO_QUOTA": Setting(
+        None,
+        "a callable of the tenant that returns bytes, or its dotted path",
+        lambda value: callable(value) or isinstance(value, str),
+    ),
     "MINIO_PUBLIC_POLICY": _choice("read", "list"),
     "MINIO_URL_EXPIRY_HOURS": _period(),
     "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),

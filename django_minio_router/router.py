@@ -17,6 +17,7 @@ from .backend import MinioBackend, leave_out_of_migrations
 from .conf import Config
 from .exceptions import ConfigurationError
 from .naming import check_bucket_name
+from .quota import kept, quota
 from .reading import ObjectFile
 from .status import MinioServerStatus
 from .strategies import BucketStrategy, Location
@@ -64,6 +65,11 @@ class MinioRouter(Storage):
         return acting
 
     @property
+    def tenant(self) -> Any | None:
+        """The tenant that this router routes for; None is the active one."""
+        return self._tenant
+
+    @property
     def default(self) -> MinioBackend | None:
         """The storage that every call goes to where there is no strategy."""
         return self._unrouted if self.strategy is None else None
@@ -96,7 +102,11 @@ class MinioRouter(Storage):
         return MinioBackend(bucket, public=strategy.public_read, **{**self._options, **said})
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
-        return self.backend.save(name, content, max_length=max_length)
+        backend = self.backend
+        if quota() is None:
+            return backend.save(name, content, max_length=max_length)
+        with kept(self._tenant, backend, content):
+            return backend.save(name, content, max_length=max_length)
 
     def open(self, name: str, mode: str = "rb") -> ObjectFile:
         return self.backend.open(name, mode)

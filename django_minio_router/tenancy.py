@@ -114,6 +114,11 @@ def tenant_bucket_context(tenant: Any) -> Iterator[None]:
         _acting_for.reset(token)
 
 
+def acting_for(tenant: Any | None) -> AbstractContextManager[None]:
+    """Let storages act for this tenant; None leaves the active one."""
+    return nullcontext() if tenant is None else tenant_bucket_context(tenant)
+
+
 def current_tenant() -> Any:
     """Return the row of the active tenant. ``TenantRequired`` if there is none, or no such row."""
     schema_name = current_schema()

@@ -108,10 +108,10 @@ def _is_readable(column: Column) -> bool:
     return column.schema in {None, tenancy.public_schema()} or tenancy.schema_exists(str(column.schema))
 
 
-def bytes_of(tenant: Any) -> int:
-    """Return how many bytes the tenant's own files take, without asking for rows."""
+def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:
+    """Return where the tenant's own files are, and how many bytes they take, without asking for rows."""
     places = Map().of_tenant(tenant)
-    return sum(version.size for place in places for version in _current(place))
+    return places, sum(version.size for place in places for version in _current(place))
 
 
 def _current(place: Place) -> Iterator[Version]:

@@ -18,7 +18,7 @@ from minio import Minio
 
 from django_minio_router import MinioRouter, tenant_bucket_context, usage
 from django_minio_router.strategies import PerTenantPrefix
-from django_minio_router.usage import bytes_of
+from django_minio_router.usage import places_and_bytes
 from tests.customers.models import Client
 from tests.docs.models import Contract, Photo
 from tests.tenancy.brands.models import Brand
@@ -217,4 +217,6 @@ def test_the_sum_of_a_tenant(north: Client, south: Client, bare: Minio) -> None:
     put(bare, f"test-brands-{north.schema_name}", "a.txt", 3)
     put(bare, south.schema_name, "a.txt", 100)
 
-    assert bytes_of(north) == 13
+    places, size = places_and_bytes(north)
+    assert {place.bucket for place in places} == {north.schema_name, f"test-brands-{north.schema_name}"}
+    assert size == 13
