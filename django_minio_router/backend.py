@@ -244,6 +244,10 @@ class MinioBackend(Storage):
                     return check_object_name(self._save(candidate, content))
                 except FileExistsError:
                     save.taken.add(candidate)
+                except ServerError as error:
+                    # A writer of the same name who lost track of his own upload may have removed ours.
+                    if error.code != "NoSuchUpload":
+                        raise
         finally:
             _under_way.reset(token)
         raise ServerError(
@@ -505,7 +509,7 @@ def leave_out_of_migrations(storage: Any) -> None:
 
     ``deconstructible`` of this class or of a subclass defines that method anew, so what it reads is cut.
     """
-    left_out = {"http_client", "progress", "sse", "server", "storage_name"}
+    left_out = {"fallback", "http_client", "progress", "sse", "server", "storage_name"}
     args, kwargs = storage._constructor_args
     kept = {k: v for k, v in kwargs.items() if k not in left_out and not k.startswith(PREFIX)}
     storage._constructor_args = args, kept

@@ -230,9 +230,14 @@ class Client:
         It is written twice, empty, with these headers, and removed. A server that takes the second write
         ignores conditions; one that takes it only without a condition has none.
         """
-        with self._condition_lock:
+        # Others wait for the answer, but not one after the other for a server that gives none.
+        locked = self._condition_lock.acquire(timeout=self.server.read_timeout)
+        try:
             if self.honours_conditions is None:
                 self.honours_conditions = self._try_condition(bucket, name, headers)
+        finally:
+            if locked:
+                self._condition_lock.release()
         return self.honours_conditions
 
     def _try_condition(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:

@@ -74,7 +74,7 @@ def _is_old(name: str) -> bool:
 
 OPERATIONS = [
     Operation("save", _save("new.bin", SMALL), _is_new, writes=SMALL),
-    Operation("save_parts", _save("new.bin", LARGE), _is_new, 5, LARGE),
+    Operation("save_parts", _save("new.bin", LARGE), _is_new, 6, LARGE),
     Operation("replace", _save("old.bin", SMALL), _is_old, 1, SMALL, replaces=True),
     Operation("replace_by_parts", _save("old.bin", LARGE), _is_old, 4, LARGE, replaces=True),
     Operation("read", _read("old.bin"), lambda data: data == OLD),
