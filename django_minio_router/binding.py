@@ -85,7 +85,7 @@ def _validate_quota(field: FileField) -> None:
 
 
 def _default_storage_routes() -> bool:
-    """Tell whether the default storage is a router. Before all models are loaded its class may not be."""
+    """Tell whether the default storage is a router. Its module may use models, so it has to wait for them."""
     if not apps.models_ready:
         return False
     try:

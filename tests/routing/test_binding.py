@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ from django_minio_router.strategies import FixedBucket, PerModel
 from tests.customers.models import Client
 from tests.docs.models import Contract, Invoice, Letter, Logo, Note, PaidInvoice, Receipt, Report, shared
 
+ROOT = Path(__file__).parents[2]
 Stored = Callable[[str], dict[str, bytes]]
 
 
@@ -281,3 +286,39 @@ def test_binding_all_again_changes_nothing() -> None:
     bind_models()
     assert {model: storage_of(model).backend.bucket for model in before} == before
     assert storage_of(Note) is default_storage
+
+
+def test_the_module_of_the_default_storage_may_use_models(tmp_path: Path) -> None:
+    """It is imported when all models are loaded, as without this package."""
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "__init__.py").touch()
+    (shop / "models.py").write_text(
+        "from django.db import models\n"
+        "class Item(models.Model):\n"
+        "    file = models.FileField()\n"
+        "class Kind(models.Model):\n"
+        "    pass\n"
+    )
+    (shop / "storage.py").write_text(
+        "from django.apps import apps\n"
+        "from django_minio_router import MinioRouter\n"
+        "Kind = apps.get_model('shop', 'Kind')\n"
+        "class Mine(MinioRouter):\n"
+        "    pass\n"
+    )
+    (tmp_path / "config.py").write_text(
+        "INSTALLED_APPS = ['django_minio_router', 'shop']\n"
+        "MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY = '127.0.0.1:1', 'a', 'b'\n"
+        "STORAGES = {'default': {'BACKEND': 'shop.storage.Mine', 'OPTIONS': {'strategy': {\n"
+        "    'BACKEND': 'django_minio_router.strategies.PerModel',\n"
+        "    'OPTIONS': {'buckets': {'shop.Item': 'items'}}}}}}\n"
+    )
+    code = (
+        "import django; django.setup()\n"
+        "from shop.models import Item\n"
+        "print(Item._meta.get_field('file').storage.backend.bucket)"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "items\n"), done.stderr

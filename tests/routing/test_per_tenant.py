@@ -26,7 +26,7 @@ from django_minio_router import (
     RoutingError,
     TenantRequired,
 )
-from django_minio_router.strategies import PerTenant
+from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.docs.models import Contract, Photo
 
@@ -355,6 +355,13 @@ class TestWhatATenantLacks:
         with tenant_context(Client(schema_name="acme")), pytest.raises(InvalidBucketName) as caught:
             router.url("a.txt")
         assert repr(answer) in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["acme/north", "acme/", "/", "../acme"])
+    def test_a_folder_within_another_tenant_s_is_refused(self, name: str, bucket: str) -> None:
+        router = MinioRouter(strategy=PerTenantPrefix(bucket, field="name"))
+        refused = pytest.raises(RoutingError, match=f"the folder {name!r}")
+        with tenant_context(Client(schema_name="acme", name=name)), refused:
+            router.save("a.txt", ContentFile(b"?"))
 
 
 class TestArguments:
