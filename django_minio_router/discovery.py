@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django.apps import apps
@@ -29,13 +29,17 @@ _LISTS = {"MINIO_PRIVATE_BUCKETS": False, "MINIO_PUBLIC_BUCKETS": True}
 
 @dataclass(frozen=True)
 class Use:
-    """One place that uses a storage: an alias of ``STORAGES`` or a field, as ``where`` says."""
+    """One place that uses a storage: an alias of ``STORAGES`` or a field, as ``where`` says.
+
+    ``is_fallback`` is the storage that a router reads from until its files are moved.
+    """
 
     where: str
     storage: MinioBackend | MinioRouter
     alias: str | None = None
     model: type[Model] | None = None
     field: FileField | None = None
+    is_fallback: bool = False
 
     @property
     def strategy(self) -> BucketStrategy | None:
@@ -55,7 +59,15 @@ def uses() -> list[Use]:
     """Return every use in ``STORAGES`` and in the fields of all installed models."""
     ours = dict(_storages())
     in_settings = [Use(f"STORAGES[{alias!r}]", storage, alias) for alias, storage in ours.items()]
-    return [*in_settings, *_field_uses(ours)]
+    found = [*in_settings, *_field_uses(ours)]
+    return [*found, *_fallbacks(found)]
+
+
+def _fallbacks(found: Iterable[Use]) -> Iterator[Use]:
+    for use in found:
+        old = use.storage.fallback if isinstance(use.storage, MinioRouter) else None
+        if isinstance(old, MinioBackend | MinioRouter):
+            yield replace(use, storage=old, where=f"the fallback of {use.where}", is_fallback=True)
 
 
 def _storages() -> Iterator[tuple[str, MinioBackend | MinioRouter]]:

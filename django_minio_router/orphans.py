@@ -401,9 +401,10 @@ def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion
 def own_routes(sweep: Sweep) -> Iterator[Route]:
     """Yield the routes of the sweep's tenants whose rows are their own, and can be read.
 
-    Rows of public are left to public: what they refer to need not be where a tenant's calls go.
+    Rows of public are left to public: what they refer to need not be where a tenant's calls go. What is only
+    in a fallback is not missing.
     """
-    found = uses()
+    found = [use for use in uses() if not use.is_fallback]
     for tenant in sweep.tenants:
         with tenancy.context_of(tenant):
             routes = routes_now(found)

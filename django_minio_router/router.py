@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from django.core.files.storage import Storage
+from django.conf import settings
+from django.core.files.storage import Storage, storages
 from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
@@ -16,16 +17,18 @@ from . import tenancy
 from .backend import MinioBackend, leave_out_of_migrations
 from .conf import Config
 from .exceptions import ConfigurationError
-from .naming import check_bucket_name
+from .fallback import MovingBackend, is_same_place
+from .naming import bucket_name_problem, check_bucket_name
 from .quota import kept, quota
 from .reading import ObjectFile
 from .status import MinioServerStatus
-from .strategies import BucketStrategy, Location
+from .strategies import BucketStrategy, FixedBucket, Location
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
 
 StrategyOption: TypeAlias = BucketStrategy | str | Mapping[str, Any] | type[BucketStrategy]
+PlaceOption: TypeAlias = StrategyOption | Storage
 
 _KEPT_BACKENDS = 4096
 
@@ -35,12 +38,20 @@ class MinioRouter(Storage):
     """Send each call to the bucket that ``strategy`` names now.
 
     ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one all
-    files go to the default media bucket. The other options are those of ``MinioBackend``, and its methods
-    say what is returned and raised. In addition each call raises a ``RoutingError`` where the strategy has
-    no bucket for it. A file stays with the bucket that opened it.
+    files go to the default media bucket. ``fallback`` is where files were before: a storage, an alias of
+    ``STORAGES``, a bucket's name or a strategy; what is not in the new place yet is read there. The other
+    options are those of ``MinioBackend``, and its methods say what is returned and raised. In addition each
+    call raises a ``RoutingError`` where the strategy has no bucket for it. A file stays with the bucket that
+    opened it.
     """
 
-    def __init__(self, strategy: StrategyOption | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        strategy: StrategyOption | None = None,
+        *,
+        fallback: PlaceOption | None = None,
+        **options: Any,
+    ) -> None:
         leave_out_of_migrations(self)
         _refuse_routed(strategy, options)
         self.strategy = None if strategy is None else load_strategy(strategy)
@@ -49,8 +60,10 @@ class MinioRouter(Storage):
         self._tenant: Any = None
         self._options = options
         self._unrouted = MinioBackend(**options)
+        self._fallback = load_place(fallback, options) if fallback is not None else None
         # Shared by all copies of this router. Takes no lock, which threads would wait for at each call.
         self._backend_at = lru_cache(_KEPT_BACKENDS)(self._make_backend)
+        self._moving_to = lru_cache(_KEPT_BACKENDS)(MovingBackend)
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
@@ -69,6 +82,28 @@ class MinioRouter(Storage):
         """The tenant that this router routes for; None is the active one."""
         return self._tenant
 
+    def without_fallback(self) -> MinioRouter:
+        """Return a copy that reads the new place only. The router itself stays."""
+        plain = copy.copy(self)
+        plain._fallback = None
+        return plain
+
+    @property
+    def fallback(self) -> Storage | None:
+        """The storage that files were in before, for the model and the tenant of this one."""
+        old = self._fallback
+        if isinstance(old, str):
+            old = storages[old]
+        if not isinstance(old, MinioRouter):
+            return old
+        if old.origin is self.origin:
+            raise ConfigurationError(
+                "A MinioRouter names itself as its fallback. Name the place that it replaces."
+            )
+        bound = copy.copy(old)
+        bound._model, bound._tenant = self._model, self._tenant
+        return bound
+
     @property
     def default(self) -> MinioBackend | None:
         """The storage that every call goes to where there is no strategy."""
@@ -77,6 +112,8 @@ class MinioRouter(Storage):
     @property
     def backend(self) -> MinioBackend:
         """The storage of the bucket that calls go to now."""
+        if self._fallback is not None:
+            return self._backend_with_fallback()
         if self.strategy is None:
             return self._unrouted
         if self._tenant is None:
@@ -87,6 +124,12 @@ class MinioRouter(Storage):
         if not isinstance(answer, (str, Location)):
             check_bucket_name(answer, repr(self.strategy))
         return self._backend_at(answer)
+
+    def _backend_with_fallback(self) -> MinioBackend:
+        new, old = self.without_fallback().backend, cast("Storage", self.fallback)
+        if isinstance(old, MinioRouter):
+            old = old.backend
+        return new if is_same_place(new, old) else self._moving_to(new, old)
 
     @property
     def config(self) -> Config:
@@ -180,6 +223,29 @@ def load_strategy(option: StrategyOption) -> BucketStrategy:
     if options:
         raise ConfigurationError(f"The strategy {option!r} is made already, so it takes no OPTIONS.")
     return made
+
+
+def load_place(option: PlaceOption, options: Mapping[str, Any]) -> Storage | str:
+    """Return the storage that the option stands for; an alias stays one, as ``STORAGES`` may change.
+
+    ``options`` are those of the storage that is made for a strategy or a bucket's name.
+    """
+    if isinstance(option, Storage):
+        return option
+    if isinstance(option, str) and option in settings.STORAGES:
+        return option
+    if isinstance(option, str) and not bucket_name_problem(option) and not _names_strategy(option):
+        option = FixedBucket(option)
+    own = {name: value for name, value in options.items() if name not in {"public", "prefix"}}
+    return MinioRouter(strategy=load_strategy(option), **own)
+
+
+def _names_strategy(text: str) -> bool:
+    """Tell a dotted path from the name of a bucket, which may hold dots as well."""
+    try:
+        return "." in text and import_string(text) is not None
+    except ImportError:
+        return False
 
 
 def _import_strategy(path: str, option: StrategyOption) -> Any:

@@ -1,0 +1,174 @@
+"""A bucket whose files are still on their way from another place: what is not here yet is read there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
+from urllib3.response import BaseHTTPResponse
+
+from .backend import MinioBackend
+from .caches import BoundedCache
+from .naming import check_object_name
+from .reading import ObjectReader
+from .uploads import Upload
+
+T = TypeVar("T")
+
+DELETED_HEADER = "x-amz-meta-deleted-before-move"
+
+# Objects that are in the new place, so that a link to one takes no request: until when that is believed.
+_SEEN_FOR = 300.0  # seconds
+_seen: BoundedCache[str, float] = BoundedCache(16_384)
+
+
+class DeletedFile(FileNotFoundError):
+    """The file was deleted before it was moved; what the old place holds under its name does not count."""
+
+
+def is_deleted(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer is about the mark of a deleted file, and not about a file."""
+    return DELETED_HEADER in headers
+
+
+def is_same_place(one: Storage, other: Storage) -> bool:
+    """Tell whether the two are one bucket of one server, and one folder in it."""
+    return (
+        isinstance(one, MinioBackend)
+        and isinstance(other, MinioBackend)
+        and (one.client, one.bucket, one.prefix) == (other.client, other.bucket, other.prefix)
+    )
+
+
+class MovingBackend(MinioBackend):
+    """``new``, reading from ``old`` what is not there yet. Nothing is written to ``old`` or deleted from it.
+
+    A name that only ``old`` has is taken, as a row may refer to it. A file that ``old`` has is deleted by an
+    empty object in ``new`` that marks its name, so that it does not come back.
+    """
+
+    def __init__(self, new: MinioBackend, old: Storage) -> None:
+        vars(self).update(vars(new))
+        self.new = new
+        self.old = old
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        return self._first(lambda: self._open_moved(name), lambda: self.old.open(name, "rb"))
+
+    def _open_moved(self, name: str) -> Any:
+        file = super()._open(name)
+        reader: ObjectReader = cast("Any", file.file).raw
+        if is_deleted(reader.response_headers):
+            file.close()
+            raise self._deleted(name)
+        return file
+
+    def size(self, name: str) -> int:
+        return self._first(lambda: super(MovingBackend, self).size(name), lambda: self.old.size(name))
+
+    def get_modified_time(self, name: str) -> Any:
+        return self._first(
+            lambda: super(MovingBackend, self).get_modified_time(name),
+            lambda: self.old.get_modified_time(name),
+        )
+
+    def exists(self, name: str) -> bool:
+        save = self._save_under_way()
+        if save is not None and save.choosing:
+            return super().exists(name) or self.old.exists(name)
+        try:
+            self._first(lambda: self._head(name), lambda: self._exists_in_old(name))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _exists_in_old(self, name: str) -> None:
+        if not self.old.exists(name):
+            raise FileNotFoundError(name)
+
+    def _first(self, in_new: Callable[[], T], in_old: Callable[[], T]) -> T:
+        """Ask the new place, the old one, and the new one again: the file may be moved between the two."""
+        try:
+            return in_new()
+        except DeletedFile:
+            raise
+        except FileNotFoundError:
+            pass
+        try:
+            return in_old()
+        except FileNotFoundError:
+            return in_new()
+
+    def _head(self, name: str) -> BaseHTTPResponse:
+        response = super()._head(name)
+        if is_deleted(response.headers):
+            raise self._deleted(name)
+        return response
+
+    def _deleted(self, name: str) -> DeletedFile:
+        return DeletedFile(f"{name!r} was deleted from the bucket {self.bucket!r}.")
+
+    def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
+        """List the new place only: the old one may hold the files of others."""
+        return super().listdir(path)
+
+    def _list(self, prefix: str) -> Iterator[Any]:
+        for entry in super()._list(prefix):
+            if entry.is_dir or entry.size or not self._is_mark(entry.object_name):
+                yield entry
+
+    def _is_mark(self, object_name: str) -> bool:
+        try:
+            self._head(object_name.removeprefix(self.prefix))
+        except FileNotFoundError:
+            return True
+        return False
+
+    def delete(self, name: str) -> None:
+        """Remove the file, and mark its name if the old place has it too: it is not ours to touch."""
+        check_object_name(name)
+        _seen.discard(self._key(name))
+        if self.old.exists(name):
+            self._mark_deleted(name)
+        else:
+            super().delete(name)
+
+    def _mark_deleted(self, name: str) -> None:
+        route = self._route()
+        headers = {**self._encryption(), DELETED_HEADER: "1", "Content-Type": "application/octet-stream"}
+        Upload(
+            client=route.internal,
+            bucket=route.bucket,
+            name=name,
+            path=route.path(name),
+            headers=headers,
+            only_new=False,
+        ).run(self._source(ContentFile(b"")))
+
+    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+        """Return a link to where the file is now: one request, unless it was seen in the new place lately."""
+        if self._is_moved(name):
+            return super().url(name, **options)
+        if isinstance(self.old, MinioBackend):
+            return self.old.url(name, **options)
+        return self.old.url(name)  # storages of others have no options
+
+    def _is_moved(self, name: str) -> bool:
+        key = self._key(name)
+        if (_seen.get(key) or 0) > time.monotonic():
+            return True
+        try:
+            self._head(name)
+        except DeletedFile:
+            return True
+        except FileNotFoundError:
+            return False
+        _seen.set(key, time.monotonic() + _SEEN_FOR)
+        return True
+
+    def _key(self, name: str) -> str:
+        route = self._route()
+        return f"{route.internal.server.base_url}{route.path(name)}"

@@ -1,0 +1,92 @@
+"""Two tenants with schemas, a shared bucket that holds their files, and a bucket for each of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db.models import Model
+from django_tenants.utils import tenant_context
+from minio import Minio
+from urllib3.connectionpool import HTTPConnectionPool
+
+from django_minio_router.strategies import BucketStrategy, PerTenant
+from tests.customers.models import Client
+from tests.orphans.conftest import no_other_fields, north, south, tenants, use  # noqa: F401
+
+Put = Callable[..., None]
+Contents = Callable[[str], dict[str, bytes]]
+Requests = Callable[[], AbstractContextManager[list[str]]]
+
+
+@pytest.fixture
+def put(bare: Minio) -> Put:
+    """Return a function that stores an object with the bare client."""
+
+    def put(bucket: str, name: str, content: bytes = b"x", **options: object) -> None:
+        bare.put_object(
+            bucket_name=bucket, object_name=name, data=io.BytesIO(content), length=len(content), **options
+        )
+
+    return put
+
+
+@pytest.fixture
+def contents(bare: Minio) -> Contents:
+    """Return a function that reads a whole bucket: names and contents."""
+
+    def read(bucket: str) -> dict[str, bytes]:
+        names = [entry.object_name for entry in bare.list_objects(bucket_name=bucket, recursive=True)]
+        return {name: bare.get_object(bucket_name=bucket, object_name=name).read() for name in names}
+
+    return read
+
+
+@pytest.fixture
+def per_tenant(bare: Minio, north: Client, south: Client, new_name: Callable[[str], str]) -> PerTenant:  # noqa: F811
+    """The new place: a bucket for each of the two tenants, on the server."""
+    strategy = PerTenant(new_name("t") + "-{schema_name}")
+    for tenant in (north, south):
+        bare.make_bucket(bucket_name=bucket_of(strategy, tenant))
+    return strategy
+
+
+def bucket_of(strategy: BucketStrategy, tenant: Client) -> str:
+    with tenant_context(tenant):
+        return str(strategy.bucket_for(None))
+
+
+def store(model: type[Model], name: str, content: bytes = b"kept", field: str = "file") -> Model:
+    """Store a file through a field, and save its row."""
+    row = model()
+    getattr(row, field).save(name, ContentFile(content))
+    return row
+
+
+def refer(model: type[Model], *names: str, field: str = "file") -> None:
+    """Save rows with these names, as they are there when the files were stored long ago."""
+    model._base_manager.bulk_create([model(**{field: name}) for name in names])
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
+    """Return a context manager that records what is sent to the server, on its way."""
+
+    @contextmanager
+    def recorded() -> Iterator[list[str]]:
+        sent: list[str] = []
+        original = HTTPConnectionPool.urlopen
+
+        def urlopen(self: HTTPConnectionPool, method: str, url: str, *args: object, **options: object):
+            headers: Mapping[str, str] = options.get("headers") or {}
+            sent.append("COPY" if "x-amz-copy-source" in headers else method)
+            return original(self, method, url, *args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(HTTPConnectionPool, "urlopen", urlopen)
+            yield sent
+
+    return recorded
