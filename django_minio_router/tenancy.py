@@ -185,10 +185,10 @@ def row_of(said: Any) -> Any | None:
     more), and for public.
     """
     fields = said if isinstance(said, Mapping) else vars(said) if hasattr(said, "schema_name") else {}
-    if "schema_name" in fields:
-        return next(tenants([fields["schema_name"]]), None)
-    key = fields.get("pk", fields.get("id", said))
     rows = tenant_model().objects.exclude(schema_name=public_schema())
+    if "schema_name" in fields:
+        return rows.filter(schema_name=fields["schema_name"]).first()
+    key = fields.get("pk", fields.get("id", said))
     try:
         return rows.get(pk=key)
     except (TypeError, ValueError, ValidationError, ObjectDoesNotExist):

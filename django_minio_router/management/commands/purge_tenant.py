@@ -46,7 +46,7 @@ class Command(BaseCommand):
         tenancy.require_django_tenants()
         if schema_name == tenancy.public_schema():
             raise CommandError(f"{schema_name!r} is the public schema, and no tenant.")
-        row = next(tenancy.tenants([schema_name]), None)
+        row = tenancy.row_of({"schema_name": schema_name})
         if row is None:
             self._say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
         return row or schema_name
