@@ -52,6 +52,10 @@ class MinIO:
     def stop(self) -> None:
         self._process.stop()
 
+    def kill(self) -> None:
+        """End the server at once, as a crash would; `start` brings it back."""
+        self._process.kill()
+
 
 def minio_binary() -> str:
     """Return the path of a MinIO server: $MINIO_BIN, `minio` on PATH, or one built with Go."""

@@ -63,6 +63,12 @@ class SeaweedFS:
             for name in (f"{role}-{port}", f"{role}-grpc-{port + GRPC_OFFSET}"):
                 Path(f"/tmp/seaweedfs-{name}.sock").unlink(missing_ok=True)  # noqa: S108
 
+    def kill(self) -> None:
+        """End everything at once, as a crash would; `start` brings it back."""
+        if self.gateway:
+            self.gateway.kill()
+        self._store.kill()
+
     def _process(self, name: str, command: list[str], answers: Callable[[], bool]) -> Process:
         # Nothing of the user's own AWS_*, WEED_* or ~/.seaweedfs may reach this server.
         env = {
