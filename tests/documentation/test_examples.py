@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from django.core.files.base import ContentFile
@@ -17,6 +18,7 @@ from minio import Minio
 from django_minio_router.conf import DEFAULTS
 from django_minio_router.initializer import apply_plan
 from django_minio_router.planning import make_plan
+from django_minio_router.testing import StrategyContract
 from tests.customers.models import Client
 
 ROOT = Path(__file__).parents[2]
@@ -127,15 +129,24 @@ def test_the_quick_start_for_models_routes_each_to_its_bucket(bare: Minio) -> No
     "page",
     ["docs/strategies.md", "docs/tenants.md", "docs/provisioning.md", "docs/usage.md", "docs/files.md"],
 )
-def test_the_python_examples_of_a_page_run(page: str, settings, bare: Minio) -> None:
+def test_the_python_examples_of_a_page_run(
+    page: str, settings, bare: Minio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.MINIO_PRIVATE_BUCKETS = ["documents"]
     apply_plan(make_plan())
     for stored in bare.list_objects(bucket_name="documents", prefix="report"):
         bare.remove_object(bucket_name="documents", object_name=stored.object_name)
-    namespace: dict[str, object] = {"__name__": page}
+    module = ModuleType("tests.customers.examples")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(sys.modules["tests.customers"], "examples", module, raising=False)
 
     for code in blocks((ROOT / page).read_text(), "python"):
-        exec(compile(code, page, "exec"), namespace)
+        exec(compile(code, page, "exec"), vars(module))
+
+    for value in list(vars(module).values()):
+        if isinstance(value, type) and issubclass(value, StrategyContract) and value is not StrategyContract:
+            for test in filter(lambda name: name.startswith("test_"), dir(value)):
+                getattr(value(), test)()
 
 
 def test_every_setting_is_documented() -> None:
