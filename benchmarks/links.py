@@ -1,0 +1,58 @@
+"""What a link costs, which is computing alone: no request is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from .floor import plain_url
+from .subjects import PRIVATE, PUBLIC, TENANT
+from .workbench import Workbench, duration
+
+
+def means(bench: Workbench, kind: str, count: int) -> list[float] | None:
+    """Return (package, floor), nanoseconds a link. None where the package has no such links.
+
+    ``kind`` is ``"new"`` (private, a new name each time), ``"same"`` (private, one name) or ``"public"``.
+    """
+    storage = bench.subject.public if kind == "public" else bench.private
+    if storage is None:
+        return None
+    names = [bench.new_name() for _ in range(count)]
+    asked = [names[0]] * count if kind == "same" else names
+    storage.url(names[0] if kind == "same" else bench.new_name())
+    floor = partial(plain_url, f"{bench.presign.origin}/{PUBLIC}/") if kind == "public" else _least(bench)
+    return [_mean(storage.url, asked), _mean(floor, names)]
+
+
+def _least(bench: Workbench) -> Callable[[str], str]:
+    presign, root = bench.presign, f"/{PRIVATE}/"
+    return lambda name: presign("GET", plain_url(root, name))
+
+
+def routing(bench: Workbench, kind: str, count: int) -> list[float]:
+    """Return (router, backend), nanoseconds for a link that is kept: the call that costs least."""
+    from django.contrib.contenttypes.models import ContentType
+    from django.db import connection
+
+    from django_minio_router import MinioRouter
+    from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
+
+    strategies = {
+        "fixed": FixedBucket(PRIVATE),
+        "per tenant": PerTenant(),
+        "per model": PerModel({"contenttypes.ContentType": PRIVATE}),
+    }
+    connection.set_schema(TENANT)  # sends no query
+    router = MinioRouter(strategies[kind]).bind(ContentType._meta.get_field("model"))
+    names = [bench.new_name()] * count
+    router.url(names[0])
+    return [_mean(router.url, names), _mean(router.backend.url, names)]
+
+
+def _mean(function: Callable[[str], object], names: list[str]) -> float:
+    def run() -> None:
+        for name in names:
+            function(name)
+
+    return duration(run) / len(names)
