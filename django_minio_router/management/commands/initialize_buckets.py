@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,8 @@ from django_minio_router.initializer import apply_plan
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
 from django_minio_router.planning import Plan, make_plan
+
+_SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbosity is 2
 
 
 class Command(BaseCommand):
@@ -45,9 +48,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.verbosity = 0 if options["silenced"] else options["verbosity"]
+        self.warnings = Counter[str]()
         self.dry_run = options["dry_run"] or options["check"]
         if options["jobs"] < 1:
             raise CommandError(f"--jobs is {options['jobs']}. It takes a number from 1 up.")
+        self.told_tenants = options["all_tenants"] or bool(options["tenants"])
         plan = self._plan(**options)
         outcomes = self._apply(plan, options["jobs"])
         self._report_unused(plan)
@@ -55,15 +60,18 @@ class Command(BaseCommand):
 
     def _plan(self, *, aliases: list[str] | None, **options: Any) -> Plan:
         try:
-            return make_plan(self._tenants(**options), self._aliases(aliases))
+            with closing(self._tenants(**options)) as tenants:  # whose rows are being read
+                return make_plan(tenants, self._aliases(aliases))
         except (ConfigurationError, RoutingError, DatabaseError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
 
-    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
-        self.told_tenants = all_tenants or bool(tenants)
+    def _tenants(
+        self, *, all_tenants: bool, tenants: list[str] | None, **options: Any
+    ) -> Generator[Any, None, None]:
         if all_tenants:
-            return tenancy.tenants()
-        return tenants_named(tenants) if tenants else ()
+            yield from tenancy.tenants()
+        elif tenants:
+            yield from tenants_named(tenants)
 
     def _aliases(self, aliases: list[str] | None) -> list[str] | None:
         unknown = set(aliases or ()) - set(settings.STORAGES)
@@ -82,7 +90,7 @@ class Command(BaseCommand):
                 line = self._line(outcome)
                 if outcome.state is State.FAILED:
                     bar.write(self.stderr, self.style.ERROR(line))
-                elif outcome.warning and self.verbosity > 0:
+                elif outcome.warning and self._is_shown(outcome.warning):
                     bar.write(self.stdout, self.style.WARNING(f"{line}. Look at it: {outcome.warning}."))
                 elif self.verbosity > (outcome.state is State.UNCHANGED):
                     bar.write(self.stdout, line)
@@ -91,6 +99,11 @@ class Command(BaseCommand):
                 return apply_plan(plan, dry_run=self.dry_run, jobs=jobs, report=report)
             except ServerError as error:
                 raise CommandError(f"Nothing was changed. {error}") from error
+
+    def _is_shown(self, warning: str) -> bool:
+        """Count the warning; of those that are the same for very many buckets, some are enough."""
+        self.warnings[warning] += 1
+        return self.verbosity > (self.warnings[warning] > _SAME_WARNINGS)
 
     def _line(self, outcome: Outcome) -> str:
         if outcome.state is State.FAILED:
@@ -111,6 +124,9 @@ class Command(BaseCommand):
     def _conclude(self, outcomes: list[Outcome], *, check: bool) -> None:
         counts = Counter(outcome.state for outcome in outcomes)
         summary = ", ".join(f"{counts[state]} {self._would_be(state)}" for state in State if counts[state])
+        for warning, count in self.warnings.items():
+            if count > _SAME_WARNINGS and self.verbosity == 1:
+                self._warn(f"{count - _SAME_WARNINGS} more buckets: {warning}.")
         if self.verbosity > 0:
             self.stdout.write(f"{summary}." if summary else "No storage in use needs a bucket here.")
         if counts[State.FAILED]:
