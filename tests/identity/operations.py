@@ -14,14 +14,16 @@ import importlib
 import io
 import json
 import mimetypes
+import os
 import re
 import sys
 import tempfile
 import threading
 import time
+import types
 import urllib.parse
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
+from django.core.signals import setting_changed
 from django.test import override_settings
 from minio import Minio
 
@@ -94,14 +97,18 @@ class Script:
         static = {**self.server, "MINIO_STATIC_FILES_BUCKET": self.bucket("static")}
         self.values = values
         Path(static_source := tempfile.mkdtemp(), "site.css").write_text("body { }")
-        settings.configure(
+        module = types.ModuleType("identity_settings")
+        vars(module).update(
             INSTALLED_APPS=["django.contrib.staticfiles", self.package],
+            SECRET_KEY="only for tests",
             STATIC_URL="static/",
             STATICFILES_DIRS=[static_source],
             USE_TZ=True,
             TIME_ZONE="Europe/Budapest",
             **(self._flat(values, static) if self.flat else {"STORAGES": self._storages(values, static)}),
         )
+        sys.modules[module.__name__] = module
+        os.environ["DJANGO_SETTINGS_MODULE"] = module.__name__
         django.setup()
 
     def _flat(self, values: dict[str, Any], static: dict[str, Any]) -> dict[str, Any]:
@@ -136,9 +143,7 @@ class Script:
         """Change ``MINIO_*`` values, wherever this layout has them."""
         if self.flat:
             return override_settings(**values)
-        options = {**self.values, **values}
-        default = {**settings.STORAGES["default"], "OPTIONS": options}
-        return override_settings(STORAGES={**settings.STORAGES, "default": default})
+        return in_place(settings.STORAGES["default"]["OPTIONS"], values)
 
     # Storages
 
@@ -233,6 +238,24 @@ def result(look: Callable[[], Any]) -> Any:
         return look()
     except Exception as error:
         return f"raises {type(error).__name__}"
+
+
+@contextmanager
+def in_place(options: dict[str, Any], values: dict[str, Any]) -> Iterator[None]:
+    """Change a part of ``STORAGES``; overriding it as a whole loses the ``OPTIONS`` under Django 4.2."""
+    before = dict(options)
+    options.update(values)
+    announce_storages()
+    try:
+        yield
+    finally:
+        options.clear()
+        options.update(before)
+        announce_storages()
+
+
+def announce_storages() -> None:
+    setting_changed.send(sender=None, setting="STORAGES", value=settings.STORAGES, enter=True)
 
 
 def fetch(url: str) -> tuple[int, bytes]:
@@ -660,7 +683,7 @@ def aliases(s: Script) -> None:
     }
     entry = {"BACKEND": f"{s.package}.models.MinioBackend", "OPTIONS": second}
     backend = s.name("MinioBackend")
-    with override_settings(STORAGES={**settings.STORAGES, "second": entry}):
+    with in_place(settings.STORAGES, {"second": entry}):
         from django.core.files.storage import storages
 
         s.see("an alias: its default bucket", lambda: storages["second"].bucket)
