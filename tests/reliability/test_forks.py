@@ -1,0 +1,141 @@
+"""Processes that fork after connections were opened: no error, and nobody gets another's bytes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from minio import Minio
+
+from servers.process import HOST, Process, free_ports, http_status
+
+from .scale import scale
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = 8
+OPERATIONS = scale(50, 500)  # for each process
+LIMIT = scale(120, 600)  # seconds
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+@pytest.fixture
+def environment(bucket: str) -> dict[str, str]:
+    return {**os.environ, "BUCKET": bucket, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def started(name: str, command: list[str], answers, log: Path, env: dict[str, str]) -> Iterator[Process]:
+    process = Process(name, [sys.executable, "-m", *command], answers, log=log, env=env)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
+
+
+def test_gunicorn_may_preload_the_site(
+    environment: dict[str, str], tmp_path: Path, bucket: str, bare: Minio
+) -> None:
+    """Workers are forked from a process with open connections, and forked anew under load."""
+    (port,) = free_ports(1)
+    command = ["gunicorn", "--preload", f"--bind={HOST}:{port}", "--workers=4", "--max-requests=100"]
+    command += ["--no-control-socket"] if _has_control_socket() else []
+    log = tmp_path / "gunicorn.log"
+    numbers = range(PROCESSES * OPERATIONS)
+
+    def ask(number: int) -> str:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/{number}", timeout=60) as answer:
+            return answer.read().decode()
+
+    with started(
+        "gunicorn",
+        [*command, "tests.reliability.site"],
+        lambda: http_status(port, "/0") == 200,
+        log,
+        environment,
+    ), ThreadPoolExecutor(PROCESSES) as threads:
+        answers = list(threads.map(ask, numbers))
+
+    assert answers == [f"{number} is well" for number in numbers], log.read_text()[-5000:]
+    own = bare.list_objects(bucket_name=bucket, prefix="own/")
+    assert sum(1 for _ in own) >= len(numbers)
+
+
+def _has_control_socket() -> bool:
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--help"], capture_output=True, text=True, check=True
+    )
+    return "--no-control-socket" in done.stdout
+
+
+def test_celery_forks_workers_that_use_storages(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("tasks", "control", "results"):
+        (tmp_path / folder).mkdir()
+    environment |= {"CELERY_FOLDER": str(tmp_path), "CELERY_PARENT": "1"}
+    command = ["celery", "-A", "tests.reliability.worker", "worker", "--pool=prefork", "--loglevel=INFO"]
+    command += [
+        f"--concurrency={PROCESSES}",
+        "--max-tasks-per-child=2",
+        "--without-mingle",
+        "--without-gossip",
+    ]
+    log = tmp_path / "celery.log"
+    send = f"""
+import sys
+from tests.reliability.worker import work
+tasks = [work.delay(number * 10, {OPERATIONS // 4}) for number in range({PROCESSES * 4})]
+print(sum(task.get(timeout={LIMIT}, interval=0.05) for task in tasks))
+"""
+
+    with started("celery", command, lambda: log.exists() and "ready." in log.read_text(), log, environment):
+        sent = subprocess.run(
+            [sys.executable, "-c", send],
+            env={**environment, "CELERY_PARENT": ""},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
+
+    assert sent.stdout.strip() == str(OPERATIONS // 4 * PROCESSES * 4), sent.stderr + log.read_text()[-5000:]
+
+
+def test_forks_under_load_mix_no_bytes(environment: dict[str, str]) -> None:
+    """Threads of the parent hold locks and are in the middle of requests when the forks come."""
+    code = f"""
+import threading
+from tests.reliability.program import fill, save_and_read
+from tests.processes import in_children
+fill()
+done = threading.Event()
+errors = []
+def load(number):
+    try:
+        while not done.is_set():
+            save_and_read(number)
+    except BaseException as error:
+        errors.append(error)
+threads = [threading.Thread(target=load, args=(number,)) for number in range(4)]
+for thread in threads:
+    thread.start()
+in_children({PROCESSES}, lambda process: [save_and_read(process * 3 + n) for n in range({OPERATIONS})])
+done.set()
+for thread in threads:
+    thread.join()
+assert not errors, errors
+print("well")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=LIMIT
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("well\n", "", 0)
