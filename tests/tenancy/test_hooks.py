@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -223,6 +224,20 @@ def test_what_a_server_lacks_is_a_warning_and_the_other_hooks_run(run: Run, buck
         "changed versioning the server does not implement what the bucket hook not_implemented needs"
     )
     assert bare.get_bucket_versioning(bucket_name=bucket).status == "Enabled"
+
+
+def test_the_same_warning_is_printed_for_some_buckets_and_counted_for_the_rest(
+    settings: Any, new_name: Callable[[str], str]
+) -> None:
+    settings.MINIO_PRIVATE_BUCKETS = [new_name("many") for _ in range(20)]
+    settings.MINIO_BUCKET_HOOKS = [not_implemented]
+    brief, full = StringIO(), StringIO()
+    call_command("initialize_buckets", stdout=brief)
+    call_command("initialize_buckets", stdout=full, verbosity=2)
+
+    assert brief.getvalue().count("Look at it") == 5
+    assert re.search(r"\n\d+ more buckets: the server does not implement", brief.getvalue())
+    assert full.getvalue().count("Look at it") >= 20
 
 
 def test_what_a_server_lacks_fails_the_bucket_where_it_is_required(run: Run, bucket: str) -> None:
