@@ -141,3 +141,10 @@ class TestPerModelDefault(StrategyContract):
 
     def make_different(self) -> Iterable[BucketStrategy]:
         return [PerModel({"docs.Invoice": "invoices"}, default="media"), PerModel(default="media")]
+
+
+def test_a_fixed_bucket_reports_a_name_that_s3_refuses() -> None:
+    assert list(FixedBucket("reports").check([])) == []
+    (message,) = FixedBucket("Re_ports").check([])
+    assert message.id == "minio_router.E006"
+    assert "FixedBucket('Re_ports') gives the bucket name 'Re_ports'" in message.msg

@@ -61,6 +61,11 @@ class NamesAnInvalidBucket(Sound):
         return [*super().buckets_for(models), "never_routed_to"]
 
 
+class NamesNothingForATenant(Sound):
+    def buckets_for(self, models: Any) -> Iterable[str | Location]:
+        raise TenantRequired("although there is one")
+
+
 class LeavesItsFolder(Sound):
     def bucket_for(self, model: Any) -> Location:
         return Location(str(super().bucket_for(model)), prefix="../")
@@ -172,6 +177,7 @@ BROKEN = {
     RoutesToAnotherServer: {ROUTES},
     GivesInvalidNames: {NAMES},
     NamesAnInvalidBucket: {NAMES},
+    NamesNothingForATenant: {NAMES, ROUTES, QUIET},
     LeavesItsFolder: {NAMES},
     FallsBackWithoutATenant: {RAISES},
     FallsBackWithoutAModel: {RAISES},
