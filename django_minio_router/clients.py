@@ -128,6 +128,7 @@ class Client:
             body=content,
             headers=headers,
             timeout=self._timeout,
+            pool_timeout=self.server.read_timeout,  # type: ignore[arg-type]  # a project's own pool may block
             redirect=False,
             assert_same_host=not self._prefix,
             decode_content=False,

@@ -47,10 +47,9 @@ def probe(config: Config) -> MinioServerStatus:
             timeout=Timeout(total=TIME_LIMIT),
             retries=False,
             redirect=False,
-            preload_content=False,
+            pool_timeout=TIME_LIMIT,
         )
     except (HTTPError, OSError) as error:
         return MinioServerStatus(False, f"No answer from {server.base_url}: {error}")
-    response.close()
     available = response.status < 500
     return MinioServerStatus(available, f"{server.base_url} answered {response.status}.", response.status)
