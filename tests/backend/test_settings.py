@@ -272,6 +272,6 @@ def test_waiting_for_a_free_connection_has_an_end(make: Make, narrow_pool: urlli
 
     with storage.open("big.bin") as file:
         file.read(300_000)
-        with pytest.raises(ServerError, match="(?i)pool"):
+        with pytest.raises(ServerError, match=r"(?i)pool"):
             storage.exists("x.txt")
     assert storage.exists("big.bin")
