@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minio import Minio
-from minio.credentials.providers import Provider, StaticProvider
 from minio.credentials.credentials import Credentials
+from minio.credentials.providers import Provider, StaticProvider
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
