@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,8 @@ from minio.credentials import EnvAWSProvider
 from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
 from tests.docs.models import Contract, Invoice, Receipt
+
+ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -425,3 +429,10 @@ def test_no_query_is_sent(use, project, django_assert_num_queries, db):
 
     with django_assert_num_queries(0, connection=connections["default"]):
         reported(deploy=True)
+
+
+def test_the_page_about_checks_has_each_id_once_and_no_other():
+    in_code = re.findall(r"minio_router\.[EW]\d{3}", (ROOT / "django_minio_router/messages.py").read_text())
+    in_page = re.findall(r"minio_router\.[EW]\d{3}", (ROOT / "docs/checks.md").read_text())
+
+    assert sorted(in_page) == sorted(in_code)
