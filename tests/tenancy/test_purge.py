@@ -204,6 +204,18 @@ class TestWithoutACommit:
             [f"{south.schema_name}/a/b.txt", "everybody/c.txt", f"{north.schema_name}-2/d.txt"]
         )
 
+    def test_unfinished_uploads_go_from_the_tenants_folder_alone(
+        self, run: Purge, north: Client, south: Client, bare: Minio, bucket: str, settings: Any
+    ) -> None:
+        settings.MINIO_PRIVATE_BUCKETS = [PerTenantPrefix(bucket)]
+        for tenant in (north, north, south):
+            bare._create_multipart_upload(bucket, f"{tenant.schema_name}/begun.bin", {})
+
+        assert "2 unfinished uploads" in run(north.schema_name)
+
+        left = [upload.object_name for upload in bare._list_multipart_uploads(bucket).uploads]
+        assert left == [f"{south.schema_name}/begun.bin"]
+
     def test_a_folder_of_a_bucket_that_others_store_in_as_a_whole_is_refused(
         self, run: Purge, north: Client, bare: Minio, bucket: str, settings: Any
     ) -> None:
@@ -312,7 +324,9 @@ class TestWhenTheRowIsDeleted:
         tenant = create(new_name("t"))
         bucket = f"{template}-{tenant.pk}"
         assert bare.bucket_exists(bucket_name=bucket)
-        tenant.delete()
+        with transaction.atomic():
+            tenant.delete()
+        assert tenant.pk is None
 
         assert not bare.bucket_exists(bucket_name=bucket)
 
