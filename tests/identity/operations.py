@@ -328,7 +328,8 @@ def closed(s: Script) -> Any:
 def collectstatic(s: Script) -> None:
     def run(**options: Any) -> str:
         output = s.printed("collectstatic", interactive=False, verbosity=1, **options)
-        return "; ".join(re.sub(r" to '.*'", "", output).split("\n\n")).strip()
+        counts = re.findall(r"(\d+) (?:static files? )?(copied|unmodified)", output)
+        return ", ".join(" ".join(count) for count in counts)
 
     s.see("collectstatic: output", run)
     s.see("collectstatic: stored", lambda: s.keys("static", ""))
