@@ -89,6 +89,11 @@ class Column:
             last = page[-1][0]
             yield [(key, str(name)) for key, name in page if name]
 
+    def count(self) -> int:
+        """Return how many rows there are."""
+        with tenancy.in_schema(self.schema):
+            return self._rows().count()
+
     def _page(self, last: Any) -> list[tuple[Any, Any]]:
         with tenancy.in_schema(self.schema):
             rows = self._rows() if last is None else self._rows().filter(pk__gt=last)
@@ -250,7 +255,7 @@ def routes_now(found: list[Use]) -> list[Route]:
             continue
         spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
         for column in _columns(use.field):
-            doubt = column.doubt or _storage_doubt(use.storage)
+            doubt = column.doubt or storage_doubt(use.storage)
             routes.append(Route(replace(column, prefix=backend.prefix, doubt=doubt), backend, spread))
     return routes
 
@@ -312,7 +317,7 @@ def _locations_now(strategy: BucketStrategy, models: list[type[Model]]) -> Itera
             continue
 
 
-def _storage_doubt(storage: MinioBackend | MinioRouter) -> str:
+def storage_doubt(storage: MinioBackend | MinioRouter) -> str:
     base = MinioRouter if isinstance(storage, MinioRouter) else MinioBackend
     own = storage.__class__  # of what a lazy storage stands for, which type() does not tell
     for method in _NAMING_METHODS:
@@ -387,7 +392,7 @@ def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion
             # A time of whole seconds alone would not tell what was stored within the last one.
             if stored.last_modified >= before or stored.etag != orphan.etag:
                 return Deletion(orphan, Fate.SPARED, "it was stored anew meanwhile")
-        backend.delete(orphan.name.removeprefix(backend.prefix))
+            client.sdk.remove_object(bucket_name=bucket, object_name=orphan.name)
     except ServerError as error:
         if error.status == 404:
             return Deletion(orphan, Fate.SPARED, "it was gone already")
