@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import django
 from django.conf import settings
@@ -30,9 +31,11 @@ KNOWN = {f"known/{number}.bin": bytes([number]) * (1000 + number * 5000) for num
 
 
 def fill() -> None:
-    """Store the objects that everybody reads. The connections stay open."""
+    """Store the objects that everybody reads. Many connections stay open, and idle."""
     for name, content in KNOWN.items():
         storage.save(name, ContentFile(content))
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(save_and_read, range(64)))
 
 
 def save_and_read(number: int) -> None:

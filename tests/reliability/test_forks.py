@@ -55,13 +55,16 @@ def test_gunicorn_may_preload_the_site(
         with urllib.request.urlopen(f"http://{HOST}:{port}/{number}", timeout=60) as answer:
             return answer.read().decode()
 
-    with started(
-        "gunicorn",
-        [*command, "tests.reliability.site"],
-        lambda: http_status(port, "/0") == 200,
-        log,
-        environment,
-    ), ThreadPoolExecutor(PROCESSES) as threads:
+    with (
+        started(
+            "gunicorn",
+            [*command, "tests.reliability.site"],
+            lambda: http_status(port, "/0") == 200,
+            log,
+            environment,
+        ),
+        ThreadPoolExecutor(PROCESSES) as threads,
+    ):
         answers = list(threads.map(ask, numbers))
 
     assert answers == [f"{number} is well" for number in numbers], log.read_text()[-5000:]
