@@ -19,6 +19,18 @@ from .uploads import Upload
 T = TypeVar("T")
 
 DELETED_HEADER = "x-amz-meta-deleted-before-move"
+CLAIM_HEADER = "x-amz-meta-being-moved"
+
+
+def is_deleted(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer is about the mark of a deleted file, and not about a file."""
+    return DELETED_HEADER in headers
+
+
+def is_claim(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer is about the empty object that holds the name of a file on its way."""
+    return CLAIM_HEADER in headers and headers.get("Content-Length") == "0"
+
 
 # Objects that are in the new place, so that a link to one takes no request: until when that is believed.
 _SEEN_FOR = 300.0  # seconds
@@ -27,11 +39,6 @@ _seen: BoundedCache[str, float] = BoundedCache(16_384)
 
 class DeletedFile(FileNotFoundError):
     """The file was deleted before it was moved; what the old place holds under its name does not count."""
-
-
-def is_deleted(headers: Mapping[str, str]) -> bool:
-    """Tell whether an answer is about the mark of a deleted file, and not about a file."""
-    return DELETED_HEADER in headers
 
 
 def is_same_place(one: Storage, other: Storage) -> bool:
@@ -61,9 +68,11 @@ class MovingBackend(MinioBackend):
     def _open_moved(self, name: str) -> Any:
         file = super()._open(name)
         reader: ObjectReader = cast("Any", file.file).raw
-        if is_deleted(reader.response_headers):
+        try:
+            self._refuse_placeholder(name, reader.response_headers)
+        except FileNotFoundError:
             file.close()
-            raise self._deleted(name)
+            raise
         return file
 
     def size(self, name: str) -> int:
@@ -104,12 +113,14 @@ class MovingBackend(MinioBackend):
 
     def _head(self, name: str) -> BaseHTTPResponse:
         response = super()._head(name)
-        if is_deleted(response.headers):
-            raise self._deleted(name)
+        self._refuse_placeholder(name, response.headers)
         return response
 
-    def _deleted(self, name: str) -> DeletedFile:
-        return DeletedFile(f"{name!r} was deleted from the bucket {self.bucket!r}.")
+    def _refuse_placeholder(self, name: str, headers: Mapping[str, str]) -> None:
+        if is_deleted(headers):
+            raise DeletedFile(f"{name!r} was deleted from the bucket {self.bucket!r}.")
+        if is_claim(headers):
+            raise FileNotFoundError(f"{name!r} is on its way to the bucket {self.bucket!r}.")
 
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         """List the new place only: the old one may hold the files of others."""
@@ -117,10 +128,10 @@ class MovingBackend(MinioBackend):
 
     def _list(self, prefix: str) -> Iterator[Any]:
         for entry in super()._list(prefix):
-            if entry.is_dir or entry.size or not self._is_mark(entry.object_name):
+            if entry.is_dir or entry.size or not self._is_placeholder(entry.object_name):
                 yield entry
 
-    def _is_mark(self, object_name: str) -> bool:
+    def _is_placeholder(self, object_name: str) -> bool:
         try:
             self._head(object_name.removeprefix(self.prefix))
         except FileNotFoundError:

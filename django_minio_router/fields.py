@@ -51,9 +51,10 @@ class _OwnedField(FileField):
         """Return the field's storage, acting for the owner of the row. ``TenantRequired`` without one."""
         if not isinstance(self.storage, MinioRouter):
             raise ConfigurationError(f"{self} routes by its owner, so its storage must be a MinioRouter.")
-        return self.storage.on_behalf_of(self._owner_of(instance))
+        return self.storage.on_behalf_of(self.owner_of(instance))
 
-    def _owner_of(self, instance: Model) -> Any:
+    def owner_of(self, instance: Model) -> Any:
+        """Return the tenant that the row belongs to. ``TenantRequired`` without one."""
         if self.owner == "self":
             return instance
         try:

@@ -219,7 +219,7 @@ class Upload:
     def _complete(self, upload_id: str, done: list[tuple[str, str]], token: str, *, only_new: bool) -> None:
         items = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag>"
-            f"<ChecksumCRC32>{checksum}</ChecksumCRC32></Part>"
+            + (f"<ChecksumCRC32>{checksum}</ChecksumCRC32></Part>" if checksum else "</Part>")
             for number, (etag, checksum) in enumerate(done, 1)
         )
         body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()

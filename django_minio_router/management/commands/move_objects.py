@@ -1,0 +1,176 @@
+"""``manage.py move_objects``"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from django_minio_router import tenancy
+from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.management.progress import ProgressBar
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.moving import (
+    Fate,
+    Ledger,
+    Move,
+    Outcome,
+    count_files,
+    fields_to_move,
+    load_source,
+    load_target,
+    move_files,
+    refuse_missing_source,
+)
+
+_WARNED = {Fate.MISSING, Fate.SKIPPED}
+_FAILED = {Fate.DIFFERING, Fate.FAILED}
+
+
+class Command(BaseCommand):
+    help = (
+        "Copy the files that rows name from where they were to where their fields store now, and compare "
+        "them. Nothing is ever overwritten. Can be repeated, and goes on after an interruption. Without a "
+        "tenant option this is about the active tenant, or about public."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_tenant_arguments(parser)
+        parser.add_argument(
+            "--from",
+            required=True,
+            dest="source",
+            metavar="PLACE",
+            help="an alias of STORAGES, a bucket, the dotted path of a strategy, or 'media' for MEDIA_ROOT; "
+            "'bucket:NAME' is always a bucket",
+        )
+        parser.add_argument(
+            "--to",
+            metavar="STRATEGY",
+            help="the dotted path of a strategy (default: each field's own storage)",
+        )
+        parser.add_argument(
+            "--model",
+            action="append",
+            dest="labels",
+            metavar="APP.MODEL",
+            help="only this model, whatever its fields store in now; may be repeated",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print what would be done, and change nothing"
+        )
+        parser.add_argument("--jobs", type=int, default=8, metavar="N", help="files at a time (default: 8)")
+        parser.add_argument(
+            "--delete-source",
+            action="store_true",
+            help="in the end delete from the old place what was verified and no other row needs",
+        )
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.verbosity, self.dry_run, self.jobs = options["verbosity"], options["dry_run"], options["jobs"]
+        if self.jobs < 1:
+            raise CommandError(f"--jobs is {self.jobs}. It takes a number from 1 up.")
+        self.counts: Counter[Fate] = Counter()
+        self.kept = 0
+        ledger = Ledger()
+        try:
+            move = self._move(**options)
+            self._copy(move, ledger, **options)
+            everybody = options["all_tenants"] or not tenancy.has_schemas()
+            if everybody or options["delete_source"]:
+                ledger.read_rows(move, tenancy.everyone())
+            if everybody:
+                self._report_orphans(ledger)
+            if options["delete_source"]:
+                self._delete(ledger, ask=options["interactive"])
+        except (ConfigurationError, RoutingError, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+        except ServerError as error:
+            raise CommandError(f"{error} Start it again: what is done stays done.") from error
+        failures = sum(self.counts[fate] for fate in _FAILED)
+        if failures or self.kept:
+            raise CommandError(f"{failures + self.kept} files need a look; see above.")
+
+    def _move(self, *, source: str, to: str | None, labels: list[str] | None, **options: Any) -> Move:
+        target = load_target(to)
+        origin = load_source(source)
+        refuse_missing_source(origin)
+        return Move(origin, fields_to_move(target, labels or ()), target)
+
+    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
+        if all_tenants:
+            return tenancy.everyone()
+        if tenants:
+            return tenants_named(tenants)
+        inside = tenancy.has_schemas() and tenancy.current_schema() is not None
+        return [tenancy.current_tenant() if inside else None]
+
+    def _copy(self, move: Move, ledger: Ledger, **options: Any) -> None:
+        shown = self.verbosity > 0 and self.stdout.isatty()
+        total = sum(count_files(move, tenant) for tenant in self._tenants(**options)) if shown else 0
+        with ProgressBar(self.stdout, total, shown=shown) as bar:
+            for tenant in self._tenants(**options):
+                for outcome in move_files(move, tenant, jobs=self.jobs, dry_run=self.dry_run):
+                    bar.advance()
+                    self.counts[outcome.fate] += 1
+                    ledger.note(outcome)
+                    self._report(bar, outcome)
+        would = "would be " if self.dry_run else ""
+        summary = (
+            f"{self.counts[fate]} {would if fate is Fate.COPIED else ''}{fate.value}"
+            for fate in Fate
+            if self.counts[fate] or fate is not Fate.SKIPPED
+        )
+        self._say(", ".join(summary) + ".")
+
+    def _report(self, bar: ProgressBar, outcome: Outcome) -> None:
+        line = f"{outcome.fate.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
+        if outcome.cause:
+            line += f": {outcome.cause}"
+        if outcome.fate in _FAILED:
+            bar.write(self.stderr, self.style.ERROR(line))
+        elif outcome.fate in _WARNED and self.verbosity > 0:
+            bar.write(self.stdout, self.style.WARNING(line))
+        elif self.verbosity > 1:
+            bar.write(self.stdout, line)
+
+    def _report_orphans(self, ledger: Ledger) -> None:
+        count = 0
+        for origin, name in ledger.orphans():
+            count += 1
+            self._say(f"orphaned: {name} in {origin}")
+        self._say(f"{count} orphaned: in the old place, and in no row.")
+
+    def _delete(self, ledger: Ledger, *, ask: bool) -> None:
+        ready, needed = ledger.count()
+        if needed:
+            self._say(f"{needed} stay in the old place: other rows, which were not moved, name them too.")
+        if self.dry_run or not ready:
+            self._say(f"{ready} {'would be' if self.dry_run else 'were'} deleted from the old place.")
+            return
+        if ask and not self._confirmed(ready):
+            raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
+        deleted = 0
+        for kept in ledger.give_up(jobs=self.jobs):
+            if kept is None:
+                deleted += 1
+            else:
+                self.kept += 1
+                self.stderr.write(self.style.ERROR(f"kept: {kept.name}: {kept.cause}"))
+        self._say(f"{deleted} were deleted from the old place.")
+
+    def _confirmed(self, count: int) -> bool:
+        try:
+            return input(f"Delete {count} files from the old place for good? Type 'yes': ") == "yes"
+        except EOFError:
+            return False
+
+    def _say(self, text: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(text)
