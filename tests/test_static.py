@@ -142,7 +142,7 @@ class TestCollecting:
         (source / "parts" / "base.css").unlink()
         (source / "images" / "sky.png").unlink()
 
-        output = collect(clear=True, verbosity=1)
+        output = collect(clear=True, verbosity=2)
 
         assert f"Deleting '{Path('parts', 'base.css')}'" in output
         assert stored(assets).keys() == SOURCES.keys() - {"parts/base.css", "images/sky.png"}
