@@ -13,8 +13,20 @@ LIMIT = 120  # seconds after which a child that hangs is ended
 
 
 def in_children(count: int, work: Callable[[int], object]) -> None:
-    """Fork ``count`` children, let each call ``work(number)``, and fail with what went wrong in any."""
-    children = [_fork(work, number) for number in range(count)]
+    """Fork ``count`` children, let each call ``work(number)``, and fail with what went wrong in any.
+
+    They begin when all are there.
+    """
+    closed, gate = os.pipe()
+
+    def begin(number: int) -> None:
+        os.close(gate)
+        os.read(closed, 1)  # returns at the end of the pipe, when nobody holds the gate
+        work(number)
+
+    children = [_fork(begin, number) for number in range(count)]
+    os.close(gate)
+    os.close(closed)
     errors = [error for error in map(_error_of, children) if error]
     assert not errors, "\n\n".join(errors)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,27 +23,33 @@ from tests.proxy import Proxy
 from .conftest import Make, keys
 
 KEY = SseCustomerKey(b"k" * 32)
+KEY_HEADER = "x-amz-server-side-encryption-customer-key"
 CONTENT = os.urandom(11 * 1024 * 1024)
 
 
 @pytest.fixture
-def secured(bucket: str, tmp_path: Path) -> Iterator[Make]:
-    """Make storages that reach the server over HTTPS."""
-    authority = trustme.CA()
-    certificate, trusted = tmp_path / "server.pem", tmp_path / "authority.pem"
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def gate(authority: trustme.CA, tmp_path: Path) -> Iterator[Proxy]:
+    """A proxy that speaks HTTPS."""
+    certificate = tmp_path / "server.pem"
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
-    authority.cert_pem.write_to_path(trusted)
-    with (
-        Proxy(os.environ["MINIO_ENDPOINT"], certificate=certificate) as proxy,
-        urllib3.PoolManager(ca_certs=str(trusted), maxsize=10, timeout=20) as pool,
-    ):
-
-        def make(**options: object) -> MinioBackend:
-            own = {"MINIO_ENDPOINT": proxy.endpoint, "MINIO_USE_HTTPS": True, **keys()}
-            return MinioBackend(bucket, public=False, http_client=pool, **own, **options)
-
-        yield make
+    with Proxy(os.environ["MINIO_ENDPOINT"], certificate=certificate) as proxy:
+        yield proxy
     setting_changed.send(sender=None, setting="MINIO_ENDPOINT", value=None, enter=False)
+
+
+@pytest.fixture
+def secured(bucket: str, authority: trustme.CA, gate: Proxy, tmp_path: Path) -> Iterator[Make]:
+    """Make storages that reach the server over HTTPS."""
+    trusted = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(trusted)
+    server = {"MINIO_ENDPOINT": gate.endpoint, "MINIO_USE_HTTPS": True, **keys()}
+    with urllib3.PoolManager(ca_certs=str(trusted), maxsize=10, timeout=20) as pool:
+        yield partial(MinioBackend, bucket, public=False, http_client=pool, **server)
 
 
 @pytest.fixture
@@ -72,9 +79,11 @@ def test_a_key_never_goes_over_plain_http(through: Make, proxy: Proxy, sse: obje
 
 @pytest.mark.parametrize("content", [b"small", CONTENT], ids=["one request", "parts"])
 def test_what_was_saved_with_a_key_is_read_with_it_and_not_without(
-    encrypted: MinioBackend, bare: Minio, bucket: str, content: bytes
+    encrypted: MinioBackend, gate: Proxy, bare: Minio, bucket: str, content: bytes
 ) -> None:
+    gate.forget()
     name = encrypted.save("x.bin", ContentFile(content))
+    assert all(KEY_HEADER in request.headers for request in gate.requests)
 
     with encrypted.open(name) as file:
         assert file.read() == content

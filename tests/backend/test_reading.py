@@ -251,6 +251,7 @@ def test_a_jump_fetches_a_range_and_reading_on_streams_the_rest(
         file.seek(FIRST_RANGE * 2)
         assert file.read() == BIG[FIRST_RANGE * 2 :]
 
+    assert [request.headers.get("if-match") for request in proxy.requests] == [None, *[file.etag] * 3]
     ranges = [request.headers["range"] for request in proxy.requests]
     assert ranges == [
         f"bytes=0-{FIRST_RANGE - 1}",
