@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from .defaults import DEFAULTS as DEFAULTS
 from .defaults import PREFIX as PREFIX
-from .defaults import SETTINGS, checked
+from .defaults import SETTINGS, Options, checked
 from .exceptions import ConfigurationError, PrivatePublicMixedError
 from .signing import MAX_EXPIRY
 
@@ -112,7 +112,7 @@ class Config:
         server: str = "",
         storage_name: str = "default",
     ) -> None:
-        self._own = options or {}
+        self._own = Options(options or {})
         if server and "MINIO_ENDPOINT" in self._own:
             raise ConfigurationError(
                 f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
@@ -165,23 +165,21 @@ class Config:
     @cached_property
     def internal(self) -> Server:
         """The server that requests go to."""
-        endpoint = self.get("MINIO_ENDPOINT")
-        if not endpoint:
+        if not self.get("MINIO_ENDPOINT"):
             raise ConfigurationError(
                 "MINIO_ENDPOINT is not set. Give it the host and port of the S3 server, "
                 "such as '127.0.0.1:9000'."
             )
-        _refuse_endpoint("MINIO_ENDPOINT", endpoint)
-        return self._server(endpoint, bool(self.get("MINIO_USE_HTTPS")))
+        _refuse_endpoint("MINIO_ENDPOINT", self.get("MINIO_ENDPOINT"))
+        return self._server(self.get("MINIO_ENDPOINT"), bool(self.get("MINIO_USE_HTTPS")))
 
     @cached_property
     def external(self) -> Server:
         """The server as browsers see it; links are signed for it."""
-        endpoint = self.get("MINIO_EXTERNAL_ENDPOINT")
-        if not endpoint:
+        if not self.get("MINIO_EXTERNAL_ENDPOINT"):
             return self.internal
-        scheme, host, path = split_external(endpoint)
-        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", host)
+        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))[1])
+        scheme, host, path = split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))
         use_https = self.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
         if scheme:
             use_https = scheme == "https"
@@ -193,19 +191,18 @@ class Config:
         credentials = self.get("MINIO_CREDENTIALS")
         if isinstance(credentials, str):
             credentials = _provider(credentials)
-        access_key, secret_key = self.get("MINIO_ACCESS_KEY"), self.get("MINIO_SECRET_KEY")
-        if credentials is None and not (access_key and secret_key):
-            missing = "MINIO_SECRET_KEY" if access_key else "MINIO_ACCESS_KEY"
-            raise ConfigurationError(
-                f"{missing} is not set. Set both keys, or give MINIO_CREDENTIALS a provider "
-                "from minio.credentials."
-            )
+        for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+            if credentials is None and not self.get(name):
+                raise ConfigurationError(
+                    f"{name} is not set. Set both keys, or give MINIO_CREDENTIALS a provider "
+                    "from minio.credentials."
+                )
         return Server(
             endpoint=endpoint,
             use_https=use_https,
             region=self.get("MINIO_REGION") or DEFAULTS["MINIO_REGION"],
-            access_key=access_key,
-            secret_key=secret_key,
+            access_key=self.get("MINIO_ACCESS_KEY"),
+            secret_key=self.get("MINIO_SECRET_KEY"),
             credentials=credentials,
             http_client=self.get("MINIO_HTTP_CLIENT"),
             pool_size=self.get("MINIO_POOL_SIZE"),
@@ -294,8 +291,8 @@ def server_names() -> list[str]:
     return list(Config().get("MINIO_SERVERS"))
 
 
-def _named_server(name: str) -> Mapping[str, Any]:
-    servers: Mapping[str, Mapping[str, Any]] = Config().get("MINIO_SERVERS")
+def _named_server(name: str) -> Options:
+    servers = {known: Options(values) for known, values in Config().get("MINIO_SERVERS").items()}
     if name not in servers:
         known = ", ".join(sorted(servers)) or "none"
         raise ConfigurationError(
@@ -308,17 +305,16 @@ def _named_server(name: str) -> Mapping[str, Any]:
     return servers[name]
 
 
-def _storage_options(alias: str) -> dict[str, Any]:
+def _storage_options(alias: str) -> Options:
     """Return the ``MINIO_*`` values in the ``OPTIONS`` of a storage alias."""
-    storages: Mapping[str, Mapping[str, Any]] = getattr(settings, "STORAGES", {})
-    if alias not in storages:
+    if alias not in getattr(settings, "STORAGES", {}):
         if alias in {"default", "staticfiles"}:
-            return {}
+            return Options()
         raise ConfigurationError(
             f"The storage {alias!r} is not in STORAGES. Add it there, or change storage_name."
         )
-    options = storages[alias].get("OPTIONS", {})
-    return {name: value for name, value in options.items() if name.startswith(PREFIX)}
+    options = settings.STORAGES[alias].get("OPTIONS", {})
+    return Options({name: value for name, value in options.items() if name.startswith(PREFIX)})
 
 
 def _names(entries: Iterable[object]) -> Iterable[str]:
@@ -345,5 +341,6 @@ def _provider(path: str) -> Provider:
 
 def _refuse_endpoint(setting: str, endpoint: str) -> None:
     problem = endpoint_problem(endpoint)
+    endpoint = shown_endpoint(endpoint)  # no variable may hold a password when a debug page shows it
     if problem:
-        raise ConfigurationError(f"{setting} {shown_endpoint(endpoint)} {problem}.")
+        raise ConfigurationError(f"{setting} {endpoint} {problem}.")

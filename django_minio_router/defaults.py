@@ -125,6 +125,14 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 
+
+class Options(dict[str, Any]):
+    """Settings by name, keys among them. Shown by name only, since debug pages show every variable."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self) or 'no options'}>"
+
+
 DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
 
 
@@ -133,7 +141,8 @@ def checked(name: str, value: Any) -> Any:
     setting = SETTINGS[name]
     if value is None or value is setting.default:
         return setting.default
-    if not setting.is_right(value):
-        shown = f"of type {type(value).__name__}" if setting.secret else shortened(value)
-        raise ConfigurationError(f"{name} is {shown}. It takes {setting.takes}.")
-    return value
+    if setting.is_right(value):
+        return value
+    # Under the same name, so that no variable of this function holds a secret when a debug page shows it.
+    value = f"of type {type(value).__name__}" if setting.secret else shortened(value)
+    raise ConfigurationError(f"{name} is {value}. It takes {setting.takes}.")
