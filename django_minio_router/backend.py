@@ -28,8 +28,8 @@ from . import clients
 from .buckets import PlannedBucket, bring_about, may_list
 from .clients import Client
 from .conf import DEFAULTS, PREFIX, Config
-from .defaults import Options
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
+from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name
 from .reading import ObjectFile, ObjectReader, modified_time
 from .status import MinioServerStatus, probe
@@ -114,7 +114,7 @@ class MinioBackend(Storage):
         prefix: str = "",
         **options: Any,
     ) -> None:
-        options = Options(options)
+        options = Hidden(options)
         _refuse_unknown(options)
         leave_out_of_migrations(self)
         if http_client is not None:

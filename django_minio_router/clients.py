@@ -107,7 +107,7 @@ class Client:
                 self._connections = self.pool.connection_from_url(self._origin)
                 return self._send(method, target, body, signed, options)
         except HTTPError as error:
-            raise self.unreachable(error) from error
+            raise self.unreachable(error) from _without_frames(error)
 
     def _send(
         self,
@@ -150,14 +150,16 @@ class Client:
         except S3Error as error:
             status = error.response.status if error.response else None
             if error.code == "NoSuchBucket":
-                raise self._bucket_not_found(bucket) from error
-            raise self._refused(bucket, status, error.code or "", error.message or "") from error
+                raise self._bucket_not_found(bucket) from _without_frames(error)
+            refused = self._refused(bucket, status, error.code or "", error.message or "")
+            raise refused from _without_frames(error)
         except MinioException as error:
-            raise self._refused(bucket, None, type(error).__name__, str(error)) from error
+            refused = self._refused(bucket, None, type(error).__name__, str(error))
+            raise refused from _without_frames(error)
         except (ElementTree.ParseError, json.JSONDecodeError) as error:
-            raise self.nonsense(bucket, f"its answer cannot be read ({error})") from error
+            raise self.nonsense(bucket, f"its answer cannot be read ({error})") from _without_frames(error)
         except HTTPError as error:
-            raise self.unreachable(error) from error
+            raise self.unreachable(error) from _without_frames(error)
 
     def refuse(self, response: BaseHTTPResponse, bucket: str, name: str = "") -> NoReturn:
         """Raise the error that the server's answer stands for."""
@@ -272,6 +274,15 @@ class Client:
             path,
             self.server.endpoint,
         )
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return the error as a cause without the frames of the SDK and of urllib3: their variables are keys and
+    signed headers, which debug pages show."""
+    below = error.__cause__ or error.__context__
+    if below is not None:
+        _without_frames(below)
+    return error.with_traceback(None)
 
 
 def _pool(server: Server) -> urllib3.PoolManager:

@@ -19,8 +19,9 @@ from django.utils.module_loading import import_string
 
 from .defaults import DEFAULTS as DEFAULTS
 from .defaults import PREFIX as PREFIX
-from .defaults import SETTINGS, Options, checked
+from .defaults import SETTINGS, checked
 from .exceptions import ConfigurationError, PrivatePublicMixedError
+from .hiding import Hidden
 from .signing import MAX_EXPIRY
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Config:
         server: str = "",
         storage_name: str = "default",
     ) -> None:
-        self._own = Options(options or {})
+        self._own = Hidden(options or {})
         if server and "MINIO_ENDPOINT" in self._own:
             raise ConfigurationError(
                 f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
@@ -291,8 +292,8 @@ def server_names() -> list[str]:
     return list(Config().get("MINIO_SERVERS"))
 
 
-def _named_server(name: str) -> Options:
-    servers = {known: Options(values) for known, values in Config().get("MINIO_SERVERS").items()}
+def _named_server(name: str) -> Hidden:
+    servers = {known: Hidden(values) for known, values in Config().get("MINIO_SERVERS").items()}
     if name not in servers:
         known = ", ".join(sorted(servers)) or "none"
         raise ConfigurationError(
@@ -305,16 +306,16 @@ def _named_server(name: str) -> Options:
     return servers[name]
 
 
-def _storage_options(alias: str) -> Options:
+def _storage_options(alias: str) -> Hidden:
     """Return the ``MINIO_*`` values in the ``OPTIONS`` of a storage alias."""
     if alias not in getattr(settings, "STORAGES", {}):
         if alias in {"default", "staticfiles"}:
-            return Options()
+            return Hidden()
         raise ConfigurationError(
             f"The storage {alias!r} is not in STORAGES. Add it there, or change storage_name."
         )
     options = settings.STORAGES[alias].get("OPTIONS", {})
-    return Options({name: value for name, value in options.items() if name.startswith(PREFIX)})
+    return Hidden({name: value for name, value in options.items() if name.startswith(PREFIX)})
 
 
 def _names(entries: Iterable[object]) -> Iterable[str]:

@@ -126,13 +126,6 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-class Options(dict[str, Any]):
-    """Settings by name, keys among them. Shown by name only, since debug pages show every variable."""
-
-    def __repr__(self) -> str:
-        return f"<{', '.join(self) or 'no options'}>"
-
-
 DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
 
 

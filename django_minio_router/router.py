@@ -16,9 +16,9 @@ from django.utils.module_loading import import_string
 from . import tenancy
 from .backend import MinioBackend, leave_out_of_migrations
 from .conf import Config
-from .defaults import Options
 from .exceptions import ConfigurationError
 from .fallback import MovingBackend, is_same_place
+from .hiding import Hidden
 from .naming import bucket_name_problem, check_bucket_name
 from .quota import kept, quota
 from .reading import ObjectFile
@@ -53,7 +53,7 @@ class MinioRouter(Storage):
         fallback: PlaceOption | None = None,
         **options: Any,
     ) -> None:
-        options = Options(options)
+        options = Hidden(options)
         leave_out_of_migrations(self)
         _refuse_routed(strategy, options)
         self.strategy = None if strategy is None else load_strategy(strategy)

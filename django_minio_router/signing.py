@@ -17,6 +17,7 @@ from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
 
 from .exceptions import ServerError
+from .hiding import Hidden
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -54,6 +55,9 @@ class Keys(NamedTuple):
     access: str
     secret: str
     token: str | None
+
+    def __repr__(self) -> str:
+        return f"<keys of {self.access}>"
 
 
 class Stamp(NamedTuple):
@@ -95,12 +99,11 @@ class Signer:
         canonical = "".join([f"{name}:{signed[name]}\n" for name in names])
         signed_names = ";".join(names)
         signature = _signature(stamp, f"{method}\n{path}\n{query}\n{canonical}\n{signed_names}\n{payload}")
-        return {
-            **headers,
-            **own,
-            "Authorization": f"{ALGORITHM} Credential={stamp.keys.access}/{stamp.scope}, "
-            f"SignedHeaders={signed_names}, Signature={signature}",
-        }
+        authorization = (
+            f"{ALGORITHM} Credential={stamp.keys.access}/{stamp.scope}, "
+            f"SignedHeaders={signed_names}, Signature={signature}"
+        )
+        return Hidden(headers, **own, Authorization=authorization)
 
     def presign(self, method: str, path: str, *, expires: int, at: int, extra: str = "") -> str:
         """Return the query with which anybody can make the request for ``expires`` seconds from ``at``.
