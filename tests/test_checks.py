@@ -412,6 +412,24 @@ def test_w004_a_hook_that_opens_a_private_bucket(project):
     assert ids() == []
 
 
+def test_one_mistake_is_reported_once_whatever_depends_on_it(project, use):
+    opening = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "x"}]}
+    project.MINIO_POLICY_HOOKS = [("mixed", opening)]
+    project.MINIO_PRIVATE_BUCKETS, project.MINIO_PUBLIC_BUCKETS = ["mixed"], ["mixed"]
+    use(Receipt, MinioBackend("mixed"))
+    assert ids() == ["E005"]
+
+    project.MINIO_POLICY_HOOKS, project.MINIO_PUBLIC_BUCKETS = [], []
+    project.MINIO_USE_HTTPS = True
+    assert ids(deploy=True) == []
+
+    project.MINIO_ENDPOINT = ""
+    assert ids(deploy=True) == ["E002"]
+
+    project.STORAGES = {**project.STORAGES, "media": {"BACKEND": "no.such.Storage"}}
+    assert ids(deploy=True) == ["E001"]
+
+
 def test_no_key_is_ever_shown(project, use):
     project.MINIO_ACCESS_KEY, project.MINIO_SECRET_KEY = "hush-access", "hush-secret"
     project.MINIO_ENDPOINT = "http://x/y"

@@ -312,7 +312,7 @@ def test_outcomes_are_reported_in_the_order_of_the_plan(project, new_name):
 
 
 def test_interrupted_it_starts_no_further_bucket(project, bare, new_name):
-    names = [new_name(str(number)) for number in range(50)]
+    names = [new_name(str(number)) for number in range(300)]
     project.MINIO_PRIVATE_BUCKETS = names
 
     def interrupt(outcome: Outcome) -> None:
