@@ -31,6 +31,7 @@ from .conf import DEFAULTS, PREFIX, Config
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name
+from .portable import Portable
 from .reading import ObjectFile, ObjectReader, modified_time
 from .status import MinioServerStatus, probe
 from .uploads import Source, Upload
@@ -85,7 +86,7 @@ _under_way: ContextVar[_Save | None] = ContextVar("minio_router_save", default=N
 
 
 @deconstructible(path="django_minio_router.models.MinioBackend")
-class MinioBackend(Storage):
+class MinioBackend(Portable, Storage):
     """Store files in one bucket; without a name in the default media bucket.
 
     ``replace_existing`` overwrites instead of choosing another name. ``metadata``, ``sse`` and ``progress``
@@ -116,7 +117,7 @@ class MinioBackend(Storage):
     ) -> None:
         options = Hidden(options)
         _refuse_unknown(options)
-        leave_out_of_migrations(self)
+        self._keep_arguments()
         if http_client is not None:
             options["MINIO_HTTP_CLIENT"] = http_client
         self._bucket_name = bucket_name
@@ -504,17 +505,6 @@ def _plain_text(key: str, value: Any) -> str:
             "urllib.parse.quote()."
         )
     return text
-
-
-def leave_out_of_migrations(storage: Any) -> None:
-    """Keep a storage's server, keys and live objects from ``deconstruct()``, so from migrations.
-
-    ``deconstructible`` of this class or of a subclass defines that method anew, so what it reads is cut.
-    """
-    left_out = {"fallback", "http_client", "progress", "sse", "server", "storage_name"}
-    args, kwargs = storage._constructor_args
-    kept = {k: v for k, v in kwargs.items() if k not in left_out and not k.startswith(PREFIX)}
-    storage._constructor_args = args, kept
 
 
 def _seconds(time: timedelta | float) -> int:

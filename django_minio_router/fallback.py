@@ -62,6 +62,9 @@ class MovingBackend(MinioBackend):
         self.new = new
         self.old = old
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.new, self.old)
+
     def _open(self, name: str, mode: str = "rb") -> Any:
         return self._first(lambda: self._open_moved(name), lambda: self.old.open(name, "rb"))
 

@@ -14,12 +14,13 @@ from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
 from . import tenancy
-from .backend import MinioBackend, leave_out_of_migrations
+from .backend import MinioBackend
 from .conf import Config
 from .exceptions import ConfigurationError
 from .fallback import MovingBackend, is_same_place
 from .hiding import Hidden
 from .naming import bucket_name_problem, check_bucket_name
+from .portable import Portable
 from .quota import kept, quota
 from .reading import ObjectFile
 from .status import MinioServerStatus
@@ -35,7 +36,7 @@ _KEPT_BACKENDS = 4096
 
 
 @deconstructible(path="django_minio_router.models.MinioRouter")
-class MinioRouter(Storage):
+class MinioRouter(Portable, Storage):
     """Send each call to the bucket that ``strategy`` names now.
 
     ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one all
@@ -54,7 +55,7 @@ class MinioRouter(Storage):
         **options: Any,
     ) -> None:
         options = Hidden(options)
-        leave_out_of_migrations(self)
+        self._keep_arguments()
         _refuse_routed(strategy, options)
         self.strategy = None if strategy is None else load_strategy(strategy)
         self.origin = self
@@ -72,6 +73,9 @@ class MinioRouter(Storage):
         bound = copy.copy(self)
         bound._model = field.model
         return bound
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return *super().__reduce__(), {"_model": self._model, "_tenant": self._tenant}
 
     def on_behalf_of(self, tenant: Any) -> MinioRouter:
         """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
