@@ -27,7 +27,8 @@ from urllib3.response import BaseHTTPResponse
 from . import clients
 from .buckets import PlannedBucket, bring_about, may_list
 from .clients import Client
-from .conf import DEFAULTS, PREFIX, Config
+from .conf import Config
+from .defaults import DEFAULTS, PREFIX
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name

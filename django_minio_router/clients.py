@@ -28,7 +28,8 @@ from urllib3.exceptions import ClosedPoolError, HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from .caches import BoundedCache
-from .conf import PREFIX, Server
+from .conf import Server
+from .defaults import PREFIX
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .naming import quote_object_name
 from .pacing import POOL_CLASSES

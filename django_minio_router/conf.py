@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from .defaults import DEFAULTS as DEFAULTS
-from .defaults import PREFIX as PREFIX
-from .defaults import SETTINGS, checked
+from .defaults import DEFAULTS, PREFIX, SETTINGS, checked
 from .exceptions import ConfigurationError, PrivatePublicMixedError
 from .hiding import Hidden
 from .signing import MAX_EXPIRY

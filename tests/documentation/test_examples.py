@@ -15,7 +15,7 @@ from django.test.utils import isolate_apps
 from django_tenants.utils import tenant_context
 from minio import Minio
 
-from django_minio_router.conf import DEFAULTS
+from django_minio_router.defaults import DEFAULTS
 from django_minio_router.initializer import apply_plan
 from django_minio_router.planning import make_plan
 from django_minio_router.testing import StrategyContract
