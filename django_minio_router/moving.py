@@ -151,7 +151,7 @@ def _fields_of(label: str, target: BucketStrategy | None) -> list[FileField]:
         found = [field for field in found if isinstance(field.storage, MinioBackend | MinioRouter)]
     if not found:
         raise ConfigurationError(
-            f"The model {label!r} has no file field of its own that stores in a bucket. Name one that has, or "
+            f"The model {label!r} has no file field of its own that stores in a bucket. Name another, or "
             "a strategy with --to."
         )
     return found

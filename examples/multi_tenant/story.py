@@ -1,4 +1,4 @@
-"""The demo's steps: from an empty database to two tenants who cannot reach each other's files."""
+"""The demo's steps: two tenants who cannot reach each other's files, and what was there before them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django_minio_router import RoutingError
 
 from .account import Account
 from .customers.models import Client
+from .letters import COUNT, EVERY_LETTER, LABEL, put_into_archive, readers
 from .samples import SAMPLES, Kept, make_tenant, store_files, store_logo
 from .visitors import SAME, Visitors, browser
 
@@ -34,6 +35,7 @@ def tell(account: Account, port: int) -> None:
     _files(account, files[0], tenants[0], tenants[1], port)
     _files(account, files[1], tenants[1], tenants[0], port)
     _logos(account, tenants, logos)
+    _adopting(account, tenants, port)
 
 
 def _servers(account: Account) -> None:
@@ -100,6 +102,31 @@ def _logos(account: Account, tenants: list[Client], logos: list[tuple[bytes, boo
         account.check("Anonymous, link without signature", browser(unsigned, content), f"200, {SAME}")
         list_of_names = unsigned.rpartition("/logos/")[0]
         account.check("Anonymous, list of the bucket", browser(list_of_names, b""), "403")
+
+
+def _adopting(account: Account, tenants: list[Client], port: int) -> None:
+    account.heading("Adopting: letters of both tenants, moved from one bucket while they are read")
+    stored, check, all_of_them = list(map(put_into_archive, tenants)), account.check, f"{COUNT} letters"
+    for letters in stored:
+        check(f"{letters.owner}, in the bucket of all", letters.in_archive(), all_of_them)
+    with readers(stored, port) as reading:
+        _move_letters()
+    check("On their pages, at any time", reading.said(), EVERY_LETTER)
+    for letters in stored:
+        check(f"{letters.owner}, in its bucket", letters.in_own_bucket(), all_of_them)
+    _move_letters("--delete-source", "--no-input")
+    for letters in stored:
+        check(f"{letters.owner}, in the bucket of all", letters.in_archive(), "0 letters")
+        check(f"{letters.owner}, on its page", letters.on_page(port), all_of_them)
+
+
+def _move_letters(*further: str) -> None:
+    arguments = ["--from=demo-archive", "--all-tenants", f"--model={LABEL}", *further]
+    print(f"\n  manage.py move_objects {' '.join(arguments)}")
+    output = StringIO()
+    call_command("move_objects", *arguments, stdout=output, stderr=output, no_color=True)
+    for line in output.getvalue().splitlines():
+        print(f"    {line}")
 
 
 def _new(is_new: bool) -> str:

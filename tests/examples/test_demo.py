@@ -43,9 +43,9 @@ def on_own_servers(request: pytest.FixtureRequest) -> tuple[list[str | Path], di
 def test_every_check_of_the_account_holds(first_start):
     assert (first_start.returncode, first_start.stderr) == (0, "")
     checks = re.findall(r"^    (ok|NO)  ", first_start.stdout, re.MULTILINE)
-    assert len(checks) == 41
+    assert len(checks) == 50
     assert set(checks) == {"ok"}
-    assert first_start.stdout.endswith("All 41 checks held.\n")
+    assert first_start.stdout.endswith("All 50 checks held.\n")
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,31 @@ def test_the_account_says_of_each_file_where_it_is_and_who_gets_it(
     assert under_that_name in {"its own file", "FileNotFoundError"}
 
 
+def test_the_account_moves_letters_from_one_bucket_while_visitors_read_them(first_start):
+    _, adopting = first_start.stdout.split("\nAdopting: ")
+    copying, deleting = re.findall(r"manage.py move_objects (.*)\n    (.*)", adopting)
+
+    assert copying == (
+        "--from=demo-archive --all-tenants --model=library.Letter",
+        "50 copied, 0 already there, 0 missing, 0 differing, 0 failed.",
+    )
+    assert "--delete-source" in deleting[0]
+    assert deleting[1].startswith("0 copied, 50 already there")
+    got = re.findall(r"    ok  (.+?)\s{2,}(.*)", adopting)
+    for owner in ("Harbour Museum", "Orchard School"):
+        assert [count for who, count in got if who.startswith(f"{owner},")] == [
+            "25 letters", "25 letters", "0 letters", "25 letters"
+        ]  # fmt: skip
+    assert ("On their pages, at any time", "every letter") in got
+
+
 def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(first_start, empty):
     second = run([DEMO, "--once"], empty)
 
     assert (second.returncode, second.stderr) == (0, "")
     assert second.stdout.count("there already") == 2 + 4 + 2  # tenants, files, emblems
     assert "new" not in second.stdout
-    assert "3 unchanged" in second.stdout
+    assert "4 unchanged" in second.stdout
     assert "created" not in second.stdout
 
 
@@ -102,7 +120,7 @@ def test_a_check_that_does_not_hold_fails_the_demo_by_name(on_own_servers, tmp_p
         result = run([DEMO, "--once"], env | addresses)
 
     assert result.returncode == 1
-    assert "\n1 of 41 checks did not hold:\n" in result.stderr
+    assert "\n1 of 50 checks did not hold:\n" in result.stderr
     assert "Anonymous, link without signature: 200, the same bytes, and not 403" in result.stderr
     assert (
         re.findall(r"that name in its code +(.*)", result.stdout) == ["its own file", "FileNotFoundError"] * 2
@@ -192,13 +210,13 @@ def test_stopped_at_any_time_it_leaves_nothing_running_and_usable_data(on_own_se
 
     code, whole = stopped(command, env, at=SITE_IS_UP, by=signal.SIGINT)
     assert code == 0
-    assert "All 41 checks held." in whole
+    assert "All 50 checks held." in whole
     assert whole.endswith("\nStopped.\n")
 
     code, again = stopped(command, env, at=SITE_IS_UP, by=signal.SIGTERM)
     assert code == 0
     assert again.count("there already") == 8
-    assert "All 41 checks held." in again
+    assert "All 50 checks held." in again
 
 
 def stopped(

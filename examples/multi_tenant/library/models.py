@@ -8,10 +8,14 @@ from typing import Any
 from django.db import models
 
 from django_minio_router import MinioRouter
-from django_minio_router.strategies import PerTenant
+from django_minio_router.strategies import FixedBucket, PerTenant
 
 # One storage for all tenants and both models: it asks at each call which tenant is active.
 tenant_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"))
+
+# The letters were all in one bucket. Those that `manage.py move_objects` has not moved yet are read there.
+archive = FixedBucket("demo-archive", public_read=False)
+moving_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"), fallback=archive)
 
 DOWNLOAD_STARTS_WITHIN = timedelta(minutes=5)
 
@@ -68,3 +72,7 @@ class Photo(StoredFile):
     )
     width = models.PositiveIntegerField(editable=False)
     height = models.PositiveIntegerField(editable=False)
+
+
+class Letter(StoredFile):
+    file = models.FileField(storage=moving_files, upload_to="letters/")

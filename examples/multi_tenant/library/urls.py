@@ -1,7 +1,7 @@
 from django.urls import path
 
 from . import views
-from .models import Document, Photo
+from .models import Document, Letter, Photo
 
 urlpatterns = [
     path("", views.index, name="index"),
@@ -9,4 +9,6 @@ urlpatterns = [
     path("photos/<uuid:pk>/delete", views.delete, {"model": Photo}, name="delete-photo"),
     path("documents/<uuid:pk>", views.download, {"model": Document}, name="download-document"),
     path("documents/<uuid:pk>/delete", views.delete, {"model": Document}, name="delete-document"),
+    path("letters/", views.letters, name="letters"),
+    path("letters/<uuid:pk>", views.download, {"model": Letter}, name="download-letter"),
 ]

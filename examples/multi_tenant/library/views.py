@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from .forms import DocumentForm, PhotoForm
-from .models import Document, Photo, StoredFile
+from .models import Document, Letter, Photo, StoredFile
 
 FORMS = {"photo": PhotoForm, "document": DocumentForm}
 
@@ -33,6 +33,12 @@ def index(request: HttpRequest) -> HttpResponse:
         "bucket": Photo().bucket,
     }
     return render(request, "library/index.html", context, status=200 if sent is None else 422)
+
+
+@require_GET
+def letters(request: HttpRequest) -> HttpResponse:
+    """Show the letters, wherever each of them is at the moment."""
+    return render(request, "library/letters.html", {"letters": Letter.objects.order_by("filename")})
 
 
 @require_GET

@@ -1,0 +1,106 @@
+"""The letters of both tenants: put into one bucket, as they were before, and read while they are moved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.core.files.base import ContentFile
+from django.db import models
+from django.urls import reverse
+from django.utils.crypto import get_random_string
+from django_tenants.utils import tenant_context
+
+from django_minio_router import MinioBackend
+
+from .customers.models import Client
+from .library.models import Letter, archive, moving_files
+from .visitors import in_bucket, request
+
+COUNT = 25
+EVERY_LETTER = "every letter"
+LABEL = "library.Letter"
+URLS = "examples.multi_tenant.library.urls"
+
+
+@dataclass(frozen=True)
+class Letters:
+    """A tenant's letters: the address of each on its site, its name on the server, and its content."""
+
+    owner: Client
+    bucket: str
+    contents: dict[str, tuple[str, bytes]]
+
+    def in_own_bucket(self) -> str:
+        return self._in(self.bucket)
+
+    def in_archive(self) -> str:
+        return self._in(archive.name)
+
+    def _in(self, bucket: str) -> str:
+        """Count what the SDK alone finds there."""
+        return _count(in_bucket(bucket, name) == content for name, content in self.contents.values())
+
+    def on_page(self, port: int) -> str:
+        page = (request(self.owner, reverse("letters", URLS), port) or b"").decode()
+        return _count(address in page for address in self.contents)
+
+
+def put_into_archive(client: Client) -> Letters:
+    """Let the tenant have letters that are in the archive and nowhere else, as they were before the move."""
+    shared, run, contents = MinioBackend(archive.name, public=False), get_random_string(8), {}
+    with tenant_context(client):
+        own = moving_files.without_fallback().backend
+        for letter in Letter.objects.all():  # of an earlier start
+            own.delete(letter.file.name)
+            models.Model.delete(letter)
+        for number in range(1, COUNT + 1):
+            content = f"{client}, letter {number}\n".encode()
+            name = shared.save(f"letters/{client.schema_name}-{run}-{number}.txt", ContentFile(content))
+            letter = Letter.objects.create(title=f"Letter {number}", file=name)
+            contents[reverse("download-letter", URLS, [letter.pk])] = name, content
+    return Letters(client, own.bucket, contents)
+
+
+def _count(found: Iterable[bool]) -> str:
+    return f"{sum(found)} letters"
+
+
+@dataclass
+class Readers:
+    """Visitors who read all letters of their tenant again and again, by HTTP alone."""
+
+    letters: list[Letters]
+    port: int
+    over: threading.Event = field(default_factory=threading.Event)
+    rounds: list[Letters] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def read(self, letters: Letters) -> None:
+        while not self.over.is_set() or letters not in self.rounds:
+            for address, (name, content) in letters.contents.items():
+                if request(letters.owner, address, self.port) != content:
+                    self.missing.append(name)
+            self.rounds.append(letters)
+
+    def said(self) -> str:
+        if self.missing:
+            return f"{len(self.missing)} times another answer, first for {self.missing[0]}"
+        return EVERY_LETTER
+
+
+@contextmanager
+def readers(letters: list[Letters], port: int) -> Iterator[Readers]:
+    """Let a visitor of each tenant read for the length of the block."""
+    started = Readers(letters, port)
+    with ThreadPoolExecutor(len(letters)) as threads:
+        reading = [threads.submit(started.read, each) for each in letters]
+        try:
+            yield started
+        finally:
+            started.over.set()
+        for reader in reading:
+            reader.result()
