@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import re
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer
 logger = logging.getLogger(__name__)
 
 _RETRY_STATUSES = (429, 500, 502, 503, 504)
+_WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 _BLOCK = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
 _KNOWN_BUCKETS = 16_384
 _KEPT_LINKS = 8192
@@ -137,10 +139,9 @@ class Client:
         )
 
     def unreachable(self, error: Exception) -> ServerError:
-        cause = getattr(error, "reason", None) or error
         return ServerError(
-            f"No answer from the S3 server at {self.server.endpoint}: {cause}. Check that it runs and "
-            "that MINIO_ENDPOINT and MINIO_USE_HTTPS are right."
+            f"No answer from the S3 server at {self.server.endpoint}: {cause_of(error)}. Check that it runs "
+            "and that MINIO_ENDPOINT and MINIO_USE_HTTPS are right."
         )
 
     @contextmanager
@@ -313,6 +314,11 @@ def _retries(server: Server) -> urllib3.Retry:
         raise_on_status=False,
         respect_retry_after_header=False,
     )
+
+
+def cause_of(error: Exception) -> str:
+    """Return what went wrong, without the class and host with which ``urllib3`` begins."""
+    return _WHERE.sub("", str(getattr(error, "reason", None) or error))
 
 
 def _error_of(response: BaseHTTPResponse) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
-from .clients import get_client
+from .clients import cause_of, get_client
 from .conf import Config
 from .exceptions import ConfigurationError
 
@@ -50,6 +50,6 @@ def probe(config: Config) -> MinioServerStatus:
             pool_timeout=TIME_LIMIT,
         )
     except (HTTPError, OSError) as error:
-        return MinioServerStatus(False, f"No answer from {server.base_url}: {error}")
+        return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")
     available = response.status < 500
     return MinioServerStatus(available, f"{server.base_url} answered {response.status}.", response.status)
