@@ -7,12 +7,14 @@ import secrets
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 from .process import HOST, Process, ServerError, free_ports, http_status
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "bin"
 SOURCE = "github.com/minio/minio@latest"
+_ENCRYPTION_KEY = b"only-for-the-demo-and-for-tests!"  # 32 bytes
 
 
 class MinIO:
@@ -40,6 +42,8 @@ class MinIO:
                 "HOME": str(self._data),
                 "MINIO_ROOT_USER": self.access_key,
                 "MINIO_ROOT_PASSWORD": self.secret_key,
+                # Without a key it encrypts nothing. The same one at each start, for data that stays.
+                "MINIO_KMS_SECRET_KEY": f"key-1:{b64encode(_ENCRYPTION_KEY).decode()}",
                 "MINIO_UPDATE": "off",
                 "MINIO_BROWSER": "off",
             },

@@ -45,6 +45,12 @@ def bare() -> Minio:
     )
 
 
+@pytest.fixture(scope="session")
+def on_minio(request: pytest.FixtureRequest) -> bool:
+    """Whether the run is on MinIO, which lacks some of what other servers have; see docs/servers.md."""
+    return request.config.getoption("--server") == "minio"
+
+
 @pytest.fixture
 def new_name(worker_id: str) -> Callable[[str], str]:
     """Return a function that makes bucket names which no other test and no other worker uses."""

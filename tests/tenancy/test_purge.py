@@ -130,10 +130,11 @@ class TestWithoutACommit:
         assert bare.bucket_exists(bucket_name=north.schema_name)
 
     def test_more_than_a_page_goes_and_names_of_any_kind(
-        self, run: Purge, north: Client, bare: Minio, monkeypatch: pytest.MonkeyPatch
+        self, run: Purge, north: Client, bare: Minio, monkeypatch: pytest.MonkeyPatch, on_minio: bool
     ) -> None:
         monkeypatch.setattr(contents, "_PAGE", 4)
-        odd = ["ü 日本+&?#%.txt", "<&>]]>.txt", "a//b", "folder/", "tab\there", "bell\x07", "line\nfeed"]
+        odd = ["ü 日本+&?#%.txt", "<&>]]>.txt", "folder/", "tab\there", "bell\x07", "line\nfeed"]
+        odd += [] if on_minio else ["a//b"]  # which MinIO refuses
         put(bare, north.schema_name, *odd, *(f"{number:02}" for number in range(11)))
 
         run(north.schema_name)
@@ -205,8 +206,17 @@ class TestWithoutACommit:
         )
 
     def test_unfinished_uploads_go_from_the_tenants_folder_alone(
-        self, run: Purge, north: Client, south: Client, bare: Minio, bucket: str, settings: Any
+        self,
+        run: Purge,
+        north: Client,
+        south: Client,
+        bare: Minio,
+        bucket: str,
+        settings: Any,
+        on_minio: bool,
     ) -> None:
+        if on_minio:
+            pytest.skip("MinIO lists the unfinished uploads of one name only.")
         settings.MINIO_PRIVATE_BUCKETS = [PerTenantPrefix(bucket)]
         for tenant in (north, north, south):
             bare._create_multipart_upload(bucket, f"{tenant.schema_name}/begun.bin", {})
