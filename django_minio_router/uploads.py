@@ -26,7 +26,7 @@ from xml.sax.saxutils import escape
 from django.core.files import File
 from urllib3.response import BaseHTTPResponse
 
-from .clients import Client
+from .clients import PIECE, Body, Client
 from .exceptions import ConfigurationError, ServerError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,29 @@ TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
 # The servers whose last step looks for the name and stores under one lock. SeaweedFS 4.48 does one after
 # the other: of 8 uploads completed at the same moment up to 8 succeeded, and one was left.
 _SAFE_LAST_STEP = ("AmazonS3", "MinIO")
+
+
+class Block:
+    """What goes in one request, in pieces so small that they are still in the processor's cache when the
+    checksum is computed and when they are sent; ``len()`` is in bytes."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes | memoryview] = []
+        self._size = 0
+        self._crc32 = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, piece: bytes | memoryview) -> None:
+        self.pieces.append(piece)
+        self._size += len(piece)
+        self._crc32 = zlib.crc32(piece, self._crc32)
+
+    @property
+    def checksum(self) -> str:
+        """The CRC32 in the form of the header."""
+        return base64.b64encode(self._crc32.to_bytes(4, "big")).decode()
 
 
 class Source:
@@ -59,8 +82,8 @@ class Source:
         self._block_size = max(part_size, -(-self.size // MAX_PARTS))
         if self.size <= threshold:
             self._block_size = max(self._block_size, self.size)
-        self._head: deque[bytes] = deque()
-        self._rest: Iterator[bytes] | None = None
+        self._head: deque[Block] = deque()
+        self._rest: Iterator[Block] | None = None
         self._started = False
 
     def start(self) -> None:
@@ -75,12 +98,12 @@ class Source:
             )
         self._started = True
 
-    def only_block(self) -> bytes | None:
+    def only_block(self) -> Block | None:
         """Return the whole content, or None if it takes more than one block."""
         self._read_head()
-        return b"".join(self._head) if len(self._head) < 2 else None
+        return self._head[0] if len(self._head) < 2 else None
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[Block]:
         """Yield each block, and keep none."""
         rest = self._read_head()
         self._rest = None
@@ -88,7 +111,7 @@ class Source:
             yield self._head.popleft()
         yield from rest
 
-    def _read_head(self) -> Iterator[bytes]:
+    def _read_head(self) -> Iterator[Block]:
         if self._rest is None:
             self._rest = _blocks(self._content, self._block_size)
             self._head.extend(islice(self._rest, 2))
@@ -129,11 +152,11 @@ class Upload:
         else:
             self._put_parts(source)
 
-    def _put(self, body: bytes) -> None:
+    def _put(self, block: Block) -> None:
         token = secrets.token_hex(16)
-        headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-crc32": _crc32(body)}
-        self._store("PUT", "", headers, body, token, only_new=self.only_new)
-        self._advance(len(body))
+        headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-crc32": block.checksum}
+        self._store("PUT", "", headers, block.pieces, token, only_new=self.only_new)
+        self._advance(len(block))
 
     def _put_parts(self, source: Source) -> None:
         if self.only_new and self._head().status == 200:
@@ -169,7 +192,7 @@ class Upload:
         return Begun(upload_id, response.headers.get("Server", ""), strays)
 
     def _send_parts(
-        self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[bytes]
+        self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[Block]
     ) -> Iterator[tuple[str, str]]:
         """Send each part, at most ``PARALLEL_PARTS`` at a time; yield entity tag and checksum in order."""
         under_way: deque[tuple[int, Future[tuple[str, str]]]] = deque()
@@ -186,18 +209,17 @@ class Upload:
         while under_way:
             yield self._finish(*under_way.popleft())
 
-    def _send_part(self, upload_id: str, number: int, part: bytes) -> tuple[str, str]:
-        checksum = _crc32(part)
+    def _send_part(self, upload_id: str, number: int, part: Block) -> tuple[str, str]:
         response = self.client.request(
             "PUT",
             self.path,
             f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
-            headers={**self._key_headers, "x-amz-checksum-crc32": checksum},
-            body=part,
+            headers={**self._key_headers, "x-amz-checksum-crc32": part.checksum},
+            body=part.pieces,
         )
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
-        return response.headers.get("ETag", ""), checksum
+        return response.headers.get("ETag", ""), part.checksum
 
     def _finish(self, length: int, part: Future[tuple[str, str]]) -> tuple[str, str]:
         result = part.result()
@@ -231,7 +253,7 @@ class Upload:
         method: str,
         query: str,
         headers: Mapping[str, str],
-        body: bytes,
+        body: Body,
         token: str,
         *,
         only_new: bool,
@@ -356,25 +378,19 @@ def _rewind(content: File[Any]) -> bool:
     return True
 
 
-def _blocks(content: File[Any], size: int) -> Iterator[bytes]:
-    """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter."""
-    pending: list[bytes] = []
-    length = 0
-    for chunk in content.chunks(chunk_size=size):
-        data = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
-        while length + len(data) >= size:
-            cut = size - length
-            yield b"".join((*pending, data[:cut])) if pending else data[:cut]
-            pending, length, data = [], 0, data[cut:]
-        if data:
-            pending.append(data)
-            length += len(data)
-    if pending:
-        yield b"".join(pending)
-
-
-def _crc32(data: bytes) -> str:
-    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+def _blocks(content: File[Any], size: int) -> Iterator[Block]:
+    """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter, or empty
+    where there is nothing at all."""
+    block = Block()
+    for chunk in content.chunks(chunk_size=PIECE):
+        data = memoryview(chunk.encode() if isinstance(chunk, str) else bytes(chunk))
+        while len(block) + len(data) > size:
+            room = size - len(block)
+            block.add(data[:room])
+            yield block
+            block, data = Block(), data[room:]
+        block.add(data)
+    yield block
 
 
 def _elements(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
