@@ -137,6 +137,8 @@ class Bucket(MinioBackend):
 
     def __init__(self, backend: MinioBackend) -> None:
         vars(self).update(vars(backend))
+        self._saves_replace = backend.replace_existing
+        self.replace_existing = False  # nothing does here
 
     def __str__(self) -> str:
         return f"{self.bucket}/{self.prefix}".rstrip("/")
@@ -188,7 +190,7 @@ class Bucket(MinioBackend):
         Not if objects need keys. Not if saves replace either: one between claim and copy would be lost.
         """
         same_server = origin.client is self.client
-        return same_server and not (self.sse or origin.sse or self.replace_existing)
+        return same_server and not (self.sse or origin.sse or self._saves_replace)
 
     def _copy(self, name: str, found: Found, origin: Bucket) -> None:
         claim = self._upload(name, {CLAIM_HEADER: "1"})
@@ -233,7 +235,8 @@ class Bucket(MinioBackend):
         self, name: str, headers: Mapping[str, str], kind: type[_Transfer] | None = None, **options: Any
     ) -> _Transfer:
         route = self._route()
-        options = {"only_new": True, **options}
+        # A server without conditions was asked whether the name is free, and saves there have random names.
+        options = {"only_new": self._keeps_conditions(name, ContentFile(b"")), **options}
         path = route.path(name)
         return (kind or _Transfer)(route.internal, route.bucket, name, path, headers, **options)
 

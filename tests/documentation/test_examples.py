@@ -127,7 +127,14 @@ def test_the_quick_start_for_models_routes_each_to_its_bucket(bare: Minio) -> No
 @isolate_apps("tests.customers")
 @pytest.mark.parametrize(
     "page",
-    ["docs/strategies.md", "docs/tenants.md", "docs/provisioning.md", "docs/usage.md", "docs/files.md"],
+    [
+        "docs/strategies.md",
+        "docs/tenants.md",
+        "docs/provisioning.md",
+        "docs/usage.md",
+        "docs/files.md",
+        "docs/adopting.md",
+    ],
 )
 def test_the_python_examples_of_a_page_run(
     page: str, settings, bare: Minio, monkeypatch: pytest.MonkeyPatch

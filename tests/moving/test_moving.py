@@ -176,9 +176,11 @@ def test_a_server_copies_itself_and_a_second_run_only_looks(
 ) -> None:
     put(old, "a.txt")
     name_in_rows(north, "a.txt")
+    MinioBackend(old, public=False).save("b.txt", ContentFile(b"x"))  # so what the server can is known
     with requests() as sent:
         move(f"--from={old}", f"--tenant={north.schema_name}")
     assert sent.count("COPY") == 1
+    assert len(sent) - sent.count("HEAD") == 2, "a copy, and the claim before it"
 
     with requests() as sent:
         done = move(f"--from={old}", f"--tenant={north.schema_name}")
@@ -485,6 +487,22 @@ def test_where_saves_replace_it_is_streamed_as_only_that_keeps_the_condition(
         assert move(f"--from={old}", "--all-tenants").error is None
     assert "COPY" not in sent
     assert contents(bucket_of(per_tenant, north)) == {"a.txt": b"old"}
+
+
+def test_a_server_without_conditions_is_used_without_them(
+    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, settings
+) -> None:
+    put(old, "a.txt", b"old")
+    put(old, "b.txt", b"old")
+    put(bucket_of(receipts, north), "b.txt", b"new")
+    name_in_rows(north, "a.txt", "b.txt")
+    with Proxy(settings.MINIO_ENDPOINT) as proxy:
+        settings.MINIO_ENDPOINT, settings.MINIO_CONDITIONAL_WRITES = proxy.endpoint, False
+        proxy.when(answering(501), where=lambda request: "If-None-Match" in request.headers, times=None)
+        done = move(f"--from={old}", "--all-tenants")
+    assert "1 copied" in done.output
+    assert "1 differing" in done.output
+    assert contents(bucket_of(receipts, north)) == {"a.txt": b"old", "b.txt": b"new"}
 
 
 def test_a_server_that_will_not_copy_gets_the_bytes(
