@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -34,7 +35,9 @@ def in_children(count: int, work: Callable[[int], object]) -> None:
 def _fork(work: Callable[[int], object], number: int) -> tuple[int, int]:
     """Return the child's process id, and where its error can be read."""
     read, write = os.pipe()
-    process = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads is what is tested
+        process = os.fork()
     if process:
         os.close(write)
         return process, read
