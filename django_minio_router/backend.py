@@ -29,7 +29,7 @@ from .buckets import PlannedBucket, bring_about, may_list
 from .clients import Client
 from .conf import Config
 from .defaults import DEFAULTS, PREFIX
-from .exceptions import BucketNotFound, ConfigurationError, ServerError
+from .exceptions import BucketNotFound, ConfigurationError, PrivatePublicMixedError, ServerError
 from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name
 from .portable import Portable
@@ -154,8 +154,16 @@ class MinioBackend(Portable, Storage):
     def is_bucket_public(self) -> bool:
         """Whether links are plain instead of signed. ``ConfigurationError`` if the settings do not say."""
         if self._public is not None:
+            self._refuse_mixed()
             return self._public
         return self._declared_public(self.config, self.bucket)
+
+    def _refuse_mixed(self) -> None:
+        if not self._public and self.bucket in self.config.declared[1]:
+            raise PrivatePublicMixedError(
+                f"The bucket {self.bucket!r} is private for this storage, and MINIO_PUBLIC_BUCKETS declares "
+                "it public. Give one of them another bucket."
+            )
 
     @property
     def is_bucket_listable(self) -> bool:

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from . import tenancy
 from .backend import MinioBackend
 from .conf import Config
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, RoutingError
 from .fallback import MovingBackend, is_same_place
 from .hiding import Hidden
 from .naming import bucket_name_problem, check_bucket_name
@@ -24,7 +24,7 @@ from .portable import Portable
 from .quota import kept, quota
 from .reading import ObjectFile
 from .status import MinioServerStatus
-from .strategies import BucketStrategy, FixedBucket, Location
+from .strategies import BucketStrategy, FixedBucket, Location, PerTenant
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -147,8 +147,21 @@ class MinioRouter(Portable, Storage):
         strategy = cast("BucketStrategy", self.strategy)
         location = Location.of(answer)
         bucket = check_bucket_name(location.bucket, repr(strategy))
+        if isinstance(strategy, PerTenant) and bucket != strategy.public:
+            self._refuse_declared(bucket)
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
         return MinioBackend(bucket, public=strategy.public_read, **{**self._options, **said})
+
+    def _refuse_declared(self, bucket: str) -> None:
+        """Refuse a tenant whose name is that of a bucket which is not a tenant's."""
+        config, static = self.config, Config(storage_name="staticfiles")
+        private, public = config.declared
+        if bucket in private | public | {config.media_bucket, static.static_bucket}:
+            raise RoutingError(
+                f"{self.strategy!r} gives the active tenant the bucket {bucket!r}, which the settings "
+                "declare for other files. Put the tenants' buckets apart with a template such as "
+                "'tenant-{schema_name}'."
+            )
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         backend = self.backend

@@ -25,6 +25,7 @@ from django_minio_router import (
     MinioRouter,
     RoutingError,
     TenantRequired,
+    tenant_bucket_context,
 )
 from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from tests.customers.models import Client
@@ -400,3 +401,20 @@ class TestArguments:
         assert ids(PerTenant(field="name")) == ["minio_router.W003"]
         assert ids(PerTenant("media-{name}")) == ["minio_router.W003"]
         assert ids(PerTenant(public="Not_Valid")) == ["minio_router.E006"]
+
+
+@pytest.mark.parametrize("setting", ["MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS"])
+def test_a_tenant_named_like_a_declared_bucket_gets_no_bucket(db: None, settings: Any, setting: str) -> None:
+    setattr(settings, setting, ["backups"])
+    router = MinioRouter(strategy=PerTenant())
+
+    for call in (router.exists, router.url, router.open):
+        with tenant_bucket_context("backups"), pytest.raises(RoutingError, match="declare for other files"):
+            call("dump.sql")
+
+
+def test_a_tenant_named_like_the_static_bucket_gets_no_bucket(db: None) -> None:
+    router = MinioRouter(strategy=PerTenant())
+
+    with tenant_bucket_context("auto-generated-bucket-static-files"), pytest.raises(RoutingError):
+        router.url("app.css")
