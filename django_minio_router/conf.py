@@ -35,6 +35,7 @@ _OF_ONE_SERVER = {
     "MINIO_SECRET_KEY",
     "MINIO_CREDENTIALS",
     "MINIO_CONDITIONAL_WRITES",
+    "MINIO_CHECKSUMS",
     "MINIO_PRIVATE_BUCKETS",
     "MINIO_PUBLIC_BUCKETS",
     "MINIO_POLICY_HOOKS",
@@ -93,6 +94,7 @@ class Server:
     read_timeout: float
     retries: int
     conditional_writes: bool | None
+    checksums: bool
     prefix: str = ""
 
     @property
@@ -209,6 +211,7 @@ class Config:
             read_timeout=self.get("MINIO_READ_TIMEOUT"),
             retries=self.get("MINIO_RETRIES"),
             conditional_writes=self.get("MINIO_CONDITIONAL_WRITES"),
+            checksums=self.get("MINIO_CHECKSUMS"),
             prefix=prefix,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from reprlib import repr as shortened
@@ -11,6 +12,7 @@ from .exceptions import ConfigurationError
 
 PREFIX = "MINIO_"
 _MIB = 1024 * 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Setting(NamedTuple):
@@ -24,6 +26,16 @@ class Setting(NamedTuple):
 
 def _text(default: str = "", *, secret: bool = False) -> Setting:
     return Setting(default, "a string", lambda value: isinstance(value, str), secret)
+
+
+def _key() -> Setting:
+    """A key as it is sent in a header; one from a file often ends with a newline."""
+    return Setting(
+        "",
+        "a string without line ends",
+        lambda v: isinstance(v, str) and not _CONTROL.search(v),
+        True,
+    )
 
 
 def _flag(default: bool | None = None) -> Setting:
@@ -82,8 +94,8 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_EXTERNAL_ENDPOINT": _text(),
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
     "MINIO_REGION": _text("us-east-1"),
-    "MINIO_ACCESS_KEY": _text(secret=True),
-    "MINIO_SECRET_KEY": _text(secret=True),
+    "MINIO_ACCESS_KEY": _key(),
+    "MINIO_SECRET_KEY": _key(),
     "MINIO_CREDENTIALS": _object_with(
         "retrieve", "a provider from minio.credentials, or the dotted path of one", or_path=True
     ),
@@ -93,6 +105,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_READ_TIMEOUT": _seconds(30.0),
     "MINIO_RETRIES": _whole(2, lowest=0),
     "MINIO_CONDITIONAL_WRITES": _flag(),
+    "MINIO_CHECKSUMS": _flag(True),
     "MINIO_PRIVATE_BUCKETS": _BUCKETS,
     "MINIO_PUBLIC_BUCKETS": _BUCKETS,
     "MINIO_DEFAULT_BUCKET": _text(),

@@ -35,6 +35,7 @@ PARALLEL_PARTS = 2
 MAX_PARTS = 10_000
 MIN_PART_SIZE = 5 * 1024 * 1024  # S3 refuses smaller ones, but for the last
 TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
+CHECKSUM_HEADER = "x-amz-checksum-crc32"
 
 # The servers whose last step looks for the name and stores under one lock. SeaweedFS 4.48 does one after
 # the other: of 8 uploads completed at the same moment up to 8 succeeded, and one was left.
@@ -154,7 +155,7 @@ class Upload:
 
     def _put(self, block: Block) -> None:
         token = secrets.token_hex(16)
-        headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-crc32": block.checksum}
+        headers = {**self.headers, TOKEN_HEADER: token, **self._checksum_of(block)}
         self._store("PUT", "", headers, block.pieces, token, only_new=self.only_new)
         self._advance(len(block))
 
@@ -178,7 +179,9 @@ class Upload:
             self._abort_partless(begun.strays)
 
     def _begin(self, token: str) -> Begun:
-        headers = {**self.headers, TOKEN_HEADER: token, "x-amz-checksum-algorithm": "CRC32"}
+        headers = {**self.headers, TOKEN_HEADER: token}
+        if self.client.server.checksums:
+            headers["x-amz-checksum-algorithm"] = "CRC32"
         try:
             response = self.client.request("POST", self.path, "uploads=", headers=headers)
             if response.status != 200:
@@ -210,16 +213,27 @@ class Upload:
             yield self._finish(*under_way.popleft())
 
     def _send_part(self, upload_id: str, number: int, part: Block) -> tuple[str, str]:
-        response = self.client.request(
-            "PUT",
-            self.path,
-            f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
-            headers={**self._key_headers, "x-amz-checksum-crc32": part.checksum},
-            body=part.pieces,
-        )
+        headers = {**self._key_headers, **self._checksum_of(part)}
+        query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
+        response = self.client.request("PUT", self.path, query, headers=headers, body=part.pieces)
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
-        return response.headers.get("ETag", ""), part.checksum
+        self._compare(response, headers)
+        return response.headers.get("ETag", ""), headers.get(CHECKSUM_HEADER, "")
+
+    def _checksum_of(self, block: Block) -> dict[str, str]:
+        """Return the header by which the server refuses what changed on the way."""
+        return {CHECKSUM_HEADER: block.checksum} if self.client.server.checksums else {}
+
+    def _compare(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> None:
+        """Raise ``ServerError`` if the server says that it stored other bytes than were sent."""
+        stored = response.headers.get(CHECKSUM_HEADER)
+        if stored and stored != sent.get(CHECKSUM_HEADER, stored):
+            raise ServerError(
+                f"{self.name!r} in the bucket {self.bucket!r} has the checksum {stored} at "
+                f"{self.client.server.endpoint}, and {sent[CHECKSUM_HEADER]} was sent: the content changed "
+                "on the way. Save it again."
+            )
 
     def _finish(self, length: int, part: Future[tuple[str, str]]) -> tuple[str, str]:
         result = part.result()
@@ -272,6 +286,7 @@ class Upload:
                 return
             raise
         if _says_stored(response):
+            self._compare(response, headers)
             self.client.known_buckets.set(self.bucket, True)
             return
         in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500

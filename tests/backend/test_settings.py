@@ -12,7 +12,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.test import override_settings
 from minio import Minio
-from minio.credentials import ChainedProvider, EnvAWSProvider, EnvMinioProvider, Provider, StaticProvider
+from minio.credentials import ChainedProvider, EnvAWSProvider, EnvMinioProvider, StaticProvider
+from minio.credentials.providers import Provider
 
 from django_minio_router import ConfigurationError, MinioBackend
 from django_minio_router.exceptions import ServerError

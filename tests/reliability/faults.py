@@ -144,7 +144,7 @@ def status(line: str, code: str) -> Action:
 
 def flip_a_bit(exchange: Exchange) -> None:
     """One bit of the request's body changes on the way."""
-    body = bytearray(b"".join(exchange.received()))
+    body = bytearray(b"".join(exchange.message.body()))
     body[len(body) // 2] ^= 1
     exchange.message.stream = BufferedReader(BytesIO(body))
     forward(exchange)
