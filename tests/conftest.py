@@ -16,6 +16,8 @@ from django.core.signals import setting_changed
 from django.db.models import Model
 from minio import Minio
 
+from tests.which_server import is_minio
+
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
@@ -46,9 +48,9 @@ def bare() -> Minio:
 
 
 @pytest.fixture(scope="session")
-def on_minio(request: pytest.FixtureRequest) -> bool:
-    """Whether the run is on MinIO, which lacks some of what other servers have; see docs/servers.md."""
-    return request.config.getoption("--server") == "minio"
+def on_minio() -> bool:
+    """Whether the run is on MinIO, which lacks some of what other servers have."""
+    return is_minio()
 
 
 @pytest.fixture

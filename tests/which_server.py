@@ -1,0 +1,15 @@
+"""Which S3 server is the run on? What differs between them is in docs/servers.md."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import urllib3
+
+
+@cache
+def is_minio() -> bool:
+    scheme = "https" if os.environ["MINIO_USE_HTTPS"] == "1" else "http"
+    answer = urllib3.request("GET", f"{scheme}://{os.environ['MINIO_ENDPOINT']}/", retries=False)
+    return answer.headers.get("Server") == "MinIO"
