@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from django.test import override_settings
-from minio.credentials import EnvAWSProvider, Provider, StaticProvider
+from minio.credentials import EnvAWSProvider, StaticProvider
+from minio.credentials.providers import Provider
 
 from django_minio_router import ConfigurationError, MinioBackend, MinioRouter, PrivatePublicMixedError
 from django_minio_router.conf import Config
