@@ -6,6 +6,7 @@ Under pytest-xdist only the controller starts them: its workers inherit their ad
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import ExitStack
 
 import pytest
@@ -24,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    # A run in the background ignores Ctrl-C, and so would each process that a test stops with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     try:
