@@ -116,9 +116,12 @@ class Trial:
 
     def find_all_whole(self, outcome: Outcome) -> None:
         """Each object is what it was, or what was written; a name that was returned holds the latter."""
+        # A large save claims its name with an empty object on servers whose last step is not atomic. Where
+        # every request after that fails too, nothing can take the claim back; docs/files.md says so.
+        claim = b"" if self.operation.name == "save_parts" and outcome.error else self.operation.writes
         for name in names_in(self.bare, self.bucket):
             held = stored(self.bare, self.bucket, name)
-            assert held in (HELD.get(name), self.operation.writes), f"{name} is not whole"
+            assert held in (HELD.get(name), self.operation.writes, claim), f"{name} is not whole"
         if self.operation.writes is not None and outcome.error is None:
             assert stored(self.bare, self.bucket, outcome.result) == self.operation.writes
         if self.operation.name != "delete" and not self.operation.replaces:

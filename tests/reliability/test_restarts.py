@@ -123,7 +123,6 @@ def kill_in_the_stream(storage: MinioBackend, kill: Callable[[], None], start: C
 
 def assert_nothing_lost(stream: Stream, bare: Minio) -> None:
     assert stream.done == OPERATIONS // WORKERS * WORKERS
-    assert stream.failed, "the server was killed where nobody noticed"
     assert len(stream.acknowledged) > OPERATIONS // 2
     assert stream.reads > OPERATIONS // 5
     for name, data in stream.acknowledged.items():
@@ -146,4 +145,6 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path: Path, request: pytest.F
     with running(server) as (storage, bare):
         stream = kill_in_the_stream(storage, server.kill, server.start)
 
+        # The gateway is back before the last repeat of a request; the whole server is not.
+        assert stream.failed, "the server was killed where nobody noticed"
         assert_nothing_lost(stream, bare)
