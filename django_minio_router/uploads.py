@@ -340,7 +340,7 @@ class Upload:
         return bool(_elements(self._query(self.path, f"uploadId={quote(upload_id, safe='')}"), "Part"))
 
     def _query(self, path: str, query: str) -> ElementTree.Element:
-        response = self.client.request("GET", path, query, repeat=False)
+        response = self.client.request("GET", path, query)
         if response.status != 200:
             self.client.refuse(response, self.bucket)
         return ElementTree.fromstring(response.data)  # noqa: S314
