@@ -426,7 +426,10 @@ def test_large_objects_are_copied_by_the_server_in_parts(
     north: Client,
     monkeypatch,
     requests: Requests,
+    on_minio,
 ) -> None:
+    if on_minio:
+        pytest.skip("the lowered limit makes parts that are smaller than MinIO takes")
     monkeypatch.setattr(transfers, "COPY_LIMIT", 5 * 1024**2)
     monkeypatch.setattr(transfers, "COPY_PART", 5 * 1024**2)
     content = os.urandom(12 * 1024**2 + 1)
