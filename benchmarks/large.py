@@ -51,6 +51,7 @@ def read(bench: Workbench, name: str, floor_first: bool) -> Result:
 
 @contextmanager
 def _large_file(mebibytes: int) -> Iterator[Path]:
+    CACHE.mkdir(parents=True, exist_ok=True)  # not in the system's folder, which may be memory
     with tempfile.NamedTemporaryFile(dir=CACHE) as file:
         for _ in range(mebibytes):
             file.write(random.randbytes(MIB))
