@@ -46,6 +46,12 @@ class BoundedCache(Generic[K, V]):
         with _lock:
             self._items.pop(key, None)
 
+    def discard_if(self, unwanted: Callable[[V], bool]) -> None:
+        """Look at every item, so this is for what happens seldom; ``unwanted`` must not block."""
+        with _lock:
+            for key in [key for key, value in self._items.items() if unwanted(value)]:
+                del self._items[key]
+
     def clear(self) -> None:
         with _lock:
             self._items.clear()

@@ -11,7 +11,6 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.signals import post_delete
 
@@ -162,6 +161,4 @@ def _listed(places: Iterable[Place]) -> str:
 
 def connect() -> None:
     """Purge tenants whose row is deleted, where a setting asks for it."""
-    model = getattr(settings, "TENANT_MODEL", None)
-    if tenancy.is_installed() and model is not None:
-        post_delete.connect(_purge_when_deleted, sender=model, dispatch_uid="minio_router.purge")
+    tenancy.connect_to_tenants(post_delete, _purge_when_deleted)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.signals import setting_changed
-from django.db import connections
-from django.db.models.signals import post_delete, post_save
+from django.db import connections, transaction
+from django.db.models.signals import ModelSignal, post_delete, post_save
 from django.dispatch import Signal
 
 from .caches import BoundedCache
@@ -275,15 +276,30 @@ def _forget_names(**kwargs: object) -> None:
 setting_changed.connect(_forget_names)
 
 
+def connect_to_tenants(signal: ModelSignal, receiver: Callable[..., None]) -> None:
+    """Connect a receiver to what happens to tenants, also to one that is saved or deleted as a proxy."""
+    if not is_installed() or getattr(settings, "TENANT_MODEL", None) is None:
+        return
+    of_tenants = tenant_model()
+    for model in apps.get_models():
+        if issubclass(model, of_tenants):
+            signal.connect(receiver, sender=model)
+
+
 def _forget_row(*, instance: Any, **kwargs: object) -> None:
-    schema_name = getattr(instance, "schema_name", None)
-    if schema_name is not None:
-        _rows.discard(schema_name)
+    """Forget the row now, and again after the commit: until then other threads read the old one."""
+    forget = partial(_forget, instance.pk, instance.schema_name)
+    forget()
+    transaction.on_commit(forget, using=database_alias())
+
+
+def _forget(key: object, schema_name: str) -> None:
+    """Forget a row also under the name that it had before a rename: another tenant may get that now."""
+    _rows.discard_if(lambda kept: kept[1].pk == key)
+    _rows.discard(schema_name)
 
 
 def connect() -> None:
     """Keep the rows true: forget one when it is saved or deleted."""
-    model = getattr(settings, "TENANT_MODEL", None)
-    if is_installed() and model is not None:
-        post_save.connect(_forget_row, sender=model)
-        post_delete.connect(_forget_row, sender=model)
+    connect_to_tenants(post_save, _forget_row)
+    connect_to_tenants(post_delete, _forget_row)

@@ -32,6 +32,16 @@ def test_the_least_recently_used_goes_first() -> None:
     assert (cache.get("a"), cache.get("b"), cache.get("c")) == (1, None, 3)
 
 
+def test_items_can_be_discarded_by_what_they_are() -> None:
+    cache: BoundedCache[str, int] = BoundedCache(3)
+    for number, key in enumerate("abc", 1):
+        cache.set(key, number)
+
+    cache.discard_if(lambda number: number != 2)
+
+    assert [cache.get(key) for key in "abc"] == [None, 2, None]
+
+
 def test_discarded_and_cleared_items_are_gone() -> None:
     cache: BoundedCache[str, int] = BoundedCache(3)
     for number, key in enumerate("abc", 1):

@@ -15,5 +15,12 @@ class Client(TenantMixin):
         return self.name
 
 
+class Branch(Client):
+    """A tenant by another name, as an admin of its own may need one."""
+
+    class Meta:
+        proxy = True
+
+
 class Domain(DomainMixin):
     pass

@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BytesIO
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection
+from django.db import connection, transaction
 from django.http import FileResponse, StreamingHttpResponse
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context, tenant_context
@@ -28,7 +28,7 @@ from django_minio_router import (
     tenant_bucket_context,
 )
 from django_minio_router.strategies import PerTenant, PerTenantPrefix
-from tests.customers.models import Client
+from tests.customers.models import Branch, Client
 from tests.docs.models import Contract, Photo
 
 Stored = Callable[[str], dict[str, bytes]]
@@ -305,6 +305,46 @@ class TestSchemaContext:
         tenant.delete(force_drop=False)
         with schema_context(schema_name), pytest.raises(TenantRequired, match=schema_name):
             self.bucket_of(field="name")
+
+    def test_a_row_that_is_changed_or_deleted_as_a_proxy_is_forgotten_too(
+        self, tenant: Client, new_name: Callable[[str], str]
+    ) -> None:
+        branch = Branch.objects.get(pk=tenant.pk)
+        with schema_context(branch.schema_name):
+            assert self.bucket_of(field="name") == tenant.name
+        branch.name = new_name("renamed")
+        branch.save()
+        with schema_context(branch.schema_name):
+            assert self.bucket_of(field="name") == branch.name
+        Branch.objects.filter(pk=branch.pk).delete()
+        with schema_context(tenant.schema_name), pytest.raises(TenantRequired, match="no tenant has it"):
+            self.bucket_of(field="name")
+
+    def test_a_name_that_a_tenant_gave_up_is_forgotten(
+        self, tenant: Client, new_name: Callable[[str], str]
+    ) -> None:
+        given_up = tenant.schema_name
+        with schema_context(given_up):
+            assert self.bucket_of(template="media-{id}") == f"media-{tenant.id}"
+        tenant.schema_name = new_name("renamed")
+        tenant.save()
+        with schema_context(given_up), pytest.raises(TenantRequired, match="no tenant has it"):
+            self.bucket_of(template="media-{id}")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_row_that_another_thread_reads_before_the_commit_is_read_again_after_it(
+        self, tenant: Client, new_name: Callable[[str], str]
+    ) -> None:
+        def read() -> str:
+            with closing(connection), schema_context(tenant.schema_name):
+                return self.bucket_of(field="name")
+
+        before, tenant.name = tenant.name, new_name("renamed")
+        with ThreadPoolExecutor(1) as threads:
+            with transaction.atomic():
+                tenant.save()
+                assert threads.submit(read).result() == before
+            assert threads.submit(read).result() == tenant.name
 
     def test_a_schema_without_a_tenant_has_no_bucket(self, new_name: Callable[[str], str]) -> None:
         with schema_context(new_name("nobody")), pytest.raises(TenantRequired, match="no tenant has it"):

@@ -21,7 +21,7 @@ from django_minio_router import MinioRouter, RoutingError, contents, hooks, tena
 from django_minio_router.places import Map
 from django_minio_router.purging import empty, make_purge, purge
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
-from tests.customers.models import Client
+from tests.customers.models import Branch, Client
 
 NewName = Callable[[str], str]
 Purge = Callable[..., str]
@@ -307,6 +307,12 @@ class TestWhenTheRowIsDeleted:
     def test_a_queryset_that_deletes_rows_counts_as_well(self, new_name: NewName, bare: Minio) -> None:
         tenant = create(new_name("t"))
         Client.objects.filter(pk=tenant.pk).delete()
+
+        assert not bare.bucket_exists(bucket_name=tenant.schema_name)
+
+    def test_so_does_a_row_that_is_deleted_as_a_proxy(self, new_name: NewName, bare: Minio) -> None:
+        tenant = create(new_name("t"))
+        Branch.objects.get(pk=tenant.pk).delete()
 
         assert not bare.bucket_exists(bucket_name=tenant.schema_name)
 
