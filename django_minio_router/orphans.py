@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.db import router
-from django.db.models import QuerySet
+from django.db import DatabaseError, connections, router
+from django.db.models import FileField, QuerySet
 
 from . import tenancy
 from .backend import MinioBackend
@@ -32,13 +32,15 @@ from .static import MinioBackendStatic
 from .strategies import BucketStrategy, Location
 
 if TYPE_CHECKING:
-    from django.db.models import FileField, Model
+    from django.db.models import Model
 
 T = TypeVar("T")
 
 _PAGE = 500  # names in one query; SQLite may take no more than 999
 _THREADS = 8
-_NAMING_METHODS = ("open", "_open", "delete")
+_READING_METHODS = ("open", "_open", "delete")
+_SAVING_METHODS = ("save", "_save")
+_VALUE_METHODS = ("get_prep_value", "get_db_prep_value", "get_db_prep_save", "from_db_value")
 
 
 class Place(NamedTuple):
@@ -57,16 +59,19 @@ class Column:
     """The names in one file field of one table; ``prefix`` stands before them in the names of the objects.
 
     ``schema`` is None where the database has no schemas. ``doubt`` says why objects may be named otherwise.
+    ``database`` is an alias of ``DATABASES``; none is where the model's rows are written.
     """
 
     field: FileField
     schema: str | None
     prefix: str = ""
     doubt: str = ""
+    database: str = ""
 
     def __str__(self) -> str:
         schema = f" in the schema {self.schema!r}" if self.schema is not None else ""
-        return f"{self.field.model._meta.label}.{self.field.name}{schema}"
+        database = f" in the database {self.database!r}" if self.database else ""
+        return f"{self.field.model._meta.label}.{self.field.name}{schema}{database}"
 
     def meets(self, place: Place) -> bool:
         """Tell whether an object of the place could be one of this column's."""
@@ -102,7 +107,7 @@ class Column:
     def _rows(self) -> QuerySet[Any]:
         """Return all rows; the managers of a model may hide some."""
         model = self.field.model
-        return QuerySet(model, using=router.db_for_write(model))
+        return QuerySet(model, using=self.database or router.db_for_write(model))
 
 
 class Route(NamedTuple):
@@ -190,8 +195,10 @@ def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
     """Find out what may be cleaned for these tenants; None stands for public, and for a project without any.
 
     A place is left alone if static files are there, if a tenant that is not among these stores there as
-    well, if rows cannot be read, or if a storage has a say in what its objects are called. Sends no request
-    to the S3 server. Raise ``RoutingError`` where a strategy fails for any tenant.
+    well, if rows cannot be read, or if a storage has a say in what its objects are called. Rows count
+    wherever there is a table of the model: in another database, or in a schema that a deleted tenant left.
+    Sends no request to the S3 server. Raise ``RoutingError`` where a strategy fails for any tenant, and
+    ``DatabaseError`` where a database cannot be read.
     """
     tenants = list(tenants)
     sweep = Sweep(tenants, _readable(tenants))
@@ -204,6 +211,8 @@ def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
             for route in routes_now(found):
                 _add(sweep, route, chosen=_schema_of(tenant) in chosen)
             static |= {backend.bucket for use in found if _is_static(use) and (backend := backend_of(use))}
+    _add_left_schemas(sweep, found)
+    _add_other_databases(sweep)
     for place in sweep.backends:
         reasons = ["static files are stored there"] if place.bucket in static else []
         reasons += sorted(_reasons_against(sweep, place, chosen))
@@ -232,6 +241,38 @@ def _add(sweep: Sweep, route: Route, *, chosen: bool) -> None:
             sweep.columns.setdefault(bucket, set()).add(column)
 
 
+def _add_left_schemas(sweep: Sweep, found: list[Use]) -> None:
+    """Add the rows in schemas that no tenant has: by default, django-tenants keeps those of a deleted one."""
+    tables = {use.field.model._meta.db_table for use in found if use.field is not None}
+    left = tenancy.left_schemas(tables) if tables and tenancy.has_schemas() else {}
+    for schema, there in left.items():
+        sweep.schemas.add(schema)
+        with tenancy.in_schema(schema):
+            for route in routes_now(found):
+                if route.column.field.model._meta.db_table in there:
+                    _add(sweep, route, chosen=False)
+
+
+def _add_other_databases(sweep: Sweep) -> None:
+    """Add the rows in further databases: of an archive, or of code that names one with ``using()``."""
+    tables = cache(_tables)
+    for columns in sweep.columns.values():
+        for column in tuple(columns):
+            model = column.field.model
+            for alias in connections:
+                if alias != router.db_for_write(model) and model._meta.db_table in tables(alias):
+                    columns.add(replace(column, schema=None, database=alias))
+
+
+def _tables(alias: str) -> frozenset[str]:
+    try:
+        return frozenset(connections[alias].introspection.table_names(include_views=True))
+    except DatabaseError as error:
+        raise DatabaseError(
+            f"The database {alias!r} cannot be read, and rows in it may refer to objects: {error}"
+        ) from error
+
+
 def _reasons_against(sweep: Sweep, place: Place, chosen: set[str | None]) -> Iterator[str]:
     for column in sweep.columns[place.bucket]:
         if not column.meets(place):
@@ -255,7 +296,7 @@ def routes_now(found: list[Use]) -> list[Route]:
             continue
         spread = elsewhere[use.strategy] if use.strategy is not None else frozenset()
         for column in _columns(use.field):
-            doubt = column.doubt or storage_doubt(use.storage)
+            doubt = column.doubt or storage_doubt(use.storage) or _value_doubt(use.field)
             routes.append(Route(replace(column, prefix=backend.prefix, doubt=doubt), backend, spread))
     return routes
 
@@ -318,12 +359,26 @@ def _locations_now(strategy: BucketStrategy, models: list[type[Model]]) -> Itera
 
 
 def storage_doubt(storage: MinioBackend | MinioRouter) -> str:
+    """Say why a class of the project's own may store under other names than it returns, or nothing."""
     base = MinioRouter if isinstance(storage, MinioRouter) else MinioBackend
     own = storage.__class__  # of what a lazy storage stands for, which type() does not tell
-    for method in _NAMING_METHODS:
-        if getattr(own, method, None) is not getattr(base, method, None):
-            return f"{own.__name__} has its own {method}(), so rows may hold other names than the server"
+    changed = list(_changed(own, base, *_READING_METHODS))
+    if any(_changed(own, base, *_SAVING_METHODS)):  # else a link of its own leads to the name in the row
+        changed += _changed(own, base, "url")
+    for method in changed:
+        return f"{own.__name__} has its own {method}(), so rows may hold other names than the server"
     return ""
+
+
+def _value_doubt(field: FileField) -> str:
+    """Say why the database may hold something else than the name, such as an encrypted one, or nothing."""
+    for method in _changed(type(field), FileField, *_VALUE_METHODS):
+        return f"{type(field).__name__} has its own {method}(), so rows may not be found by name"
+    return ""
+
+
+def _changed(own: type, base: type, *methods: str) -> Iterator[str]:
+    return (name for name in methods if getattr(own, name, None) is not getattr(base, name, None))
 
 
 def _is_static(use: Use) -> bool:

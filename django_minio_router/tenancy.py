@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial
@@ -258,6 +258,22 @@ def public_schema() -> str:
 def schema_exists(schema_name: str) -> bool:
     exists: bool = _utils().schema_exists(schema_name)
     return exists
+
+
+def left_schemas(tables: Collection[str]) -> dict[str, set[str]]:
+    """Return the schemas, but for public, that have one of the tables and belong to no tenant, with those."""
+    with in_schema(public_schema()), _connection().cursor() as cursor:
+        taken = {public_schema(), *tenant_model().objects.values_list("schema_name", flat=True)}
+        cursor.execute(
+            "SELECT schemaname, tablename FROM pg_tables"
+            " WHERE tablename = ANY(%s) AND NOT starts_with(schemaname, 'pg_')",
+            [list(tables)],
+        )
+        found: dict[str, set[str]] = {}
+        for schema, table in cursor.fetchall():
+            if schema not in taken:
+                found.setdefault(schema, set()).add(table)
+    return found
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 from collections.abc import Callable, Collection, Iterable
 from contextvars import ContextVar
 from datetime import datetime
@@ -11,7 +12,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError
 from django.db import connection
-from django.db.models import Model
+from django.db.models import FileField, Model
 from django_tenants.utils import tenant_context
 from minio import Minio
 
@@ -254,6 +255,62 @@ def test_a_storage_that_names_objects_its_own_way_is_left_alone(
 
     assert names(bucket) == {"attic/kept.txt"}
     assert "Attic has its own open" in output or "Attic has its own _open" in output
+
+
+def test_a_storage_that_only_shows_links_to_other_names_is_left_alone(
+    bucket: str, bare: Minio, use: Use, clean: Clean, names: Names
+) -> None:
+    class Attic(MinioBackend):
+        def _save(self, name: str, content: object) -> str:
+            return super()._save(f"attic/{name}", content).removeprefix("attic/")
+
+        def url(self, name: str, **options: object) -> str:
+            return super().url(f"attic/{name}", **options)
+
+    use(Notice, Attic(bucket, public=False))
+    assert store(Notice, "kept.txt").file.name == "kept.txt"
+
+    output = clean("--all-tenants")
+
+    assert names(bucket) == {"attic/kept.txt"}
+    assert "Attic has its own url()" in output
+
+
+def test_a_storage_with_links_of_its_own_to_the_same_names_is_cleaned(
+    bucket: str, bare: Minio, use: Use, clean: Clean, names: Names
+) -> None:
+    class Mirrored(MinioBackend):
+        def url(self, name: str, **options: object) -> str:
+            return f"https://cdn.example.com/{name}"
+
+    use(Notice, Mirrored(bucket, public=False))
+    store(Notice, "kept.txt")
+    put(bare, bucket, "lost")
+
+    clean("--all-tenants")
+
+    assert names(bucket) == {"kept.txt"}
+
+
+def test_a_field_that_keeps_names_in_another_form_is_left_alone(
+    bucket: str, bare: Minio, use: Use, clean: Clean, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sealed(FileField):
+        def get_prep_value(self, value: object) -> str:
+            return f"{super().get_prep_value(value)}~{secrets.token_hex(4)}"
+
+        def from_db_value(self, value: str, *rest: object) -> str:
+            return value.partition("~")[0]
+
+    use(Notice, fixed(bucket))
+    monkeypatch.setattr(Notice._meta.get_field("file"), "__class__", Sealed)
+    stored = store(Notice, "kept.txt")
+    assert Notice.objects.get(pk=stored.pk).file.name == "kept.txt"
+
+    output = clean("--all-tenants")
+
+    assert names(bucket) == {"kept.txt"}
+    assert "Sealed has its own get_prep_value()" in output
 
 
 def test_a_file_that_an_unseen_condition_routed_is_protected(
@@ -582,6 +639,35 @@ def test_a_row_of_the_whole_bucket_protects_an_object_in_a_tenants_folder(
     clean(tenants=[north.schema_name])
 
     assert names(bucket) == {named}
+
+
+def test_rows_in_the_schema_that_a_deleted_tenant_left_protect_their_files(
+    bucket: str, south: Client, bare: Minio, use: Use, clean: Clean, names: Names
+) -> None:
+    use(Receipt, fixed(bucket))
+    with tenant_context(south):
+        store(Receipt, "south.txt")
+    put(bare, bucket, "lost")
+    Client.objects.filter(pk=south.pk).delete()
+
+    clean("--all-tenants")
+
+    assert names(bucket) == {"south.txt"}
+
+
+def test_rows_that_a_deleted_tenant_left_protect_its_folder_in_a_shared_bucket(
+    bucket: str, south: Client, bare: Minio, use: Use, clean: Clean, names: Names
+) -> None:
+    use(Receipt, MinioRouter(strategy=PerTenantPrefix(bucket)))
+    use(Notice, fixed(bucket))
+    with tenant_context(south):
+        store(Receipt, "kept")
+    put(bare, bucket, "lost")
+    Client.objects.filter(pk=south.pk).delete()
+
+    clean("--all-tenants")
+
+    assert names(bucket) == {f"{south.schema_name}/kept"}
 
 
 # Servers
