@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Run the demo, the tests or the benchmark on real servers, in an environment made at first use.
+"""Run the demo, the tests, the benchmark or the load on real servers, in an environment made at first use.
 
-Needs Python 3.10 or newer and a package index. The environment is .venv beside this file; it is
-made with uv when uv is on PATH, else with venv and pip, and again when pyproject.toml changes.
+Needs Python 3.10 or newer and a package index. The environment is .venv beside this file, with one more
+for locust under .cache; both are made with uv when uv is on PATH, else with venv and pip, and again when
+pyproject.toml changes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ NEWEST_KNOWN_PYTHON = (3, 14)
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STAMP = VENV / "made-from.txt"
 REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
+LOCUST = ROOT / ".cache" / "locust"  # apart, as it patches the standard library and brings much along
 WHOLE_SUITE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"]
 
 
 def main() -> None:
     command = parse(sys.argv[1:])
-    ensure_environment()
+    ensure_environment(VENV, REQUIREMENT)
+    if "load" in command:
+        ensure_environment(LOCUST, "-e.[load]")
     os.chdir(ROOT)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
     os.execv(PYTHON, [str(PYTHON), "-m", *command])
@@ -43,6 +46,7 @@ def parse(arguments: list[str]) -> list[str]:
     add_demo(commands)
     add_test(commands)
     add_bench(commands)
+    add_load(commands)
     add_run(commands)
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "test":
@@ -107,6 +111,22 @@ def bench_module(options, rest: list[str]) -> list[str]:
     return ["servers", "benchmarks", *(["--short"] if options.short else [])]
 
 
+def add_load(commands) -> None:
+    text = (
+        "Let visitors of several tenants upload, look, download and delete at the site of the demo under"
+        " gunicorn, and compare whatever they get. Fails on any other answer, on a file that is lost, and"
+        " when the site's processes grow."
+    )
+    load = commands.add_parser("load", help="visitors at the demo's site", description=text)
+    load.add_argument("--minutes", type=float, default=1, metavar="N", help="how long (default: 1)")
+    load.set_defaults(module=load_module)
+
+
+def load_module(options, rest: list[str]) -> list[str]:
+    seconds = str(round(options.minutes * 60))
+    return ["servers", "load", "--seconds", seconds, "--locust", str(LOCUST / "bin" / "python")]
+
+
 def add_run(commands) -> None:
     run = commands.add_parser(
         "run",
@@ -118,49 +138,52 @@ def add_run(commands) -> None:
     run.set_defaults(module=lambda options, rest: [options.tool, *options.arguments])
 
 
-def ensure_environment() -> None:
-    """Make .venv, or bring it up to date, unless its stamp says that it already is."""
+def ensure_environment(folder: Path, requirement: str) -> None:
+    """Make the environment, or bring it up to date, unless its stamp says that it already is."""
     python, version = usable_python()
     base = f"{python} {version} {ROOT}"  # the editable install points to this very folder
     stamp = base + "\n" + hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    if read(STAMP) == stamp:
+    made_from = folder / "made-from.txt"
+    if read(made_from) == stamp:
         return
     if not os.access(str(ROOT), os.W_OK):
-        sys.exit(f"{ROOT} is not writable, so .venv cannot be made there. Clone it elsewhere.")
+        sys.exit(f"{ROOT} is not writable, so {folder.name} cannot be made there. Clone it elsewhere.")
     with only_one_process():
-        if read(STAMP) != stamp:
-            install(python, version, anew=not read(STAMP).startswith(base + "\n"))
-            STAMP.write_text(stamp)
+        if read(made_from) != stamp:
+            install(folder, requirement, python, version, anew=not read(made_from).startswith(base + "\n"))
+            made_from.write_text(stamp)
 
 
-def install(python: str, version: str, *, anew: bool) -> None:
+def install(folder: Path, requirement: str, python: str, version: str, *, anew: bool) -> None:
     uv = shutil.which("uv")
-    make, fill = with_uv(uv, python) if uv else with_pip(python)
+    make, fill = with_uv(folder, uv, python) if uv else with_pip(folder, python)
     tool = "uv" if uv else "venv and pip"
-    print(f"Making .venv with {tool} for Python {version}; later runs reuse it.", flush=True)
+    name = folder.relative_to(ROOT)
+    print(f"Making {name} with {tool} for Python {version}; later runs reuse it.", flush=True)
     if anew:
-        shutil.rmtree(str(VENV), ignore_errors=True)
+        shutil.rmtree(str(folder), ignore_errors=True)
         run(make)
-    run([*fill, "--quiet", REQUIREMENT])
+    run([*fill, "--quiet", requirement])
 
 
-def with_uv(uv: str, python: str) -> tuple[list[str], list[str]]:
-    """Return the command that makes .venv, and the one that installs into it."""
+def with_uv(folder: Path, uv: str, python: str) -> tuple[list[str], list[str]]:
+    """Return the command that makes the environment, and the one that installs into it."""
     if not os.access(os.path.expanduser("~"), os.W_OK):  # where uv would keep its cache
         os.environ.setdefault("UV_CACHE_DIR", str(ROOT / ".cache" / "uv"))
-    make = [uv, "venv", "--quiet", "--python", python, str(VENV)]
-    return make, [uv, "pip", "install", "--python", str(PYTHON)]
+    make = [uv, "venv", "--quiet", "--python", python, str(folder)]
+    return make, [uv, "pip", "install", "--python", str(folder / "bin" / "python")]
 
 
-def with_pip(python: str) -> tuple[list[str], list[str]]:
+def with_pip(folder: Path, python: str) -> tuple[list[str], list[str]]:
     """Return the same two commands. Debian has venv without ensurepip; there pip comes from
     outside."""
-    make = [python, "-m", "venv", str(VENV)]
+    make = [python, "-m", "venv", str(folder)]
+    inside = str(folder / "bin" / "python")
     if importable(python, "ensurepip"):
-        pip = [str(PYTHON), "-m", "pip"]
+        pip = [inside, "-m", "pip"]
     elif importable(python, "pip"):
         make.insert(3, "--without-pip")
-        pip = [python, "-m", "pip", "--python", str(PYTHON)]
+        pip = [python, "-m", "pip", "--python", inside]
     else:
         sys.exit(
             f"{python} can make no environment: it has neither ensurepip nor pip, and uv is not on"

@@ -69,6 +69,13 @@ class Process:
         self._child.wait()
         self._child = None
 
+    @property
+    def pid(self) -> int:
+        """The number of the process, while it runs."""
+        if self._child is None:
+            raise ServerError(f"{self.name} does not run.")
+        return self._child.pid
+
     def kill(self) -> None:
         """End the server at once, as a crash would; `start` brings it back."""
         if self._child is not None:

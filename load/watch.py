@@ -1,0 +1,56 @@
+"""What the site's processes hold over time, and whether it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import NamedTuple
+
+import psutil
+
+MEBIBYTE = 1024 * 1024
+
+
+class Sample(NamedTuple):
+    """What the workers hold in all at one moment, and which they are."""
+
+    mebibytes: float
+    descriptors: float
+    sockets: float
+    threads: float
+    workers: tuple[int, ...] = ()
+
+
+MAY_GROW = Sample(mebibytes=12, descriptors=16, sockets=16, threads=0)
+"""More than this between the second quarter of the time and the last is a leak."""
+
+
+def sample(master: int) -> Sample:
+    """Look at the workers that gunicorn's first process has forked."""
+    workers = psutil.Process(master).children()
+    return Sample(
+        sum(worker.memory_info().rss for worker in workers) / MEBIBYTE,
+        sum(worker.num_fds() for worker in workers),
+        sum(len(worker.net_connections()) for worker in workers),
+        sum(worker.num_threads() for worker in workers),
+        tuple(worker.pid for worker in workers),
+    )
+
+
+def quarters(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the medians of each quarter of the time."""
+    size = len(samples) // 4
+    parts = [samples[number * size : (number + 1) * size] for number in range(4)]
+    return [Sample(*(median(column) for column in list(zip(*part, strict=True))[:4])) for part in parts]
+
+
+def growth(samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield what grew from the second quarter, when pools and caches are full, to the last."""
+    _, second, _, last = quarters(samples)
+    for what in ("mebibytes", "descriptors", "sockets", "threads"):
+        before, after, limit = (getattr(each, what) for each in (second, last, MAY_GROW))
+        if after > before + limit:
+            yield f"The workers' {what} grew from {before:.1f} to {after:.1f}."
+    settled = samples[len(samples) // 4 :]
+    if len({each.workers for each in settled}) > 1:
+        yield "A worker ended, and another took its place."
