@@ -26,12 +26,13 @@ from urllib3.response import BaseHTTPResponse
 
 from . import clients
 from .buckets import PlannedBucket, bring_about, may_list
-from .clients import Client
+from .clients import Client, Query
 from .conf import Config
 from .defaults import DEFAULTS, PREFIX
 from .exceptions import BucketNotFound, ConfigurationError, PrivatePublicMixedError, ServerError
 from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name
+from .passive import disposition_of_link, is_passive, stored_to_download
 from .portable import Portable
 from .reading import ObjectFile, ObjectReader, modified_time
 from .status import MinioServerStatus, probe
@@ -61,6 +62,8 @@ class Route(NamedTuple):
     internal: Client
     external: Client
     is_public: bool
+    downloads_active: bool
+    response_query: Query
     external_root: str
 
     def path(self, name: str) -> str:
@@ -95,7 +98,7 @@ class MinioBackend(Portable, Storage):
     ``server`` names an entry of ``MINIO_SERVERS``, ``storage_name`` an alias of ``STORAGES`` whose
     ``MINIO_*`` options are used; such options can be given here as well. ``public`` tells whether links
     are plain; the default is what the settings declare. ``prefix`` is a folder, such as ``"acme/"``, that all
-    names lie in and no call leaves.
+    names lie in and no call leaves. ``of_strategy`` is for the router to say: the defaults are a strategy's.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe name before any request, ``ServerError``
     when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.
@@ -114,6 +117,7 @@ class MinioBackend(Portable, Storage):
         server: str = "",
         public: bool | None = None,
         prefix: str = "",
+        of_strategy: bool = False,
         **options: Any,
     ) -> None:
         options = Hidden(options)
@@ -127,6 +131,7 @@ class MinioBackend(Portable, Storage):
         self._server = server
         self._public = public
         self._prefix = prefix and f"{check_object_name(prefix.rstrip('/'))}/"
+        self._of_strategy = of_strategy
         self.replace_existing = replace_existing
         self.metadata = metadata
         self.sse = sse
@@ -194,6 +199,11 @@ class MinioBackend(Portable, Storage):
     def _declared_public(self, config: Config, bucket: str) -> bool:
         return config.is_public(bucket)
 
+    def _downloads_active(self, config: Config) -> bool:
+        """Tell whether browsers download what is not known to be passive; ``MINIO_ACTIVE_CONTENT``."""
+        choice = config.get("MINIO_ACTIVE_CONTENT")
+        return self._of_strategy if choice is None else choice == "download"
+
     def _route(self) -> Route:
         route = self._known_route
         if route is not None and route.epoch == clients.epoch:
@@ -203,6 +213,7 @@ class MinioBackend(Portable, Storage):
         bucket = check_bucket_name(self.bucket, "The setting or option of a storage")
         internal = clients.get_client(config.internal)
         external = clients.get_client(config.external)
+        downloads_active = self._downloads_active(config)
         route = Route(
             epoch,
             config,
@@ -211,6 +222,8 @@ class MinioBackend(Portable, Storage):
             internal,
             external,
             self.is_bucket_public,
+            downloads_active,
+            _query_of_name if downloads_active else "",
             f"{external.server.base_url}/{bucket}/",
         )
         self._known_route = route
@@ -312,7 +325,12 @@ class MinioBackend(Portable, Storage):
         headers = {key: _plain_text(key, value) for key, value in (self.metadata or {}).items()}
         headers = {key if _is_header(key) else f"x-amz-meta-{key}": text for key, text in headers.items()}
         headers = {key: text for key, text in headers.items() if key.lower() != "content-type"}
-        return {**headers, **self._encryption(), "Content-Type": self._content_type(name, content)}
+        headers |= {**self._encryption(), "Content-Type": self._content_type(name, content)}
+        return self._guarded(name, headers)
+
+    def _guarded(self, name: str, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers to store an object with: a type that a browser declared is not trusted."""
+        return stored_to_download(name, headers) if self._route().downloads_active else headers
 
     def _encryption(self) -> dict[str, str]:
         if self.sse is None:
@@ -454,6 +472,8 @@ class MinioBackend(Portable, Storage):
         ``MINIO_URL_EXPIRY_HOURS``) and stays the same within ``MINIO_URL_WINDOW``, so browsers can keep
         what they loaded. ``filename``, ``content_type`` and ``disposition`` (``"inline"`` or
         ``"attachment"``) set what the browser is told; a plain link cannot carry them, so one is signed.
+        Where active content is to be downloaded (``MINIO_ACTIVE_CONTENT``) a signed link to a name that is
+        not known as passive says ``attachment``, unless ``disposition`` is given.
         """
         route = self._route()
         key = route.prefix + name if route.prefix else name
@@ -463,7 +483,13 @@ class MinioBackend(Portable, Storage):
         life, window = route.config.url_expiry if expires is None else route.config.expiry(_seconds(expires))
         now = int(time.time())
         start = now - now % window if window else now
-        extra = _response_query(filename, content_type, disposition) if tells else ""
+        if not tells:
+            return route.external.link(route.bucket, key, life, start, route.response_query)
+        if route.downloads_active:
+            disposition = disposition_of_link(
+                name, disposition=disposition, filename=filename, content_type=content_type
+            )
+        extra = _response_query(filename, content_type, disposition)
         return route.external.link(route.bucket, key, life, start, extra)
 
     # What a bucket on a server cannot tell
@@ -531,3 +557,11 @@ def _response_query(filename: str | None, content_type: str | None, disposition:
     if content_type is not None:
         query["response-content-type"] = content_type
     return urlencode(query, safe="", quote_via=quote)
+
+
+_TO_DOWNLOAD = _response_query(None, None, "attachment")
+
+
+def _query_of_name(name: str) -> str:
+    """Return what a link says that was asked for by its name alone."""
+    return "" if is_passive(name) else _TO_DOWNLOAD

@@ -14,7 +14,7 @@ import os
 import re
 import threading
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn, TypeAlias
@@ -41,6 +41,7 @@ _RETRY_STATUSES = (429, 500, 502, 503, 504)
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 PIECE = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
 Body: TypeAlias = "bytes | Sequence[bytes | memoryview]"
+Query: TypeAlias = "str | Callable[[str], str]"
 _KNOWN_BUCKETS = 16_384
 _KEPT_LINKS = 8192
 
@@ -218,13 +219,18 @@ class Client:
             self.refuse(response, bucket)
         return False
 
-    def link(self, bucket: str, name: str, life: int, at: int, extra: str = "") -> str:
-        """Return a link that shows an object to anybody; see ``Signer.presign``."""
+    def link(self, bucket: str, name: str, life: int, at: int, extra: Query = "") -> str:
+        """Return a link that shows an object to anybody; see ``Signer.presign``.
+
+        ``extra`` may be a function of the name: it is called for a link that is not kept.
+        """
         return self._link(self._signer.keys(), bucket, name, life, at, extra)
 
     @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
-    def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: str) -> str:
+    def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: Query) -> str:
         path = f"/{bucket}/{quote_object_name(name)}"
+        if extra and not isinstance(extra, str):
+            extra = extra(str(name))
         query = self._signer.presign("GET", path, expires=life, at=at, extra=extra)
         return f"{self.server.base_url}{path}?{query}"
 

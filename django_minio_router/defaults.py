@@ -123,6 +123,7 @@ SETTINGS: dict[str, Setting] = {
         lambda value: callable(value) or isinstance(value, str),
     ),
     "MINIO_PUBLIC_POLICY": _choice("read", "list"),
+    "MINIO_ACTIVE_CONTENT": _choice("download", "inline"),
     "MINIO_URL_EXPIRY_HOURS": _period(),
     "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),
     "MINIO_MULTIPART_UPLOAD": _NOT_NEEDED,

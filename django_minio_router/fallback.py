@@ -13,6 +13,7 @@ from urllib3.response import BaseHTTPResponse
 from .backend import MinioBackend
 from .caches import BoundedCache
 from .naming import check_object_name
+from .passive import disposition_of_link
 from .reading import ObjectReader
 from .uploads import Upload
 
@@ -167,8 +168,15 @@ class MovingBackend(MinioBackend):
         if self._is_moved(name):
             return super().url(name, **options)
         if isinstance(self.old, MinioBackend):
-            return self.old.url(name, **options)
+            return self.old.url(name, **self._guarded_link(name, options))
         return self.old.url(name)  # storages of others have no options
+
+    def _guarded_link(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a link to the old place: what holds for links here holds there too."""
+        if not self._route().downloads_active:
+            return options
+        asked = {key: options.get(key) for key in ("disposition", "filename", "content_type")}
+        return {**options, "disposition": disposition_of_link(name, **asked)}
 
     def _is_moved(self, name: str) -> bool:
         key = self._key(name)

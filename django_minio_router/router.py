@@ -150,7 +150,9 @@ class MinioRouter(Portable, Storage):
         if isinstance(strategy, PerTenant) and bucket != strategy.public:
             self._refuse_declared(bucket)
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
-        return MinioBackend(bucket, public=strategy.public_read, **{**self._options, **said})
+        return MinioBackend(
+            bucket, public=strategy.public_read, of_strategy=True, **{**self._options, **said}
+        )
 
     def _refuse_declared(self, bucket: str) -> None:
         """Refuse a tenant whose name is that of a bucket which is not a tenant's."""

@@ -40,6 +40,9 @@ class MinioBackendStatic(MinioBackend):
     def _declared_public(self, config: Config, bucket: str) -> bool:
         return bucket not in config.declared[0]
 
+    def _downloads_active(self, config: Config) -> bool:
+        return False  # the files are the project's own
+
     def _save(self, name: str, content: File[Any]) -> str:
         if not self._prepared:
             self.check_bucket_existence()

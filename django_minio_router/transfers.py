@@ -210,10 +210,14 @@ class Bucket(MinioBackend):
     def _copy_over_claim(self, name: str, found: Found, origin: Bucket) -> None:
         origin_path = origin._route().path(name)
         source = {"x-amz-copy-source": origin_path, "x-amz-copy-source-if-match": f'"{found.etag}"'}
+        kept = kept_headers(found)
+        guarded = self._guarded(name, kept)
         if found.size > COPY_LIMIT:
-            copy = self._upload(name, kept_headers(found), _PartCopy, only_new=False, source=source)
+            copy = self._upload(name, guarded, _PartCopy, only_new=False, source=source)
             copy.run(cast("Source", _Ranges(found.size)))
             return
+        if guarded != kept:
+            source |= {"x-amz-metadata-directive": "REPLACE", **guarded}
         route = self._route()
         response = route.internal.request("PUT", route.path(name), headers=source)
         if response.status != 200:
@@ -228,7 +232,8 @@ class Bucket(MinioBackend):
 
     def _stream(self, name: str, found: Found, origin: Origin) -> None:
         with origin.read(name) as content:
-            headers = kept_headers(found) or self._object_headers(name, content)
+            kept = kept_headers(found)
+            headers = self._guarded(name, kept) if kept else self._object_headers(name, content)
             self._upload(name, {**headers, **self._encryption()}).run(self._source(content))
 
     def _upload(

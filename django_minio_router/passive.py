@@ -1,0 +1,115 @@
+"""Passive files: a browser shows or downloads them, and never runs anything in them.
+
+Anything else is taken for active: HTML, SVG, XML and scripts, and what nobody here knows. The list is short
+on purpose, as a file that is missing on it is only downloaded instead of shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_DISPOSITION = "Content-Disposition"
+
+# Each media type with the endings of its names. The type that the browser declared is not enough, as
+# SeaweedFS replaces application/octet-stream by what it takes the ending for; the ending is not, as the
+# server sends the declared type with any name.
+_PASSIVE = """
+application/epub+zip                epub
+application/gzip                    gz tgz
+application/json                    json
+application/msword                  doc
+application/octet-stream            bin
+application/pdf                     pdf
+application/rtf                     rtf
+application/vnd.ms-excel            xls
+application/vnd.ms-powerpoint       ppt
+application/vnd.oasis.opendocument.presentation   odp
+application/vnd.oasis.opendocument.spreadsheet    ods
+application/vnd.oasis.opendocument.text           odt
+application/vnd.openxmlformats-officedocument.presentationml.presentation   pptx
+application/vnd.openxmlformats-officedocument.spreadsheetml.sheet           xlsx
+application/vnd.openxmlformats-officedocument.wordprocessingml.document     docx
+application/x-7z-compressed         7z
+application/x-gzip
+application/x-tar                   tar
+application/x-zip-compressed
+application/zip                     zip
+audio/aac                           aac
+audio/flac                          flac
+audio/mp4                           m4a
+audio/mpeg                          mp3
+audio/ogg                           oga ogg opus
+audio/wav                           wav
+audio/webm                          weba
+audio/x-m4a
+audio/x-wav
+font/otf                            otf
+font/ttf                            ttf
+font/woff                           woff
+font/woff2                          woff2
+image/apng                          apng
+image/avif                          avif
+image/bmp                           bmp
+image/gif                           gif
+image/heic                          heic
+image/heif                          heif
+image/jpeg                          jpg jpeg jpe jfif
+image/png                           png
+image/tiff                          tif tiff
+image/vnd.microsoft.icon            ico
+image/webp                          webp
+image/x-icon
+image/x-ms-bmp
+text/csv                            csv
+text/plain                          txt log
+video/mp4                           mp4 m4v
+video/mpeg                          mpg mpeg
+video/ogg                           ogv
+video/quicktime                     mov
+video/webm                          webm
+video/x-m4v
+video/x-matroska                    mkv
+video/x-msvideo                     avi
+"""
+
+_LINES = [line.split() for line in _PASSIVE.strip().splitlines()]
+_TYPES = frozenset(line[0] for line in _LINES)
+_ENDINGS = frozenset(ending for line in _LINES for ending in line[1:])
+
+
+def is_passive(name: str, content_type: str | None = None) -> bool:
+    """Tell whether the ending of the name and, where it is given, the content type are known as passive."""
+    _, dot, ending = name.rpartition(".")
+    if not dot or ending.lower() not in _ENDINGS:
+        return False
+    return content_type is None or _is_passive_type(content_type)
+
+
+def _is_passive_type(content_type: str) -> bool:
+    # Of several values browsers take the last; a comma within a quoted parameter is not worth telling apart.
+    return "," not in content_type and content_type.partition(";")[0].strip(" \t").lower() in _TYPES
+
+
+def disposition_of_link(
+    name: object, *, disposition: str | None, filename: str | None, content_type: str | None
+) -> str | None:
+    """Return what a link has to say about showing the file; what its caller says holds.
+
+    A file name alone, with ``filename``, is for a download anyway.
+    """
+    if disposition is not None or filename is not None or is_passive(str(name), content_type):
+        return disposition
+    return "attachment"
+
+
+def stored_to_download(name: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an object, with ``Content-Disposition: attachment`` unless it is passive.
+
+    The file name that a disposition of the project's own may give is kept.
+    """
+    named = {key.lower(): value for key, value in headers.items()}
+    if is_passive(name, named.get("content-type", "")):
+        return dict(headers)
+    others = {key: value for key, value in headers.items() if key.lower() != _DISPOSITION.lower()}
+    _, semicolon, parameters = named.get(_DISPOSITION.lower(), "").partition(";")
+    return {**others, _DISPOSITION: f"attachment{semicolon}{parameters}"}
