@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,8 @@ import pytest
 from minio import Minio
 
 from tests.identity.environments import FIVE, FOUR, Original, Unavailable
+from tests.takeover.projects import Project, in_the_guide, replace_in
 
-ROOT = Path(__file__).parents[2]
 TEMPLATE = Path(__file__).with_name("project")
 SETTINGS = {FIVE.version: "website.settings_3", FOUR.version: "website.settings_4"}
 PREPARED = [
@@ -27,50 +24,6 @@ PREPARED = [
     ("manage", "collectstatic", "--no-input"),
 ]
 DATE = r"\d{4}-\d{1,2}-\d{1,2}"
-
-
-@dataclass
-class Project:
-    """A copy of the project, with buckets of its own, under the settings of one version."""
-
-    folder: Path
-    python: Path
-    settings: str
-    token: str
-
-    def run(self, *arguments: str) -> str:
-        environment = {
-            **{name: value for name, value in os.environ.items() if name.startswith("MINIO_")},
-            "PATH": os.environ["PATH"],
-            "DJANGO_SETTINGS_MODULE": self.settings,
-            "PYTHONPATH": str(ROOT),
-        }
-        done = subprocess.run(
-            [self.python, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def journey(self, *steps: tuple[str, ...]) -> list[Any]:
-        """Take these steps in one process; return what each gave."""
-        return json.loads(self.run("journey.py", json.dumps(steps)))
-
-    def move(self) -> Project:
-        """Return the project after the move: the same folder, with one word replaced as the guide says."""
-        (command,) = in_the_guide("grep ")
-        subprocess.run(command, shell=True, cwd=self.folder, check=True)
-        return Project(self.folder, Path(sys.executable), self.settings, self.token)
-
-
-def in_the_guide(start: str) -> list[str]:
-    """Return the commands of docs/moving.md that start so."""
-    lines = map(str.strip, (ROOT / "docs" / "moving.md").read_text().splitlines())
-    return [line for line in lines if line.startswith(start)]
-
-
-def replace(folder: Path, old: str, new: str) -> None:
-    for file in folder.rglob("*.py"):
-        file.write_text(file.read_text().replace(old, new))
 
 
 @pytest.fixture(params=[FIVE, FOUR], ids=lambda original: original.version)
@@ -84,18 +37,17 @@ def project(original: Original, tmp_path: Path) -> Project:
     folder = tmp_path / "project"
     shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     token = f"takeover-{secrets.token_hex(4)}"
-    replace(folder, "takeover", token)
-    return Project(folder, Path("no python"), SETTINGS[original.version], token)
+    replace_in(folder, "takeover", token)
+    return Project(folder, Path("no python"), SETTINGS[original.version], token, folder / "journey.py")
 
 
 @pytest.fixture
 def old(project: Project, original: Original) -> Project:
     """The project on the original."""
     try:
-        project.python = original.python()
+        return replace(project, python=original.python())
     except Unavailable as reason:
         pytest.skip(f"No {original.version} to move from: {reason}.")
-    return project
 
 
 @pytest.fixture
