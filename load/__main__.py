@@ -25,7 +25,14 @@ from servers.process import HOST, Process, free_ports, http_status
 from . import report, watch
 
 ROOT = Path(__file__).resolve().parent.parent
-GUNICORN = ["--preload", "--worker-class=gthread", "--workers=3", "--threads=4", "--no-control-socket"]
+GUNICORN = [
+    "--preload",
+    "--worker-class=gthread",
+    "--workers=3",
+    "--threads=4",
+    "--keep-alive=75",  # as behind a proxy: after the default of 2 s it closes what a visitor is about to use
+    "--no-control-socket",
+]
 STOPS_WITHIN = 120  # seconds, in which each visitor ends what it does and reads all its files again
 
 
@@ -103,7 +110,7 @@ class Visit:
     def problems(self) -> Iterator[str]:
         if self._process.returncode:
             yield f"Locust ended with exit code {self._process.returncode}:"
-            yield self._log.read_text()[-5000:]
+            yield self._log.read_text().rpartition("Error report")[2].strip()[-5000:]
         errors = self._site.read_text()
         if "Traceback" in errors or "[CRITICAL]" in errors:
             yield f"The site's log tells of errors:\n{errors[-5000:]}"

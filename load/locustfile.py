@@ -156,7 +156,7 @@ class Visitor(HttpUser):
             if response.status_code == expected:
                 response.success()
                 return response
-            response.failure(f"{response.status_code}, and not {expected}")
+            response.failure(f"{response.error or response.status_code}, and not {expected}")
         raise RescheduleTask
 
     def fail(self, name: str, problem: str) -> None:
