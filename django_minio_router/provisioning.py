@@ -10,7 +10,11 @@ from django.db import transaction
 
 from . import tenancy
 from .buckets import Outcome, PlannedBucket, State, bring_about
+from .clients import get_client
 from .conf import Config
+from .contents import versions
+from .exceptions import BucketNotFound, ServerError
+from .places import Map, Place
 from .planning import make_plan
 
 logger = logging.getLogger(__name__)
@@ -45,7 +49,9 @@ def _provision(said: Any) -> None:
         if tenant is None:
             logger.info("There is no tenant %r (any more), so no bucket was created for it.", said)
         else:
-            _log(tenant.schema_name, provision(tenant))
+            outcomes = provision(tenant)
+            _log(tenant.schema_name, outcomes)
+            _warn_of_former_files(tenant, outcomes)
     except Exception:
         logger.exception("The buckets of the tenant %r were not created. %s", said, _remedy("SCHEMA"))
 
@@ -64,6 +70,31 @@ def _log(schema_name: str, outcomes: list[Outcome]) -> None:
             logger.warning(
                 "The bucket %r of the tenant %r: %s.", outcome.bucket, schema_name, outcome.warning
             )
+
+
+def _warn_of_former_files(tenant: Any, outcomes: list[Outcome]) -> None:
+    """Warn of files that are older than the tenant, such as those of a former tenant of its name."""
+    settled = {outcome.bucket for outcome in outcomes if outcome.state in {State.CREATED, State.FAILED}}
+    for place in Map().of_tenant(tenant):
+        if place.bucket not in settled and _holds_anything(place):
+            logger.warning(
+                "The tenant %(name)r is new, and %(place)s holds files already, which it can read. If they "
+                "are of a former tenant, run 'manage.py purge_tenant %(name)s' before the new one stores any "
+                "and then 'manage.py initialize_buckets --tenant %(name)s'. With a template over {id} no "
+                "tenant gets the place of another.",
+                {"name": tenant.schema_name, "place": place},
+            )
+
+
+def _holds_anything(place: Place) -> bool:
+    found = versions(get_client(place.server), place.bucket, place.prefix)
+    try:
+        return next(found, None) is not None
+    except BucketNotFound:
+        return False
+    except ServerError as error:
+        logger.warning("It is not known whether %s holds files of a former tenant. %s", place, error)
+        return False
 
 
 def _remedy(schema_name: str) -> str:

@@ -20,12 +20,15 @@ from django.dispatch import Signal
 from django_tenants.signals import post_schema_sync, schema_needs_to_be_sync
 from django_tenants.utils import schema_exists
 from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 
-from django_minio_router import hooks, tenant_bucket_context
+from django_minio_router import MinioRouter, hooks, tenant_bucket_context
 from django_minio_router.buckets import State
 from django_minio_router.provisioning import provision
-from django_minio_router.strategies import PerTenant
+from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from tests.customers.models import Client
+from tests.docs.models import Contract
 from tests.tenancy.brands.models import router
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -215,6 +218,88 @@ def test_a_wrong_setting_leaves_a_tenant_with_its_schema(
         assert "were not created" in caplog.text
     finally:
         tenant.delete(force_drop=True)
+
+
+class TestASchemaNameThatComesBack:
+    """A bucket that is named after the schema outlives its tenant, and the next of its name can read it."""
+
+    def warnings(self, caplog: pytest.LogCaptureFixture) -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+    def test_files_of_the_former_tenant_are_told_with_the_remedy(
+        self, new_name: NewName, bare: Minio, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        former = create(new_name("t"))
+        with tenant_bucket_context(former):
+            router.save("secret.txt", ContentFile(b"of the former"))
+        former.delete()
+        again = create(former.schema_name)
+
+        (warning,) = self.warnings(caplog)
+        assert f"'{again.schema_name}' is new, and test-brands-{again.schema_name} holds files" in warning
+        assert f"purge_tenant {again.schema_name}" in warning
+        assert f"initialize_buckets --tenant {again.schema_name}" in warning
+        assert "{id}" in warning
+
+        call_command("purge_tenant", again.schema_name, interactive=False, stdout=StringIO())
+        call_command("initialize_buckets", tenants=[again.schema_name], stdout=StringIO())
+        with tenant_bucket_context(again):
+            assert router.listdir("") == ([], [])
+
+    def test_old_versions_and_folders_of_a_shared_bucket_are_told_too(
+        self, use: Any, bucket: str, new_name: NewName, bare: Minio, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        use(Contract, shared := MinioRouter(strategy=PerTenantPrefix(bucket)))
+        bare.set_bucket_versioning(bucket_name=bucket, config=VersioningConfig(ENABLED))
+        former, neighbour = create(new_name("t")), create(new_name("t"))
+        for tenant in (former, neighbour):
+            with tenant_bucket_context(tenant):
+                shared.delete(shared.save("a.txt", ContentFile(b"x")))
+        former.delete()
+        assert self.warnings(caplog) == []
+        create(former.schema_name)
+        create(new_name("t"))
+
+        (warning,) = self.warnings(caplog)
+        assert f"{bucket}/{former.schema_name} holds files" in warning
+
+    def test_empty_buckets_are_not_worth_a_word(
+        self, new_name: NewName, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        former = create(new_name("t"))
+        former.delete()
+        create(former.schema_name)
+
+        assert self.warnings(caplog) == []
+
+    def test_a_name_made_of_the_key_does_not_come_back(
+        self, use: Any, new_name: NewName, held: Held, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        template = new_name("k") + "-{id}"
+        use(Contract, by_key := MinioRouter(strategy=PerTenant(template)))
+        former = create(new_name("t"))
+        with tenant_bucket_context(former):
+            by_key.save("secret.txt", ContentFile(b"of the former"))
+        key = former.pk
+        former.delete()
+        again = create(former.schema_name)
+
+        assert self.warnings(caplog) == []
+        assert held(template.removesuffix("{id}")) == {template.format(id=pk) for pk in (key, again.pk)}
+        with tenant_bucket_context(again):
+            assert by_key.listdir("") == ([], [])
+
+    def test_what_cannot_be_looked_into_is_told(
+        self, use: Any, bucket: str, settings: Any, new_name: NewName, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        use(Contract, MinioRouter(strategy=PerTenantPrefix(bucket)))
+        settings.MINIO_ENDPOINT, settings.MINIO_RETRIES = "127.0.0.1:1", 0
+        schema_name = new_name("t")
+        create(schema_name)
+
+        (warning,) = self.warnings(caplog)
+        assert f"not known whether {bucket}/{schema_name} holds files" in warning
+        assert "No answer" in warning
 
 
 def test_provisioning_twice_changes_nothing(new_name: NewName) -> None:
