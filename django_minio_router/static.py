@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.core.files import File
+from django.utils.deconstruct import deconstructible
 from django.utils.functional import SimpleLazyObject
 
 from .backend import MinioBackend
@@ -21,6 +22,7 @@ from .exceptions import BucketNotFound
 _FRESH = 1.0  # seconds
 
 
+@deconstructible(path="django_minio_router.models.MinioBackendStatic")
 class MinioBackendStatic(MinioBackend):
     """Store static files in ``MINIO_STATIC_FILES_BUCKET``, with plain links unless it is declared private.
 

@@ -48,6 +48,9 @@ BEYOND_DJANGO = {
     "calls": "check_bucket_existence is_minio_available stat",
     "settings": "HTTP_CLIENT PRIVATE_BUCKETS PUBLIC_BUCKETS same_endpoints",
     "administration": "check_bucket_existences set_bucket_policy set_bucket_to_public validate_settings",
+    "default buckets": "DEFAULT_MEDIA_FILES_BUCKET DEFAULT_PRIVATE_BUCKETS DEFAULT_STATIC_FILES_BUCKET"
+    " MINIO_MEDIA_FILES_BUCKET MINIO_STATIC_FILES_BUCKET",
+    "the cache of links": "cache_prefix url_cache_timeout url_caching_enabled",
 }
 EXPORTED = {
     "": "MinioBackend MinioBackendStatic get_iso_date iso_date_prefix",
@@ -348,6 +351,32 @@ def collectstatic(s: Script) -> None:
     s.see("link to a static file: a visitor gets", lambda: fetch(url())[0])
 
 
+def private_static_files(s: Script) -> None:
+    """Declared private, which 3.x documents for the links alone."""
+    if not s.flat:
+        return
+    with s.changed(
+        MINIO_PRIVATE_BUCKETS=[s.bucket("media"), s.bucket("static")],
+        MINIO_PUBLIC_BUCKETS=[s.bucket("public")],
+    ):
+        storage = s.name("MinioBackendStatic")()
+        storage.save("private.css", ContentFile(b"body { }"))
+        s.see(
+            "a static bucket that is declared private: link is signed",
+            lambda: "X-Amz-Signature" in storage.url("private.css"),
+        )
+        s.see(
+            "a static bucket that is declared private: a visitor gets",
+            lambda: fetch(storage.url("private.css"))[0],
+        )
+        s.printed("initialize_buckets", silenced=True)
+        s.see(
+            "a static bucket that is declared private: a visitor without the signature gets",
+            lambda: fetch(storage.url("private.css").partition("?")[0])[0],
+        )
+    s.printed("initialize_buckets", silenced=True)
+
+
 def names_and_classes(s: Script) -> None:
     for module, names in EXPORTED.items():
         paths = [f"{module}.{name}".strip(".") for name in names.split()]
@@ -373,6 +402,7 @@ def names_and_classes(s: Script) -> None:
     s.see("in a migration", lambda: storage.deconstruct())
     s.see("in a migration, with replace_existing", lambda: s.storage(replace_existing=True).deconstruct())
     s.see("in a migration, without a bucket", lambda: s.name("MinioBackend")().deconstruct())
+    s.see("in a migration, for static files", lambda: s.name("MinioBackendStatic")().deconstruct())
     s.see("an option that is none", lambda: s.storage(colour="red") is None)
     s.see("without a server for its default: bucket", default_bucket(s))
 
@@ -419,6 +449,10 @@ def saving(s: Script) -> None:
     s.see(
         "save a taken name, max_length 20: returned name",
         lambda: save("save/plain.txt", ContentFile(b"third"), max_length=20),
+    )
+    s.see(
+        "save a taken name, max_length 5",
+        lambda: save("save/plain.txt", ContentFile(b"fourth"), max_length=5),
     )
     s.see("save a file that was read already: stored bytes", lambda: saved_after_reading(s))
     s.see("save a file from a disk: stored bytes", lambda: saved_from_disk(s))
@@ -587,6 +621,33 @@ def reading(s: Script) -> None:
             "get_modified_time without USE_TZ: off UTC by",
             lambda: storage.get_modified_time("read/lines.txt") - server_time.replace(tzinfo=None),
         )
+    s.see(
+        "stat: fields that are known",
+        lambda: [
+            name
+            for name in (
+                "bucket_name",
+                "content_type",
+                "etag",
+                "last_modified",
+                "metadata",
+                "object_name",
+                "size",
+            )
+            if getattr(storage.stat("read/lines.txt"), name, None) is not None
+        ],
+    )
+    s.see_each(
+        "a name with ..: open, delete",
+        {
+            "open": lambda: storage.open("../read/lines.txt").read(),
+            "delete": lambda: storage.delete("../read/lines.txt"),
+        },
+    )
+    s.see("a name with ..: exists", lambda: storage.exists("../read/lines.txt"))
+    s.see("a name with ..: size", lambda: storage.size("../read/lines.txt"))
+    s.put("public", "list/a.txt")
+    s.see("listdir of the top folder", lambda: s.storage("public").listdir(""))
     s.put("private", "list/a.txt")
     s.put("private", "list/folder/b.txt")
     s.put("private", "list/folder/deeper/c.txt")
@@ -656,6 +717,11 @@ def links(s: Script) -> None:
             "MINIO_REGION: in the link",
             lambda: query(s.storage().url("a"))["X-Amz-Credential"].split("/")[2:],
         )
+    with s.changed(MINIO_REGION=None):
+        s.see(
+            "MINIO_REGION of None: in the link",
+            lambda: query(s.storage().url("a"))["X-Amz-Credential"].split("/")[2],
+        )
 
 
 def is_stable(storage: Any) -> bool:
@@ -683,6 +749,9 @@ def aliases(s: Script) -> None:
         "MINIO_REGION": "eu-central-1",
     }
     entry = {"BACKEND": f"{s.package}.models.MinioBackend", "OPTIONS": second}
+    only_server = {
+        name: second[name] for name in ("MINIO_ENDPOINT", "MINIO_USE_HTTPS", "MINIO_DEFAULT_BUCKET")
+    }
     backend = s.name("MinioBackend")
     with in_place(settings.STORAGES, {"second": entry}):
         from django.core.files.storage import storages
@@ -713,11 +782,28 @@ def aliases(s: Script) -> None:
             lambda: backend(storage_name="second").save("alias.txt", ContentFile(b"second")),
         )
         s.see("storage_name: stored bytes", lambda: s.content("second", "alias.txt"))
+        s.see("an alias without OPTIONS: start", lambda: start_with(s, "bare", {"BACKEND": entry["BACKEND"]}))
+        s.see(
+            "an alias that names a server and no keys: link",
+            lambda: started_link(s, {"BACKEND": entry["BACKEND"], "OPTIONS": only_server}),
+        )
         s.see("storage_name that is none", lambda: bool(backend(storage_name="nothing").url("a")))
         s.see(
             "in a migration, with storage_name",
             lambda: backend("bucket", storage_name="second").deconstruct(),
         )
+
+
+def start_with(s: Script, alias: str, entry: dict[str, Any]) -> str:
+    with in_place(settings.STORAGES, {alias: entry}):
+        return start(s)
+
+
+def started_link(s: Script, entry: dict[str, Any]) -> bool:
+    from django.core.files.storage import storages
+
+    with in_place(settings.STORAGES, {"elsewhere": entry}):
+        return bool(storages["elsewhere"].url("a"))
 
 
 def health(s: Script) -> None:
@@ -727,6 +813,10 @@ def health(s: Script) -> None:
     s.see("is_minio_available(): is_available", lambda: status.is_available)
     s.see("is_minio_available(): status", lambda: status.status)
     s.see("is_minio_available(): repr", lambda: repr(status))
+    s.see(
+        "is_minio_available(): what else it has",
+        lambda: [name for name in ("add_message", "data") if hasattr(status, name)],
+    )
     s.see("is_minio_available(): details are text", lambda: isinstance(status.details, str))
     with s.changed(MINIO_ENDPOINT=NOBODY):
         absent = s.storage().is_minio_available()
@@ -749,6 +839,8 @@ def mistakes(s: Script) -> None:
     quick = urllib3.PoolManager(timeout=urllib3.Timeout(2), retries=urllib3.Retry(0))
     with s.changed(MINIO_ENDPOINT=NOBODY, MINIO_HTTP_CLIENT=quick):
         see_calls(s, "no server", s.storage())
+        s.see("no server: initialize_buckets", lambda: s.printed("initialize_buckets", silenced=True))
+        s.see("no server: is_bucket_public", lambda: s.storage().is_bucket_public)
         s.see("no server: private link", lambda: bool(s.storage().url("a")))
     with s.changed(MINIO_ACCESS_KEY=""):
         s.see("no access key: storage", lambda: bool(s.storage()))
@@ -799,9 +891,33 @@ def start(s: Script) -> str:
     return "refused" if errors else "accepted"
 
 
+def creation(s: Script) -> None:
+    for label in ("made-private", "made-public"):
+        kind = label.partition("-")[2]
+        with s.changed(**s.declared(**{kind: (label,)})):
+            s.storage(label).check_bucket_existence()
+            s.see(
+                f"check_bucket_existence: everybody may, in a {kind} bucket",
+                lambda label=label: s.permissions(label),
+            )
+
+
+def orphans(s: Script) -> None:
+    """Last, as objects are deleted. 3.x has no such command."""
+    if s.flat:
+        return
+    s.see(
+        "clean_orphaned_minio_files --dry-run: objects in a bucket that no field uses",
+        lambda: "links/plain.txt" in s.printed("clean_orphaned_minio_files", dry_run=True),
+    )
+    s.printed("clean_orphaned_minio_files")
+    s.see("clean_orphaned_minio_files: left of them", lambda: s.keys("private", "links/plain"))
+
+
 OPERATIONS = (
     start_and_commands,
     collectstatic,
+    private_static_files,
     names_and_classes,
     saving,
     content_types,
@@ -812,6 +928,8 @@ OPERATIONS = (
     health,
     mistakes,
     starting,
+    creation,
+    orphans,
 )
 
 
