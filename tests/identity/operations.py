@@ -783,6 +783,8 @@ def aliases(s: Script) -> None:
         )
         s.see("storage_name: stored bytes", lambda: s.content("second", "alias.txt"))
         s.see("an alias without OPTIONS: start", lambda: start_with(s, "bare", {"BACKEND": entry["BACKEND"]}))
+        with in_place(static_options(), {"MINIO_EXTERNAL_ENDPOINT": "files.example.com"}):
+            s.see("start with an external endpoint alone for static files", lambda: start(s))
         s.see(
             "an alias that names a server and no keys: link",
             lambda: started_link(s, {"BACKEND": entry["BACKEND"], "OPTIONS": only_server}),
@@ -792,6 +794,11 @@ def aliases(s: Script) -> None:
             "in a migration, with storage_name",
             lambda: backend("bucket", storage_name="second").deconstruct(),
         )
+
+
+def static_options() -> dict[str, Any]:
+    options: dict[str, Any] = settings.STORAGES["staticfiles"]["OPTIONS"]
+    return options
 
 
 def start_with(s: Script, alias: str, entry: dict[str, Any]) -> str:
@@ -876,6 +883,7 @@ def starting(s: Script) -> None:
             "MINIO_PUBLIC_BUCKETS": both,
         },
         "with an undeclared media bucket": {"MINIO_PRIVATE_BUCKETS": private},
+        "with no declared bucket": {"MINIO_PRIVATE_BUCKETS": [], "MINIO_PUBLIC_BUCKETS": []},
     }
     for scenario, values in scenarios.items():
         with s.changed(MINIO_CONSISTENCY_CHECK_ON_START=False, **values):

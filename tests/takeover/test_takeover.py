@@ -160,3 +160,14 @@ def test_replaced_files_are_orphans_of_a_project_without_tenants(moved: Project,
     assert "4 deleted, 0 spared, 0 failed." in cleaned
     assert after == kept
     assert names(bare, moved, "static") == {"site.css"}
+
+
+@pytest.mark.parametrize("original", [FOUR], indirect=True, ids=[FOUR.version])
+def test_the_same_orphans_are_found(old: Project) -> None:
+    clean = ("manage", "clean_orphaned_minio_files", "--dry-run")
+    *_, theirs = old.journey(*PREPARED, ("upload", "one"), ("replace", "one"), clean)
+    (ours,) = old.move().journey((*clean, "--min-age=0"))
+
+    found = set(re.findall(r"^orphan: (\S+)", ours, re.MULTILINE))
+    assert found == set(re.findall(r"orphaned file: (\S+)", theirs))
+    assert len(found) == 4
