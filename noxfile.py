@@ -1,6 +1,7 @@
-"""The suite on every supported Django and Python, and on the lowest versions that we declare.
+"""The suite on every supported Django and Python, and on the lowest versions that we declare; also the lock
+file, known vulnerabilities and licences.
 
-Each session runs on the same real servers as `dev.py test`. Further arguments go to pytest:
+Each session of the suite runs on the same real servers as `dev.py test`. Further arguments go to pytest:
 `nox -s tests -- -x`. The interpreters must be on PATH.
 """
 
@@ -23,6 +24,7 @@ MATRIX = [
     nox.param("3.13", "6.1", id="django-6.1"),
 ]
 ENVIRONMENT = "-e.[dev,tenants]"
+LOCK = "requirements.lock"
 
 
 @nox.session
@@ -36,6 +38,29 @@ def tests(session: nox.Session, django: str) -> None:
 def lowest(session: nox.Session) -> None:
     session.install(ENVIRONMENT, *floors("minio", "urllib3", "cachetools"))
     pytest(session)
+
+
+@nox.session
+def locked(session: nox.Session) -> None:
+    """The suite on exactly what requirements.lock names, each package known by its hash."""
+    session.install("--require-hashes", f"--requirement={LOCK}")
+    session.install("--no-deps", "-e.")
+    pytest(session)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Renew requirements.lock: the newest versions that pyproject.toml allows, for every Python of ours."""
+    session.install("uv")
+    extras = [f"--extra={extra}" for extra in ("dev", "load", "tenants")]
+    where = ["--universal", "--python-version=3.10"]
+    # Whoever installs has an index of his own, so none is named.
+    what = ["--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"]
+    session.run(
+        *("uv", "pip", "compile", "pyproject.toml", "--quiet", *extras, *where, *what),
+        *("--custom-compile-command=nox -s lock", f"--output-file={LOCK}"),
+        silent=True,
+    )
 
 
 @nox.session
