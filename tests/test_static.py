@@ -44,6 +44,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def assets(project, source, new_name) -> Iterator[str]:
     """The name of the static bucket, which is not there yet; its storage is the plain one."""
+    project.TENANT_MODEL = None
     project.INSTALLED_APPS = ["django_minio_router", "django.contrib.staticfiles"]
     project.STATICFILES_DIRS = [source]
     project.MINIO_STATIC_FILES_BUCKET = name = new_name("assets")
