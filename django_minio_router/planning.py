@@ -15,6 +15,7 @@ from .exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixe
 from .hooks import bucket_hooks
 from .naming import bucket_name_problem
 from .policies import Hook, policy_of
+from .router import is_single
 from .strategies import BucketStrategy, FixedBucket, Location
 from .strategies.tenant import NamedByTenant
 
@@ -187,7 +188,7 @@ def listed_sources(config: Config, found: list[Use]) -> Iterator[Source]:
     aliases = frozenset(use.alias for use in found if use.alias and use.config == config)
     for strategy, is_public, setting in listed(config):
         where = setting if isinstance(strategy, FixedBucket) else f"{strategy!r} of {setting}"
-        listing = may_list(config, default=_is_single(strategy))
+        listing = may_list(config, default=is_single(strategy))
         whose = aliases if config.holds(setting) else frozenset()
         yield Source(strategy, config, is_public, listing, where, whose)
 
@@ -200,11 +201,6 @@ def used_source(use: Use) -> Source:
         public, listing = single.is_bucket_public, single.is_bucket_listable
         return Source(FixedBucket(single.bucket), use.config, public, listing, use.where, aliases)
     strategy, models = use.strategy, [use.model] if use.model else []
-    listing = may_list(use.config, default=_is_single(strategy))
+    listing = may_list(use.config, default=is_single(strategy))
     where = f"{strategy!r} of {use.where}"
     return Source(strategy, use.config, strategy.public_read, listing, where, aliases, models)
-
-
-def _is_single(strategy: BucketStrategy) -> bool:
-    """Tell a bucket that stands for itself, as in ``django-minio-backend``, from those of a strategy."""
-    return isinstance(strategy, FixedBucket) and strategy.public_read is None

@@ -19,7 +19,7 @@ from .conf import Config
 from .exceptions import ConfigurationError, RoutingError
 from .fallback import MovingBackend, is_same_place
 from .hiding import Hidden
-from .naming import bucket_name_problem, check_bucket_name
+from .naming import bucket_name_problem, check_bucket_name, check_object_name
 from .portable import Portable
 from .quota import kept, quota
 from .reading import ObjectFile
@@ -149,9 +149,14 @@ class MinioRouter(Portable, Storage):
         bucket = check_bucket_name(location.bucket, repr(strategy))
         if isinstance(strategy, PerTenant) and bucket != strategy.public:
             self._refuse_declared(bucket)
+        if location.prefix:
+            check_object_name(f"{location.prefix}_")
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
         return MinioBackend(
-            bucket, public=strategy.public_read, of_strategy=True, **{**self._options, **said}
+            bucket,
+            public=strategy.public_read,
+            of_strategy=not is_single(strategy),
+            **{**self._options, **said},
         )
 
     def _refuse_declared(self, bucket: str) -> None:
@@ -209,6 +214,11 @@ class MinioRouter(Portable, Storage):
         raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
 
 
+def is_single(strategy: BucketStrategy) -> bool:
+    """Tell the strategy that is the same as a ``MinioBackend`` of the bucket, which it behaves as."""
+    return isinstance(strategy, FixedBucket) and strategy.public_read is None
+
+
 def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:
     """Refuse the options of a backend that are the strategy's to decide."""
     if "bucket_name" in options:
@@ -222,6 +232,16 @@ def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) 
 
 def load_strategy(option: StrategyOption) -> BucketStrategy:
     """Return the strategy that an instance, a class, a dotted path or a dictionary stands for."""
+    strategy = _make_strategy(option)
+    public_read: object = strategy.public_read
+    if public_read is not None and not isinstance(public_read, bool):  # "False" would let everybody in
+        raise ConfigurationError(
+            f"The public_read of {strategy!r} is {public_read!r}. It takes True, False or None."
+        )
+    return strategy
+
+
+def _make_strategy(option: StrategyOption) -> BucketStrategy:
     made: Any = option
     options: Mapping[str, Any] = {}
     if isinstance(made, Mapping):
