@@ -7,6 +7,8 @@ from django.conf import settings
 from django.core.management import call_command
 
 from . import binding, tenancy
+from .conf import options_of
+from .exceptions import ConfigurationError
 
 # App configs are imported before any model is, so no field is missed.
 binding.connect()
@@ -15,8 +17,11 @@ binding.connect()
 def _is_checked_on_start() -> bool:
     """Tell whether a setting or the options of a storage ask for it; nothing else is looked at here."""
     name = "MINIO_CONSISTENCY_CHECK_ON_START"
-    options = [storage.get("OPTIONS", {}) for storage in settings.STORAGES.values()]
-    return getattr(settings, name, False) or any(given.get(name) for given in options)
+    try:
+        asked = any(options_of(alias).get(name) for alias in settings.STORAGES)
+    except ConfigurationError:
+        return False  # the system checks report it
+    return asked or getattr(settings, name, False)
 
 
 class DjangoMinioRouterConfig(AppConfig):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.utils import timezone
@@ -28,7 +29,7 @@ from . import clients
 from .buckets import PlannedBucket, bring_about, may_list
 from .clients import Client, Query
 from .conf import Config
-from .defaults import DEFAULTS, PREFIX
+from .defaults import DEFAULTS, PREFIX, check_options
 from .exceptions import BucketNotFound, ConfigurationError, PrivatePublicMixedError, ServerError
 from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name
@@ -122,6 +123,19 @@ class MinioBackend(Portable, Storage):
     ) -> None:
         options = Hidden(options)
         _refuse_unknown(options)
+        check_options(
+            {
+                "bucket_name": bucket_name,
+                "storage_name": storage_name,
+                "replace_existing": replace_existing,
+                "metadata": metadata,
+                "sse": sse,
+                "progress": progress,
+                "server": server,
+                "public": public,
+                "prefix": prefix,
+            }
+        )
         self._keep_arguments()
         if http_client is not None:
             options["MINIO_HTTP_CLIENT"] = http_client
@@ -130,7 +144,7 @@ class MinioBackend(Portable, Storage):
         self._options = options
         self._server = server
         self._public = public
-        self._prefix = prefix and f"{check_object_name(prefix.rstrip('/'))}/"
+        self._prefix = _folder(prefix) if prefix else ""
         self._of_strategy = of_strategy
         self.replace_existing = replace_existing
         self.metadata = metadata
@@ -524,6 +538,17 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
                 f"A storage has no option {option!r}. Its options are those of MinioBackend and the "
                 f"settings that start with {PREFIX}."
             )
+
+
+def _folder(prefix: str) -> str:
+    """Return the prefix with one slash at its end. ``ConfigurationError`` if names below it are unsafe."""
+    try:
+        return f"{check_object_name(prefix.rstrip('/'))}/"
+    except SuspiciousFileOperation as error:
+        raise ConfigurationError(
+            f"The option 'prefix' of a storage is {prefix!r}, which is no folder. {error} Give it one such "
+            "as 'acme/'."
+        ) from error
 
 
 def _is_header(key: str) -> bool:

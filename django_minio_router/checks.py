@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Tags
 from django.core.checks import register as register_check
 
 from . import messages
 from .conf import Config, endpoint_problem, split_external
+from .defaults import PREFIX, SETTINGS
 from .discovery import Use, configs, hooks, listed, models_by_strategy, uses
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .hooks import bucket_hooks
@@ -20,6 +23,9 @@ from .planning import Plan, Source, listed_sources, used_source
 from .policies import opens_to_everybody, policy_of
 from .quota import quota
 from .strategies import FixedBucket
+
+# Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
+_SIMILAR = 0.82
 
 
 def register() -> None:
@@ -30,11 +36,20 @@ def register() -> None:
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check each different source of settings once."""
+    misspelt = list(_misspelt())
     try:
         different = configs(uses())
     except ConfigurationError as error:
-        return [messages.bad_setting(error)]
-    return [message for config in different for message in _config_messages(config)]
+        return [*misspelt, messages.bad_setting(error)]
+    return [*misspelt, *(message for config in different for message in _config_messages(config))]
+
+
+def _misspelt() -> Iterator[CheckMessage]:
+    """Report names that look like ours; other packages have settings that start with MINIO_ too."""
+    for name in dir(settings):
+        if name.startswith(PREFIX) and name not in SETTINGS:
+            for similar in get_close_matches(name, SETTINGS, n=1, cutoff=_SIMILAR):
+                yield messages.misspelt_setting(name, similar)
 
 
 def _config_messages(config: Config) -> Iterator[CheckMessage]:
@@ -63,7 +78,12 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
 
 
 def _keys(config: Config) -> Iterator[CheckMessage]:
-    if config.get("MINIO_CREDENTIALS") is None:
+    try:
+        provider = config.credentials
+    except ConfigurationError as error:
+        yield messages.bad_setting(error)
+        return
+    if provider is None:
         for setting in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
             if not config.get(setting):
                 yield messages.missing_key(setting)

@@ -188,10 +188,14 @@ class Config:
             use_https = self.get("MINIO_USE_HTTPS")
         return self._server(host, bool(use_https), prefix=path.rstrip("/"))
 
+    @property
+    def credentials(self) -> Provider | None:
+        """What gives the keys, made if it is named, and not asked yet. None: the settings give them."""
+        given = self.get("MINIO_CREDENTIALS")
+        return _provider(given) if isinstance(given, str) else given
+
     def _server(self, endpoint: str, use_https: bool, prefix: str = "") -> Server:
-        credentials = self.get("MINIO_CREDENTIALS")
-        if isinstance(credentials, str):
-            credentials = _provider(credentials)
+        credentials = self.credentials
         for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
             if credentials is None and not self.get(name):
                 raise ConfigurationError(
@@ -315,8 +319,19 @@ def _storage_options(alias: str) -> Hidden:
         raise ConfigurationError(
             f"The storage {alias!r} is not in STORAGES. Add it there, or change storage_name."
         )
-    options = settings.STORAGES[alias].get("OPTIONS", {})
+    options = options_of(alias)
     return Hidden({name: value for name, value in options.items() if name.startswith(PREFIX)})
+
+
+def options_of(alias: str) -> Mapping[str, Any]:
+    """Return the ``OPTIONS`` of an alias in ``STORAGES``. ``ConfigurationError`` if that is malformed."""
+    entry = settings.STORAGES[alias]
+    options = entry.get("OPTIONS", {}) if isinstance(entry, Mapping) else None
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ConfigurationError(
+            f"STORAGES[{alias!r}] is wrong. Write a dictionary: {{'BACKEND': path, 'OPTIONS': {{...}}}}."
+        )
+    return options
 
 
 def _names(entries: Iterable[object]) -> Iterable[str]:
@@ -328,10 +343,11 @@ def _provider(path: str) -> Provider:
     """Return the provider at a dotted path, the same one each time: equal servers share a client."""
     try:
         provider: Provider = import_string(path)()
-    except (ImportError, TypeError) as error:
+    except Exception as error:  # a function of the project's own may raise anything
         raise ConfigurationError(
-            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: {error}. Correct the "
-            "path, or name a function of your own that makes the provider."
+            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: "
+            f"{type(error).__name__}: {error}. Correct the path, or name a function of your own that makes "
+            "the provider."
         ) from error
     if not hasattr(provider, "retrieve"):
         raise ConfigurationError(

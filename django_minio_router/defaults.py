@@ -12,7 +12,8 @@ from .exceptions import ConfigurationError
 
 PREFIX = "MINIO_"
 _MIB = 1024 * 1024
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DAY = 24 * 60 * 60
+_REGION = re.compile(r"[!-.0-~]*")  # it stands between slashes in each signature
 
 
 class Setting(NamedTuple):
@@ -30,12 +31,8 @@ def _text(default: str = "", *, secret: bool = False) -> Setting:
 
 def _key() -> Setting:
     """A key as it is sent in a header; one from a file often ends with a newline."""
-    return Setting(
-        "",
-        "a string without line ends",
-        lambda v: isinstance(v, str) and not _CONTROL.search(v),
-        True,
-    )
+    takes = "a string of printable ASCII, without line ends"
+    return Setting("", takes, lambda v: isinstance(v, str) and v.isascii() and v.isprintable(), True)
 
 
 def _flag(default: bool | None = None) -> Setting:
@@ -47,7 +44,9 @@ def _whole(default: int | None, *, lowest: int) -> Setting:
 
 
 def _seconds(default: float) -> Setting:
-    return Setting(default, "seconds above 0", lambda v: type(v) in {int, float} and v > 0)
+    return Setting(
+        default, f"seconds above 0, up to {_DAY}", lambda v: type(v) in {int, float} and 0 < v <= _DAY
+    )
 
 
 def _period(default: timedelta | None = None) -> Setting:
@@ -72,7 +71,9 @@ def _is_hook(value: Any) -> bool:
 
 
 def _are_servers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(values, Mapping) for values in value.values())
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(values, Mapping) for name, values in value.items()
+    )
 
 
 _BUCKETS = Setting((), "a list of bucket names and strategies", _is_list)
@@ -93,7 +94,11 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_USE_HTTPS": _flag(),
     "MINIO_EXTERNAL_ENDPOINT": _text(),
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
-    "MINIO_REGION": _text("us-east-1"),
+    "MINIO_REGION": Setting(
+        "us-east-1",
+        "a string of printable ASCII without spaces and '/'",
+        lambda value: isinstance(value, str) and _REGION.fullmatch(value) is not None,
+    ),
     "MINIO_ACCESS_KEY": _key(),
     "MINIO_SECRET_KEY": _key(),
     "MINIO_CREDENTIALS": _object_with(
@@ -139,6 +144,20 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 
+# The options of a storage that are no settings.
+OPTIONS: dict[str, Setting] = {
+    "bucket_name": _text(),
+    "storage_name": _text(),
+    "server": _text(),
+    "prefix": _text(),
+    "public": _flag(),
+    "replace_existing": _flag(),
+    "metadata": Setting(None, "a dictionary", lambda value: isinstance(value, Mapping)),
+    "sse": _object_with("headers", "an encryption of minio.sse"),
+    "progress": _object_with(
+        "set_meta", "an object with set_meta() and update(), as the SDK's put_object does"
+    ),
+}
 
 DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
 
@@ -153,3 +172,12 @@ def checked(name: str, value: Any) -> Any:
     # Under the same name, so that no variable of this function holds a secret when a debug page shows it.
     value = f"of type {type(value).__name__}" if setting.secret else shortened(value)
     raise ConfigurationError(f"{name} is {value}. It takes {setting.takes}.")
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Raise ``ConfigurationError`` if an option of a storage that is no setting is of a wrong type."""
+    for name, value in given.items():
+        option = OPTIONS[name]
+        if value is not None and not option.is_right(value):
+            shown = f"of type {type(value).__name__}" if option.secret else shortened(value)
+            raise ConfigurationError(f"The option {name!r} of a storage is {shown}. It takes {option.takes}.")

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from .backend import MinioBackend
 from .binding import file_fields, uses_default_storage
-from .conf import Config, server_names
+from .conf import Config, options_of, server_names
 from .exceptions import ConfigurationError, PrivatePublicMixedError
 from .router import MinioRouter, load_strategy
 from .strategies import BucketStrategy, FixedBucket
@@ -72,6 +72,7 @@ def _fallbacks(found: Iterable[Use]) -> Iterator[Use]:
 
 def _storages() -> Iterator[tuple[str, MinioBackend | MinioRouter]]:
     for alias, entry in settings.STORAGES.items():
+        options_of(alias)
         if _is_ours(alias, entry.get("BACKEND", "")):
             yield alias, cast("MinioBackend | MinioRouter", storages[alias])
 

@@ -162,3 +162,11 @@ def hook_opens(bucket: str) -> Warning:
         hint="Add a Principal or a Condition to the policy, or list the bucket in MINIO_PUBLIC_BUCKETS.",
         id="minio_router.W004",
     )
+
+
+def misspelt_setting(name: str, similar: str) -> Warning:
+    return Warning(
+        f"{name} is no setting, so it does nothing.",
+        hint=f"Did you mean {similar}? docs/settings.md has all names.",
+        id="minio_router.W005",
+    )

@@ -91,6 +91,7 @@ WRONG_VALUES = {
     "MINIO_MULTIPART_PART_SIZE": 1024,
     "MINIO_MULTIPART_THRESHOLD": -1,
     "MINIO_SERVERS": ["eu.example.com"],
+    "MINIO_QUOTA": 10_000,
 }
 
 
@@ -116,12 +117,123 @@ def test_e001_a_value_of_a_wrong_type_or_range(project, setting, value):
         ("MINIO_POLICY_HOOKS", [("papers", "public")]),
         ("MINIO_POLICY_HOOKS", "papers"),
         ("MINIO_SERVERS", {"eu": "eu.example.com"}),
+        ("MINIO_SERVERS", {7: {"MINIO_ENDPOINT": "eu.example.com"}}),
+        ("MINIO_READ_TIMEOUT", float("inf")),
+        ("MINIO_REGION", "eu central"),
+        ("MINIO_SECRET_KEY", "hush\n"),
+        ("MINIO_ACCESS_KEY", "schlüssel"),
     ],
 )
 def test_e001_a_value_that_is_almost_right(project, setting, value):
     setattr(project, setting, value)
 
     assert only("E001").msg.startswith(f"{setting} is ")
+
+
+WRONG_OPTIONS = {
+    "bucket_name": ["papers"],
+    "storage_name": {"default": True},
+    "server": ["eu"],
+    "prefix": 7,
+    "public": "False",
+    "replace_existing": "False",
+    "metadata": ["author"],
+    "sse": b"hush",
+    "progress": {"update": True},
+    "http_client": "urllib3.PoolManager",
+    "MINIO_ENDPONT": "127.0.0.1:9000",
+    "replace": True,
+}
+
+
+@pytest.mark.parametrize(("option", "value"), WRONG_OPTIONS.items(), ids=WRONG_OPTIONS)
+@pytest.mark.parametrize("storage", ["MinioBackend", "MinioBackendStatic", "MinioRouter"])
+def test_e001_an_option_of_a_storage_that_is_wrong(project, storage, option, value):
+    if (storage, option) == ("MinioBackendStatic", "replace_existing"):
+        pytest.skip("static files are always replaced, whatever the option says")
+    media = {"BACKEND": f"django_minio_router.{storage}", "OPTIONS": {option: value}}
+    project.STORAGES = {**project.STORAGES, "media": media}
+
+    message = only("E001")
+
+    assert option.removeprefix("http_").upper() in message.msg.upper()
+    assert "hush" not in message.msg
+
+
+@pytest.mark.parametrize("prefix", ["../papers", "/", "a//b", "a\\b", "a\0b", ".", "a/../b", "x" * 1025])
+def test_e001_a_prefix_that_is_no_folder(project, prefix):
+    options = {"bucket_name": "papers", "prefix": prefix}
+    project.MINIO_PRIVATE_BUCKETS = ["papers"]
+    media = {"BACKEND": "django_minio_router.MinioBackend", "OPTIONS": options}
+    project.STORAGES = {**project.STORAGES, "media": media}
+
+    assert "'prefix'" in only("E001").msg
+
+
+@pytest.mark.parametrize("entry", [None, "path", {"BACKEND": "x.Y", "OPTIONS": None}, {"OPTIONS": {7: 8}}])
+def test_e001_an_alias_that_is_no_dictionary(project, entry):
+    project.STORAGES = {**project.STORAGES, "media": entry}
+
+    assert "STORAGES['media']" in only("E001").msg
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("PerTenant", {"public_read": "False"}),
+        ("PerTenant", {"field": b"id"}),
+        ("PerTenant", {"field": ""}),
+        ("PerTenant", {"template": 7}),
+        ("PerTenant", {"function": "customers.bucket"}),
+        ("PerTenant", {"template": "{schema_name}", "field": "bucket"}),
+        ("PerModel", {"buckets": {"docs.Invoice": ["invoices"]}}),
+        ("PerModel", {"buckets": {"Invoice": "invoices"}}),
+        ("PerModel", {"default": []}),
+        ("PerTenantPrefix", {}),
+        ("FixedBucket", {"name": "papers", "public_read": 1}),
+    ],
+)
+def test_e001_a_strategy_that_cannot_be_made(project, strategy, options):
+    said = {"BACKEND": f"django_minio_router.strategies.{strategy}", "OPTIONS": options}
+    media = {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": {"strategy": said}}
+    project.STORAGES = {**project.STORAGES, "media": media}
+
+    assert only("E001")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["no.such.Provider", "", "minio.credentials", "minio.credentials.WebIdentityProvider", "os.getcwd"],
+)
+def test_e001_credentials_that_give_no_provider(project, path):
+    project.MINIO_CREDENTIALS = path
+
+    assert f"MINIO_CREDENTIALS names {path!r}" in only("E001").msg
+
+
+def broken_provider():
+    raise KeyError("VAULT_ADDRESS")
+
+
+class CountingProvider(EnvAWSProvider):
+    asked = 0
+
+    def retrieve(self):
+        type(self).asked += 1
+        return super().retrieve()
+
+
+def test_e001_credentials_of_a_function_that_fails(project):
+    project.MINIO_CREDENTIALS = f"{__name__}.broken_provider"
+
+    assert "VAULT_ADDRESS" in only("E001").msg
+
+
+def test_a_provider_is_made_and_not_asked_for_keys(project):
+    project.MINIO_CREDENTIALS = f"{__name__}.CountingProvider"
+
+    assert ids() == []
+    assert CountingProvider.asked == 0
 
 
 def test_e001_a_wrong_value_hides_no_other(project):
@@ -409,6 +521,31 @@ def test_w004_a_hook_that_opens_a_private_bucket(project):
     assert "'papers'" in only("W004").msg
 
     project.MINIO_PUBLIC_BUCKETS = ["papers"]
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("MINIO_ENDPONT", "MINIO_ENDPOINT"),
+        ("MINIO_PRIVATE_BUCKET", "MINIO_PRIVATE_BUCKETS"),
+        ("MINIO_EXPIRY_HOURS", "MINIO_URL_EXPIRY_HOURS"),
+        ("MINIO_USE_HTTP", "MINIO_USE_HTTPS"),
+    ],
+)
+def test_w005_a_name_that_looks_like_a_setting(project, written, meant):
+    setattr(project, written, "x")
+
+    message = only("W005")
+
+    assert written in message.msg
+    assert meant in str(message.hint)
+
+
+@pytest.mark.parametrize("name", ["MINIO_ROOT_USER", "MINIO_STORAGE_ENDPOINT", "MINIO_STORAGE_ACCESS_KEY"])
+def test_w005_not_for_a_setting_of_something_else(project, name):
+    setattr(project, name, "x")
+
     assert ids() == []
 
 

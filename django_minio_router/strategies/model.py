@@ -39,6 +39,7 @@ class PerModel(BucketStrategy):
         public_read: bool = False,
     ) -> None:
         _refuse_no_mapping(buckets)
+        _refuse_no_names([*(buckets or {}).values(), template, default])
         self.buckets = {_label(label): bucket for label, bucket in (buckets or {}).items()}
         self.template = template
         self.default = default
@@ -92,6 +93,12 @@ def _refuse_no_mapping(buckets: object) -> None:
             f"PerModel maps labels to buckets, and {buckets!r} is no mapping. Write "
             "{'app_label.ModelName': 'bucket'}, or template=... for a pattern."
         )
+
+
+def _refuse_no_names(names: Iterable[object]) -> None:
+    for name in names:
+        if name is not None and not isinstance(name, str):
+            raise ConfigurationError(f"PerModel was given {name!r} for a bucket. Give it a name, a string.")
 
 
 def _label(label: str) -> str:

@@ -36,6 +36,8 @@ class NamedByTenant(BucketStrategy):
             template = "{schema_name}"
         if template is not None:
             bucket_template(template)
+        if field is not None and not (isinstance(field, str) and field.isidentifier()):
+            raise ConfigurationError(f"The field {field!r} of {type(self).__name__} is no field's name.")
         if function is not None and not callable(function):
             raise ConfigurationError(f"The function {function!r} of {type(self).__name__} is not callable.")
         self.template = template

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ SECRETS = {
 LIVE_OBJECTS = {
     "http_client": PoolManager(),
     "sse": SseCustomerKey(b"a-customer-key-of-32-characters!"),
-    "progress": object(),
+    "progress": SimpleNamespace(set_meta=print, update=print),
 }
 
 
