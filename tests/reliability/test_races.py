@@ -61,12 +61,15 @@ def make(bucket: str, endpoint: str | None = None, **options: Any) -> MinioBacke
     return MinioBackend(bucket, **server, MINIO_MULTIPART_PART_SIZE=PART, **options)
 
 
-@sizes
+@pytest.mark.parametrize(
+    ("size", "threads"), [(SMALL, THREADS), (LARGE, THREADS // PROCESSES)], ids=["small", "parts"]
+)
 @pytest.mark.parametrize("round_", range(scale(1, 20)))
-def test_threads_and_processes_get_a_name_each(round_: int, size: int, bare: Minio, bucket: str) -> None:
+def test_threads_and_processes_get_a_name_each(
+    round_: int, size: int, threads: int, bare: Minio, bucket: str
+) -> None:
     """Each process is asked for its names through the bucket, under a name that tells whose they are."""
     storage = make(bucket)
-    threads = THREADS // PROCESSES
 
     def work(process: int) -> None:
         own = save_at_once(storage, size, range(process * threads, (process + 1) * threads))
@@ -80,7 +83,7 @@ def test_threads_and_processes_get_a_name_each(round_: int, size: int, bare: Min
         for name in names_in(bare, bucket)
         if not name.startswith("whose/")
     }
-    assert len(told) == THREADS
+    assert len(told) == PROCESSES * threads
     assert_held(bare, bucket, told | {f"whose/{name}": data[:8] for name, data in told.items()})
 
 
