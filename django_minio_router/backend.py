@@ -187,7 +187,7 @@ class MinioBackend(Portable, Storage):
     @property
     def is_bucket_listable(self) -> bool:
         """Whether anybody may list the bucket if it is public, as ``MINIO_PUBLIC_POLICY`` says."""
-        return may_list(self.config, default=self._public is None)
+        return may_list(self.config, default=self._public is None and not self._of_strategy)
 
     @property
     def client(self) -> Minio:

@@ -17,6 +17,7 @@ from .naming import bucket_name_problem
 from .policies import Hook, policy_of
 from .router import is_single
 from .strategies import BucketStrategy, FixedBucket, Location
+from .strategies.fixed import is_single
 from .strategies.tenant import NamedByTenant
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from .quota import kept, quota
 from .reading import ObjectFile
 from .status import MinioServerStatus
 from .strategies import BucketStrategy, FixedBucket, Location, PerTenant
+from .strategies.fixed import is_single
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -127,8 +128,10 @@ class MinioRouter(Portable, Storage):
         else:
             with tenancy.tenant_bucket_context(self._tenant):
                 answer = self.strategy.bucket_for(self._model)
-        if not isinstance(answer, (str, Location)):
-            check_bucket_name(answer, repr(self.strategy))
+        if not isinstance(answer, str):
+            answer = Location.of(answer)
+            if not isinstance(answer.bucket, str):
+                check_bucket_name(answer.bucket, repr(self.strategy))
         return self._backend_at(answer)
 
     def _backend_with_fallback(self) -> MinioBackend:

@@ -33,3 +33,11 @@ class FixedBucket(BucketStrategy):
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
         if bucket_name_problem(self.name):
             yield invalid_bucket(self.name, self)
+
+
+def is_single(strategy: BucketStrategy) -> bool:
+    """Tell a bucket that stands for itself, as in ``django-minio-backend``, from those of a strategy.
+
+    The defaults of the one are as they always were, those of the others let nobody list or show what runs.
+    """
+    return isinstance(strategy, FixedBucket) and strategy.public_read is None

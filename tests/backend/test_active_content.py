@@ -342,7 +342,7 @@ def test_single_buckets_are_as_they_always_were(bare: Minio, bucket: str, settin
     settings.MINIO_PRIVATE_BUCKETS = [bucket]
     settings.MINIO_DEFAULT_BUCKET = bucket
 
-    for storage in (MinioBackend(bucket), MinioBackend(), MinioRouter()):
+    for storage in (MinioBackend(bucket), MinioBackend(), MinioRouter(), MinioRouter(FixedBucket(bucket))):
         assert not stored_to_download(storage, bare, bucket)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import secrets
+import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -17,9 +21,10 @@ from hypothesis import strategies as st
 from minio import Minio
 
 from django_minio_router import MinioBackend
+from django_minio_router.exceptions import ServerError
 from tests.proxy import Proxy
 
-from .conftest import Make
+from .conftest import Make, keys
 from .server import names_in, stored
 
 UNSAFE = {
@@ -181,3 +186,144 @@ def test_any_text_is_stored_as_it_is_or_refused_before_anything_is_sent(
     assert names_in(bare, bucket) == [name]
     storage.delete(name)
     assert names_in(bare, bucket) == []
+
+
+# Any text at all, to any operation, and what a plain HTTP client gets under its link
+
+LOOKALIKES = (
+    "\N{DIVISION SLASH}\N{FRACTION SLASH}\N{FULLWIDTH SOLIDUS}\N{FULLWIDTH REVERSE SOLIDUS}"
+    "\N{FULLWIDTH FULL STOP}\N{ONE DOT LEADER}\N{TWO DOT LEADER}"
+)
+RESERVED = " !\"#$%&'()*+,:;<=>?@[]^`{|}~"
+PLANES = [
+    chr(plane * 0x10000 + offset) for plane in range(17) for offset in (0x41, 0x1F600 % 0x10000, 0xFFFD)
+]
+hostile_letters = (
+    st.characters(exclude_categories=[])  # surrogates and control characters too
+    | st.sampled_from(PLANES)
+    | st.sampled_from(LOOKALIKES + RESERVED)
+    | st.sampled_from(
+        ["/", "\\", ".", "..", "./", "../", "%2e%2e%2f", "%00", "%5c", "\r\n", "e\u0301", "\u212b"]
+    )
+)
+# About as long as S3 takes: of segments of one character, of 1 to 4 bytes each, and an end of any length.
+long_names = st.builds(
+    lambda letter, length, end: "/".join(
+        [letter * (120 // len(letter.encode()))] * (length // 121) + ["x" * max(end, 1)]
+    ),
+    st.sampled_from("aü日\N{GRINNING FACE}%"),
+    st.integers(800, 1100),
+    st.integers(1, 255),
+)
+hostile_names = st.lists(hostile_letters, max_size=12).map("".join) | safe_names | long_names
+
+
+def is_sound(name: str, prefix: str) -> bool:
+    """Tell whether S3, and all clients and servers between, take the name for exactly this object."""
+    try:
+        size = len(f"{prefix}{name}".encode())
+    except UnicodeEncodeError:
+        return False
+    segments = name.replace("\\", "/../").split("/")
+    control = any(ord(letter) < 0x20 or 0x7F <= ord(letter) <= 0x9F for letter in name)
+    return size <= 1024 and not control and not {"", ".", ".."} & set(segments)
+
+
+def by_http_client(url: str) -> bytes:
+    """Return what stands at the URL, which is sent as it is."""
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.netloc)) as connection:
+        connection.request("GET", url.removeprefix(f"{parts.scheme}://{parts.netloc}"))
+        return connection.getresponse().read()
+
+
+def by_urllib(url: str) -> bytes:
+    with urllib.request.urlopen(url) as response:
+        return response.read()
+
+
+@pytest.fixture(params=["private", "public"])
+def in_folder(request: pytest.FixtureRequest, bucket: str, proxy: Proxy) -> Callable[[], MinioBackend]:
+    """Return a function that makes a storage on a new folder of the bucket."""
+    options: dict[str, Any] = {
+        "MINIO_ENDPOINT": proxy.endpoint,
+        "MINIO_CONDITIONAL_WRITES": True,
+        "public": request.param == "public",
+        **keys(),
+    }
+    MinioBackend(bucket, **options).check_bucket_existence()
+
+    def in_folder() -> MinioBackend:
+        storage = MinioBackend(bucket, prefix=f"{secrets.token_hex(8)}/", **options)
+        proxy.forget()
+        return storage
+
+    return in_folder
+
+
+@with_the_server
+@given(name=hostile_names)
+@example(name="a/../../x")
+@example(name="a\\..\\x")
+@example(name=f"a{LOOKALIKES}b")
+@example(name=RESERVED)
+@example(name="".join(PLANES[:33]))
+@example(name="".join(PLANES[33:]))
+@example(name="x/" * 503 + "y")  # 1,024 bytes with the folder
+@example(name="x/" * 503 + "yz")
+@example(name="\ud83d\ude00")  # a pair of surrogates is no character
+@example(name="?X-Amz-Signature=x")
+@example(name="x?versionId=1&y#z")
+@example(name="%")
+@example(name="%zz/+ +/a%20b")
+@example(name="http://example.com/x".replace("//", "/"))
+@example(name="~root/$HOME/`id`/*")
+@example(name=".minio.sys/x")
+@example(name="x.png ")
+def test_the_bytes_come_back_by_any_way_or_nothing_is_sent(
+    in_folder: Callable[[], MinioBackend], proxy: Proxy, bare: Minio, bucket: str, name: str
+) -> None:
+    storage = in_folder()
+    content = os.urandom(20)
+    if not is_sound(name, storage.prefix):
+        for operation in OPERATIONS.values():
+            with pytest.raises(SuspiciousFileOperation):
+                operation(storage, name)
+        assert proxy.requests == []
+        return
+    if any(len(segment.encode()) > 255 for segment in name.split("/")):
+        with pytest.raises(ServerError, match="400"):  # neither server takes it, and S3 itself does
+            storage.save(name, ContentFile(content))
+        return
+
+    saved = storage.save(name, ContentFile(content))
+
+    assert saved == name
+    assert stored(bare, bucket, f"{storage.prefix}{saved}") == content
+    with storage.open(saved) as file:
+        assert file.read() == content
+    url = storage.url(saved)
+    assert by_http_client(url) == content
+    assert by_urllib(url) == content
+    assert by_http_client(storage.url(saved, filename=name)) == content
+    parent, _, last = saved.rpartition("/")
+    assert storage.listdir(parent) == ([], [last])
+    storage.delete(saved)
+    assert storage.listdir(parent) == ([], [])
+
+
+@with_the_server
+@given(path=hostile_names)
+def test_a_folder_of_any_name_is_listed_or_nothing_is_sent(
+    in_folder: Callable[[], MinioBackend], proxy: Proxy, path: str
+) -> None:
+    storage = in_folder()
+
+    try:
+        found = storage.listdir(path)
+    except SuspiciousFileOperation:
+        assert not is_sound(path.removesuffix("/"), storage.prefix)
+        assert proxy.requests == []
+    else:
+        assert found == ([], [])
+        assert all(request.query.count(f"prefix={storage.prefix[:-1]}") == 1 for request in proxy.requests)
