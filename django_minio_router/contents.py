@@ -33,10 +33,14 @@ class Upload(NamedTuple):
 
 
 def bucket_names(client: Client) -> Iterator[str]:
-    """Yield the buckets of the server, a page at a time; the SDK reads no more than the first."""
+    """Yield the buckets of the server, a page at a time; the SDK reads no more than the first.
+
+    AWS refuses a list that names no size of a page to accounts that may have more than 10,000 buckets.
+    """
     token: str | None = ""
     while token is not None:
-        root = fetch(client, "", f"continuation-token={_quoted(token)}" if token else "")
+        after = f"continuation-token={_quoted(token)}&" if token else ""
+        root = fetch(client, "", f"{after}max-buckets={_PAGE}")
         for bucket in root.iter("Bucket"):
             yield bucket.findtext("Name") or ""
         token = root.findtext("ContinuationToken") or None

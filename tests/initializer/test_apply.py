@@ -8,8 +8,10 @@ import json
 import pytest
 import urllib3
 
-from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router import MinioBackend, MinioRouter, contents
 from django_minio_router.buckets import Outcome, State
+from django_minio_router.clients import get_client
+from django_minio_router.conf import Config
 from django_minio_router.exceptions import ServerError
 from django_minio_router.initializer import apply_plan
 from django_minio_router.planning import make_plan
@@ -323,3 +325,17 @@ def test_interrupted_it_starts_no_further_bucket(project, bare, new_name):
 
     there = {bucket.name for bucket in bare.list_buckets()}
     assert not there.issuperset(names)
+
+
+def test_the_list_of_buckets_is_asked_for_in_pages_and_read_to_its_end(
+    bare, bucket, proxy, monkeypatch, on_minio
+) -> None:
+    """AWS answers no other list to accounts with very many. MinIO sends all, whatever it is asked for."""
+    monkeypatch.setattr(contents, "_PAGE", len(bare.list_buckets()) // 2 + 1)
+
+    found = list(contents.bucket_names(get_client(Config().internal)))
+
+    assert bucket in found
+    assert len(found) == len(set(found))
+    assert all("max-buckets=" in request.query for request in proxy.requests)
+    assert len(proxy.requests) >= (1 if on_minio else 2)
