@@ -66,7 +66,7 @@ def lock(session: nox.Session) -> None:
 @nox.session
 def audit(session: nox.Session) -> None:
     """Known vulnerabilities in what our users install with us."""
-    session.install(".[tenants]", "pip-audit")
+    session.install(".[tenants,tasks]", "pip-audit")
     installed = Path(session.create_tmp()) / "installed.txt"
     freeze = ("python", "-m", "pip", "freeze", "--exclude=django-minio-router")
     installed.write_text(str(session.run(*freeze, silent=True)))
@@ -77,7 +77,7 @@ def audit(session: nox.Session) -> None:
 @nox.session
 def licences(session: nox.Session) -> None:
     """The licences of what our users install with us."""
-    session.install(".[tenants]", "pip-licenses")
+    session.install(".[tenants,tasks]", "pip-licenses")
     session.run("pip-licenses", "--from=mixed", "--order=license")
 
 

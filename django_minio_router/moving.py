@@ -129,6 +129,14 @@ def load_target(path: str | None) -> BucketStrategy | None:
     return None if path is None else load_strategy(path)
 
 
+def make_move(source: str, to: str | None = None, labels: Collection[str] = ()) -> Move:
+    """Return the move that the words of a person ask for. ``ConfigurationError`` where it cannot be done."""
+    target = load_target(to)
+    origin = load_source(source)
+    refuse_missing_source(origin)
+    return Move(origin, fields_to_move(target, labels), target)
+
+
 def fields_to_move(target: BucketStrategy | None, labels: Collection[str]) -> tuple[FileField, ...]:
     """Return the fields of the models with these labels, else all that route, or route by ``target``."""
     if labels:

@@ -31,6 +31,11 @@ class Place:
     def __str__(self) -> str:
         return f"{self.bucket}/{self.prefix}".rstrip("/")
 
+    @property
+    def address(self) -> str:
+        """The place with its server, to tell it from all others in text."""
+        return f"{self.server.endpoint}/{self}"
+
     def may_hold_files_of(self, other: Place) -> bool:
         """Tell whether what is stored in the other place may be here.
 

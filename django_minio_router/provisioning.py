@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -20,13 +21,14 @@ from .planning import make_plan
 logger = logging.getLogger(__name__)
 
 
-def provision(tenant: Any) -> list[Outcome]:
+def provision(tenant: Any, aliases: Collection[str] | None = None) -> list[Outcome]:
     """Create the buckets that are this tenant's alone, with their policies and hooks; repeat it at will.
 
-    Raise what ``make_plan`` raises; a bucket that failed is among the outcomes.
+    With ``aliases`` only those that storages of these need. Raise what ``make_plan`` raises; a bucket that
+    failed is among the outcomes.
     """
-    shared = make_plan().buckets
-    buckets = make_plan([tenant]).buckets
+    shared = make_plan(aliases=aliases).buckets
+    buckets = make_plan([tenant], aliases).buckets
     return [_bring_about(planned) for key, planned in buckets.items() if key not in shared]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -111,16 +111,33 @@ def _delete_all(client: Client, place: Place, report: Callable[[int], None], *, 
         report(1)
 
 
-def purge(tenant: Any) -> list[Place]:
+def purge(
+    tenant: Any,
+    *,
+    only: Collection[str] | None = None,
+    report: Callable[[int], None] = lambda count: None,
+) -> list[Place]:
     """Delete all that is this tenant's alone, and return where; may be repeated, and resumes by itself.
 
-    ``RoutingError`` if somebody else may store in one of the places: then nothing is deleted.
+    With ``only`` no more than the places with these addresses. ``RoutingError`` if somebody else may store
+    in one of the places, or one of the addresses is not this tenant's: then nothing is deleted.
     """
     found = make_purge(tenant)
     refuse_shared(found)
-    for place in found.places:
-        empty(place)
-    return found.places
+    places = found.places if only is None else _with_addresses(found.places, only)
+    for place in places:
+        empty(place, report)
+    return places
+
+
+def _with_addresses(places: list[Place], addresses: Collection[str]) -> list[Place]:
+    strange = set(addresses) - {place.address for place in places}
+    if strange:
+        raise RoutingError(
+            f"Nothing is deleted, as {', '.join(sorted(strange))} is not the tenant's now. Was the tenant or "
+            "a setting changed, or has this process other settings?"
+        )
+    return [place for place in places if place.address in addresses]
 
 
 def refuse_shared(found: Purge) -> None:

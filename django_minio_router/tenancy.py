@@ -196,6 +196,11 @@ def row_of(said: Any) -> Any | None:
         return rows.filter(schema_name=str(key)).first()
 
 
+def has_row(key: Any) -> bool:
+    """Tell whether a tenant has this primary key, whatever its name is."""
+    return bool(tenant_model()._default_manager.filter(pk=key).exists())
+
+
 def ready_signals() -> list[Signal]:
     """Return the signals that say that a tenant is ready; none in a project without tenants."""
     if not is_installed() or getattr(settings, "TENANT_MODEL", None) is None:

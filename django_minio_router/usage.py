@@ -31,6 +31,17 @@ class Usage(NamedTuple):
     objects: int
     size: int
 
+    def as_row(self) -> dict[str, str | int]:
+        """Return it as the commands print it."""
+        return {
+            "tenant": self.tenant,
+            "bucket": self.place.bucket,
+            "folder": self.place.prefix,
+            "model": self.model,
+            "objects": self.objects,
+            "bytes": self.size,
+        }
+
 
 class _Models(NamedTuple):
     """Who stores in a place: the labels of the models, and the columns that hold the names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -19,6 +20,18 @@ def add_tenant_arguments(parser: CommandParser) -> None:
         metavar="SCHEMA",
         help="the buckets of this tenant; may be repeated",
     )
+
+
+def tenants_asked_for(
+    *, all_tenants: bool, tenants: list[str] | None, **options: Any
+) -> Iterable[Any | None]:
+    """Return whose files the options are about, None for public: without any, it is the active tenant."""
+    if all_tenants:
+        return tenancy.everyone()
+    if tenants:
+        return tenants_named(tenants)
+    inside = tenancy.has_schemas() and tenancy.current_schema() is not None
+    return [tenancy.current_tenant() if inside else None]
 
 
 def tenants_named(schema_names: list[str]) -> list[Any]:

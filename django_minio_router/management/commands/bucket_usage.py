@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
+from django_minio_router.tenant_work import names_of
 from django_minio_router.usage import Meter, Usage
 
-_COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")
+_COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")  # of Usage.as_row()
 _ROW = "{:<24} {:<40} {:<32} {:>12} {:>16}"
 
 
@@ -28,26 +29,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
         parser.add_argument("--format", choices=list(_FORMATS), default="table", help="default: table")
+        add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.failures = 0
-        form = _FORMATS[options["format"]](self.stdout)
         try:
-            for usage in self._usages(self._tenants(**options)):
-                form.add(usage)
+            if options["enqueue"]:
+                shown = self.stdout if options["verbosity"] > 0 else None
+                enqueue(shown, "measure", names_of(tenants_asked_for(**options)), queue=options["queue"])
+            else:
+                self._print(**options)
         except (ConfigurationError, RoutingError, DatabaseError) as error:
             raise CommandError(str(error)) from error
-        form.end()
         if self.failures:
             raise CommandError(f"{self.failures} places could not be read; see above.")
 
-    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
-        if all_tenants:
-            return tenancy.everyone()
-        if tenants:
-            return tenants_named(tenants)
-        inside = tenancy.has_schemas() and tenancy.current_schema() is not None
-        return [tenancy.current_tenant() if inside else None]
+    def _print(self, **options: Any) -> None:
+        form = _FORMATS[options["format"]](self.stdout)
+        for usage in self._usages(tenants_asked_for(**options)):
+            form.add(usage)
+        form.end()
 
     def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
         meter = Meter()
@@ -58,11 +59,6 @@ class Command(BaseCommand):
                 except ServerError as error:
                     self.failures += 1
                     self.stderr.write(self.style.ERROR(f"{place}: {error}"))
-
-
-def _values(usage: Usage) -> tuple[str, str, str, str, int, int]:
-    place = usage.place
-    return usage.tenant, place.bucket, place.prefix, usage.model, usage.objects, usage.size
 
 
 class _Format(Protocol):
@@ -99,7 +95,7 @@ class _Json:
         self._before = "["
 
     def add(self, usage: Usage) -> None:
-        row = json.dumps(dict(zip(_COLUMNS, _values(usage), strict=True)))
+        row = json.dumps(usage.as_row())
         self._stdout.write(f"{self._before}\n{row}", ending="")
         self._before = ","
 
@@ -109,11 +105,11 @@ class _Json:
 
 class _Csv:
     def __init__(self, stdout: Any) -> None:
-        self._writer = csv.writer(stdout, lineterminator="\n")
-        self._writer.writerow(_COLUMNS)
+        self._writer = csv.DictWriter(stdout, _COLUMNS, lineterminator="\n")
+        self._writer.writeheader()
 
     def add(self, usage: Usage) -> None:
-        self._writer.writerow(_values(usage))
+        self._writer.writerow(usage.as_row())
 
     def end(self) -> None:
         """There is nothing to close."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -15,9 +16,11 @@ from django_minio_router import tenancy
 from django_minio_router.buckets import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.initializer import apply_plan
+from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for, tenants_named
 from django_minio_router.planning import Plan, make_plan
+from django_minio_router.tenant_work import names_of
 
 _SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbosity is 2
 
@@ -44,6 +47,7 @@ class Command(BaseCommand):
             "--check", action="store_true", help="change nothing, and exit with 1 if anything differs"
         )
         parser.add_argument("--jobs", type=int, default=8, metavar="N", help="buckets at a time (default: 8)")
+        add_enqueue_arguments(parser)
         parser.add_argument("--silenced", action="store_true", help="print nothing but errors")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,8 +56,13 @@ class Command(BaseCommand):
         self.dry_run = options["dry_run"] or options["check"]
         if options["jobs"] < 1:
             raise CommandError(f"--jobs is {options['jobs']}. It takes a number from 1 up.")
+        refuse_dry_run(options)
         self.told_tenants = options["all_tenants"] or bool(options["tenants"])
         plan = self._plan(**options)
+        if options["enqueue"]:
+            self._report_unused(plan)
+            self._enqueue(**options)
+            return
         outcomes = self._apply(plan, options["jobs"])
         self._report_unused(plan)
         self._conclude(outcomes, check=options["check"])
@@ -72,6 +81,15 @@ class Command(BaseCommand):
             yield from tenancy.tenants()
         elif tenants:
             yield from tenants_named(tenants)
+
+    def _enqueue(self, *, queue: str, aliases: list[str] | None, **options: Any) -> None:
+        """Enqueue a task for what no tenant is needed for, and one for each tenant."""
+        shown = self.stdout if self.verbosity > 0 else None
+        names = (name for name in names_of(tenants_asked_for(**options)) if name is not None)
+        try:
+            enqueue(shown, "initialize", chain([None], names), queue=queue, aliases=aliases)
+        except (ConfigurationError, DatabaseError) as error:
+            raise CommandError(str(error)) from error
 
     def _aliases(self, aliases: list[str] | None) -> list[str] | None:
         unknown = set(aliases or ()) - set(settings.STORAGES)

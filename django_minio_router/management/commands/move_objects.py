@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,20 +10,19 @@ from django.db import DatabaseError
 
 from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
 from django_minio_router.moving import (
     Fate,
     Ledger,
     Move,
     Outcome,
     count_files,
-    fields_to_move,
-    load_source,
-    load_target,
+    make_move,
     move_files,
-    refuse_missing_source,
 )
+from django_minio_router.tenant_work import names_of
 
 _WARNED = {Fate.MISSING, Fate.SKIPPED}
 _FAILED = {Fate.DIFFERING, Fate.FAILED}
@@ -71,24 +69,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
         )
+        add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.verbosity, self.dry_run, self.jobs = options["verbosity"], options["dry_run"], options["jobs"]
         if self.jobs < 1:
             raise CommandError(f"--jobs is {self.jobs}. It takes a number from 1 up.")
+        refuse_dry_run(options)
         self.counts: Counter[Fate] = Counter()
         self.kept = 0
-        ledger = Ledger()
         try:
-            move = self._move(**options)
-            self._copy(move, ledger, **options)
-            everybody = options["all_tenants"] or not tenancy.has_schemas()
-            if everybody or options["delete_source"]:
-                ledger.read_rows(move, tenancy.everyone())
-            if everybody:
-                self._report_orphans(ledger)
-            if options["delete_source"]:
-                self._delete(ledger, ask=options["interactive"])
+            move = make_move(options["source"], options["to"], options["labels"] or ())
+            if options["enqueue"]:
+                self._enqueue(**options)
+            else:
+                self._do(move, **options)
         except (ConfigurationError, RoutingError, DatabaseError) as error:
             raise CommandError(str(error)) from error
         except ServerError as error:
@@ -97,25 +92,38 @@ class Command(BaseCommand):
         if failures or self.kept:
             raise CommandError(f"{failures + self.kept} files need a look; see above.")
 
-    def _move(self, *, source: str, to: str | None, labels: list[str] | None, **options: Any) -> Move:
-        target = load_target(to)
-        origin = load_source(source)
-        refuse_missing_source(origin)
-        return Move(origin, fields_to_move(target, labels or ()), target)
+    def _do(self, move: Move, *, all_tenants: bool, delete_source: bool, **options: Any) -> None:
+        ledger = Ledger()
+        self._copy(move, ledger, all_tenants=all_tenants, **options)
+        everybody = all_tenants or not tenancy.has_schemas()
+        if everybody or delete_source:
+            ledger.read_rows(move, tenancy.everyone())
+        if everybody:
+            self._report_orphans(ledger)
+        if delete_source:
+            self._delete(ledger, ask=options["interactive"])
 
-    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> Iterable[Any]:
-        if all_tenants:
-            return tenancy.everyone()
-        if tenants:
-            return tenants_named(tenants)
-        inside = tenancy.has_schemas() and tenancy.current_schema() is not None
-        return [tenancy.current_tenant() if inside else None]
+    def _enqueue(self, *, delete_source: bool, interactive: bool, **options: Any) -> None:
+        what = "what each task has moved and no other row names"
+        if delete_source and interactive and not self._confirmed(what):
+            raise CommandError("Nothing was enqueued. Confirm with 'yes', or give --no-input.")
+        enqueue(
+            self.stdout if self.verbosity > 0 else None,
+            "move",
+            names_of(tenants_asked_for(**options)),
+            queue=options["queue"],
+            source=options["source"],
+            to=options["to"],
+            labels=options["labels"] or [],
+            jobs=self.jobs,
+            delete_source=delete_source,
+        )
 
     def _copy(self, move: Move, ledger: Ledger, **options: Any) -> None:
         shown = self.verbosity > 0 and self.stdout.isatty()
-        total = sum(count_files(move, tenant) for tenant in self._tenants(**options)) if shown else 0
+        total = sum(count_files(move, tenant) for tenant in tenants_asked_for(**options)) if shown else 0
         with ProgressBar(self.stdout, total, shown=shown) as bar:
-            for tenant in self._tenants(**options):
+            for tenant in tenants_asked_for(**options):
                 for outcome in move_files(move, tenant, jobs=self.jobs, dry_run=self.dry_run):
                     bar.advance()
                     self.counts[outcome.fate] += 1
@@ -154,7 +162,7 @@ class Command(BaseCommand):
         if self.dry_run or not ready:
             self._say(f"{ready} {'would be' if self.dry_run else 'were'} deleted from the old place.")
             return
-        if ask and not self._confirmed(ready):
+        if ask and not self._confirmed(f"{ready} files"):
             raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
         deleted = 0
         for kept in ledger.give_up(jobs=self.jobs):
@@ -165,9 +173,9 @@ class Command(BaseCommand):
                 self.stderr.write(self.style.ERROR(f"kept: {kept.name}: {kept.cause}"))
         self._say(f"{deleted} were deleted from the old place.")
 
-    def _confirmed(self, count: int) -> bool:
+    def _confirmed(self, what: str) -> bool:
         try:
-            return input(f"Delete {count} files from the old place for good? Type 'yes': ") == "yes"
+            return input(f"Delete {what} from the old place for good? Type 'yes': ") == "yes"
         except EOFError:
             return False
 

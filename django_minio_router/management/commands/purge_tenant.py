@@ -10,6 +10,7 @@ from django.template.defaultfilters import filesizeformat
 
 from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.places import Place
 from django_minio_router.purging import Contents, empty, look_into, make_purge, refuse_shared
 
@@ -26,18 +27,24 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
         )
+        add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, schema_name: str, **options: Any) -> None:
         self.verbosity = options["verbosity"]
+        refuse_dry_run(options)
         try:
-            found = make_purge(self._tenant(schema_name))
+            tenant = self._tenant(schema_name)
+            found = make_purge(tenant)
             refuse_shared(found)
             places = self._report(found.places)
             if not places or options["dry_run"]:
                 return
             if options["interactive"] and not _confirmed(schema_name):
                 raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
-            self._delete(places)
+            if options["enqueue"]:
+                self._enqueue(schema_name, tenant, places, options["queue"])
+            else:
+                self._delete(places)
         except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
             raise CommandError(str(error)) from error
 
@@ -63,6 +70,13 @@ class Command(BaseCommand):
             f"In all {len(there)} places: {_described(total)}." if there else "There is nothing to delete."
         )
         return [place for place, _ in there]
+
+    def _enqueue(self, schema_name: str, tenant: Any, places: list[Place], queue: str) -> None:
+        """Enqueue what was confirmed: of this very tenant, in these places."""
+        shown = self.stdout if self.verbosity > 0 else None
+        key = None if isinstance(tenant, str) else str(tenant.pk)
+        addresses = [place.address for place in places]
+        enqueue(shown, "purge", [schema_name], queue=queue, key=key, places=addresses)
 
     def _delete(self, places: list[Place]) -> None:
         self.deleted = 0
