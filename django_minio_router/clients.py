@@ -29,10 +29,10 @@ from urllib3.response import BaseHTTPResponse
 
 from .caches import BoundedCache
 from .conf import Server
+from .connections import POOL_CLASSES
 from .defaults import PREFIX
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .naming import quote_object_name
-from .pacing import POOL_CLASSES
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Connections whose time limit holds for an answer as a whole, and not anew for each of its bytes.
+"""Answers whose time limit holds for the whole, and not anew for each byte.
 
 A socket's own limit starts again whenever something comes, so that a server which sends a byte a second
 keeps its caller for hours.
@@ -11,9 +11,6 @@ import socket
 import time
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -62,27 +59,9 @@ class _PacedSocket(io.RawIOBase):
         super().close()
 
 
-class _PacedAnswer(HTTPResponse):
+class PacedAnswer(HTTPResponse):
+    """An answer that comes within its time limit."""
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_PacedSocket(self.fp.detach(), sock))
-
-
-class _PacedConnection(HTTPConnection):
-    response_class = _PacedAnswer
-
-
-class _PacedTLSConnection(HTTPSConnection):
-    response_class = _PacedAnswer
-
-
-class _PacedPool(HTTPConnectionPool):
-    ConnectionCls = _PacedConnection
-
-
-class _PacedTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _PacedTLSConnection
-
-
-POOL_CLASSES = {"http": _PacedPool, "https": _PacedTLSPool}
-"""For ``PoolManager.pool_classes_by_scheme``."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import contextmanager
+from threading import Barrier, get_ident
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -13,6 +17,32 @@ from django_minio_router import MinioBackend
 from tests.proxy import Proxy
 
 MIB = 1024 * 1024
+
+
+class _Sends:
+    """What one thread hands to its sockets meanwhile, counted by an audit hook, which stays for good."""
+
+    counting: int | None = None
+    count = 0
+
+    @classmethod
+    def audit(cls, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "http.client.send" and cls.counting == get_ident():
+            cls.count += 1
+
+
+sys.addaudithook(_Sends.audit)
+
+
+@contextmanager
+def sends(count: int) -> Iterator[None]:
+    """Let the block hand data to its connections exactly so many times."""
+    _Sends.counting, _Sends.count = get_ident(), 0
+    try:
+        yield
+    finally:
+        _Sends.counting = None
+    assert _Sends.count == count
 
 
 @pytest.fixture
@@ -74,3 +104,16 @@ def test_files_that_nobody_closes_give_their_connections_back(storage: MinioBack
         storage.open("small.bin").read(100)  # and not
         storage.open("small.bin")
     assert wire.connections <= 1
+
+
+def test_a_small_save_leaves_in_one_piece(storage: MinioBackend) -> None:
+    """Head and body in two packets wake the server twice."""
+    with sends(1):
+        storage.save("10 KiB.bin", ContentFile(os.urandom(10 * 1024)))
+    with sends(1):
+        storage.save("empty.bin", ContentFile(b""))
+
+
+def test_a_larger_save_is_not_copied_behind_its_head(storage: MinioBackend) -> None:
+    with sends(5):
+        storage.save("larger.bin", ContentFile(os.urandom(MIB)))
