@@ -220,6 +220,9 @@ class ObjectFile(File):  # type: ignore[type-arg]
     ``size`` is in bytes; it and the content type come with the first request.
     """
 
+    # What ``chunks()`` yields: more than the buffer holds, so that it comes without a copy in between.
+    DEFAULT_CHUNK_SIZE = 2 * FIRST_RANGE
+
     def __init__(self, reader: ObjectReader, name: str, reopen: Any) -> None:
         # As much as a request fetches, so that its connection is free again after the first read.
         super().__init__(io.BufferedReader(reader, FIRST_RANGE), name)
