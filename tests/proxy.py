@@ -121,6 +121,8 @@ class Exchange:
             for block in self.received():
                 server.sendall(block)
         answer = read_message(stream)
+        while answer is not None and answer.status == 100:  # to a client that asked before it sent its body
+            answer = read_message(stream)
         if answer is None:
             raise Gone
         answer.has_body = self.request.method != "HEAD" and answer.status not in NO_BODY
