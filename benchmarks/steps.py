@@ -15,53 +15,61 @@ from .operations import PAIRS
 from .subjects import PRIVATE
 from .workbench import BODY, Call, Workbench, duration
 
-_HEADERS = {
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+
+_READY = {
     "save": {
-        "Content-Type": "application/pdf",
-        "If-None-Match": "*",
-        "x-amz-meta-upload-token": "0" * 32,
-        "x-amz-checksum-crc32": base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode(),
+        "signed in the headers": {"Content-Type": "application/pdf"},
+        "the condition, kept by the server": {"If-None-Match": "*"},
+        "our token and checksum": {
+            "x-amz-meta-upload-token": "0" * 32,
+            "x-amz-checksum-crc32": base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode(),
+        },
     },
-    "read": {"Range": "bytes=0-196607"},
-    "exists": {},
+    "read": {"signed in the headers": {}, "the first range": {"Range": "bytes=0-196607"}},
+    "exists": {"signed in the headers": {}},
 }
+"""What the floor's request has in its headers, made beforehand, layer by layer."""
 _METHODS = {"save": "PUT", "read": "GET", "exists": "HEAD"}
 _WAITING = ("recv_into", "sendall", "poll", "connect")
 _PLACES = {"django_minio_router": "this package", "urllib3": "urllib3", "django": "Django"}
 
 
 def layers(bench: Workbench, kind: str, count: int) -> dict[str, list[tuple[int, int]]]:
-    """Return (layer, floor) in nanoseconds for each layer of an operation, all in one loop."""
+    """Return (layer, floor) in nanoseconds for each layer of an operation, all in one loop, each first in
+    its turn."""
     timed: dict[str, list[tuple[int, int]]] = {}
-    for _, calls in zip(range(count), _layers(bench, kind), strict=False):
-        floor = duration(calls.pop("floor"))
-        for label, call in calls.items():
-            timed.setdefault(label, []).append((duration(call), floor))
+    for number, calls in zip(range(count), _layers(bench, kind), strict=False):
+        labels = list(calls)
+        start = number % len(labels)
+        times = {label: duration(calls[label]) for label in labels[start:] + labels[:start]}
+        floor = times.pop("floor")
+        for label in labels[1:]:
+            timed.setdefault(label, []).append((times[label], floor))
     return timed
 
 
 def _layers(bench: Workbench, kind: str) -> Iterator[dict[str, Call]]:
     """Yield calls that do the same, each with one layer more."""
     client = bench.private._route().internal
-    method, headers, body = _METHODS[kind], _HEADERS[kind], BODY if kind == "save" else None
-    payload = "UNSIGNED-PAYLOAD"
+    method, body = _METHODS[kind], BODY if kind == "save" else None
     stored = bench.stored()
+
+    def path() -> str:
+        return f"/{PRIVATE}/{bench.new_name() if kind == 'save' else stored}"
+
     for package, floor in PAIRS[kind](bench):
-        names = [bench.new_name() if kind == "save" else stored for _ in range(3)]
-        target = bench.floor.target(method, PRIVATE, names[0])
-        ready, signed = (f"/{PRIVATE}/{name}" for name in names[1:])
-        ready_headers = client._signer.authorize(method, ready, "", headers, payload)
         calls: dict[str, Call] = {"floor": floor}
-        if kind == "save":
-            condition = {"If-None-Match": "*"}
-            calls["the condition, kept by the server"] = partial(
-                bench.floor.request, method, target, body, condition
-            )
-        calls |= {
-            "our headers, made beforehand": partial(bench.floor.request, method, ready, body, ready_headers),
-            "signed by our client": partial(client.request, method, signed, headers=headers, body=body),
-            "the whole call": package,
-        }
+        headers: dict[str, str] = {}
+        for label, more in _READY[kind].items():
+            headers = {**headers, **more}
+            target = path()
+            signed = client._signer.authorize(method, target, "", headers, UNSIGNED_PAYLOAD)
+            calls[label] = partial(bench.floor.request, method, target, body, signed)
+        calls["signed and sent by our client"] = partial(
+            client.request, method, path(), headers=headers, body=body
+        )
+        calls["the whole call"] = package
         yield calls
 
 
