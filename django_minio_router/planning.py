@@ -15,7 +15,6 @@ from .exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixe
 from .hooks import bucket_hooks
 from .naming import bucket_name_problem
 from .policies import Hook, policy_of
-from .router import is_single
 from .strategies import BucketStrategy, FixedBucket, Location
 from .strategies.fixed import is_single
 from .strategies.tenant import NamedByTenant

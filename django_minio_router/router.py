@@ -153,7 +153,7 @@ class MinioRouter(Portable, Storage):
         if isinstance(strategy, PerTenant) and bucket != strategy.public:
             self._refuse_declared(bucket)
         if location.prefix:
-            check_object_name(f"{location.prefix}_")
+            check_object_name(f"{location.prefix.removesuffix('/')}/_")
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
         return MinioBackend(
             bucket,
@@ -215,11 +215,6 @@ class MinioRouter(Portable, Storage):
 
     def get_created_time(self, name: str) -> datetime:
         raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
-
-
-def is_single(strategy: BucketStrategy) -> bool:
-    """Tell the strategy that is the same as a ``MinioBackend`` of the bucket, which it behaves as."""
-    return isinstance(strategy, FixedBucket) and strategy.public_read is None
 
 
 def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:

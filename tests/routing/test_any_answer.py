@@ -146,7 +146,7 @@ def test_a_folder_is_kept_to_or_nothing_is_sent(
         assert through.requests == []
         return
 
-    key = f"{prefix.rstrip('/')}/{saved}" if prefix else saved
+    key = f"{prefix.removesuffix('/')}/{saved}" if prefix else saved
     assert files == []
     assert router.listdir("")[1] == [saved]
     assert names_in(bare, bucket) == [key]
