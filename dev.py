@@ -44,6 +44,7 @@ def parse(arguments: list[str]) -> list[str]:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_demo(commands)
+    add_servers(commands)
     add_test(commands)
     add_bench(commands)
     add_load(commands)
@@ -72,6 +73,17 @@ def demo_module(options, rest: list[str]) -> list[str]:
     once = ["--once"] if options.once else []
     port = ["--port", str(options.port)] if options.port is not None else []
     return [*module, *once, *port]
+
+
+def add_servers(commands) -> None:
+    text = (
+        "Start PostgreSQL and an S3 server on free ports, print their addresses and keys for the"
+        " shell of a project of yours, and leave them up until Ctrl-C."
+        " The data stays in .cache/servers for the next start, ports and keys change."
+    )
+    servers = commands.add_parser("servers", help="the servers alone, to try a project on", description=text)
+    data = ["--data", str(ROOT / ".cache" / "servers")]
+    servers.set_defaults(module=lambda options, rest: ["servers", *data, "servers.wait"])
 
 
 def add_test(commands) -> None:

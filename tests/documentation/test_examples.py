@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
-from django.core.files.base import ContentFile
+import urllib3
 from django.test.utils import isolate_apps
-from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router.defaults import DEFAULTS
 from django_minio_router.initializer import apply_plan
 from django_minio_router.planning import make_plan
 from django_minio_router.testing import StrategyContract
-from tests.customers.models import Client
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MANAGE = """\
-import os, sys
-os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
-from django.core.management import execute_from_command_line
-execute_from_command_line(sys.argv)
-"""
-SETTINGS = """\
-SECRET_KEY = "only for tests"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["files"]
-STATIC_URL = "static/"
-"""
-STORE = """\
-from django.core.files.base import ContentFile
-from files.models import Document
-document = Document(file=ContentFile(b"hello", name="hello.txt"))
-document.save()
-print(document.file.name, document.file.url)
-"""
 
 
 def section(page: str, title: str) -> str:
@@ -60,68 +43,82 @@ def blocks(text: str, language: str) -> list[str]:
     return [code for kind, code in BLOCK.findall(text) if kind == language]
 
 
-def python_block(text: str, title: str) -> str:
-    return next(code for code in blocks(text, "python") if code.startswith(f"# {title}"))
+def follow(section_text: str, folder: Path, **environment: str) -> str:
+    """Do what a quick start says, in its order: write the files it shows, type its commands.
+
+    Return what the last command printed.
+    """
+    printed = ""
+    for language, code in BLOCK.findall(section_text):
+        title = re.match(r"# ([\w/]+\.py)(, at the end)?\n", code)
+        if language == "console":
+            printed = run(folder, code, **environment)
+        elif title:
+            with (folder / title[1]).open("a" if title[2] else "w") as file:
+                file.write(code)
+    return printed
 
 
-def run(folder: Path, *command: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True
-    )
+def run(folder: Path, commands: str, **environment: str) -> str:
+    """Run the commands in a shell, and return what the last one printed."""
+    *first, last = commands.splitlines()
+    script = "\n".join(["set -e", *(f"{command} >&2" for command in first), last])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, **environment}
+    env.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_the_quick_start_for_one_bucket_stores_a_file(tmp_path: Path, bare: Minio) -> None:
-    text = section("README.md", "One bucket")
-    settings = python_block(text, "settings.py")
-    settings = settings.replace("127.0.0.1:9000", os.environ["MINIO_ENDPOINT"])
-    settings = settings.replace("your access key", os.environ["MINIO_ACCESS_KEY"])
-    settings = settings.replace("your secret key", os.environ["MINIO_SECRET_KEY"])
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/__init__.py").touch()
-    (tmp_path / "files/models.py").write_text(python_block(text, "models.py"))
-    (tmp_path / "settings.py").write_text(SETTINGS + settings)
-    (tmp_path / "manage.py").write_text(MANAGE)
-
-    for command in blocks(text, "console")[0].splitlines():
-        arguments = command.split()[1:]
-        run(tmp_path, *arguments, *(["files"] if arguments[-1] == "makemigrations" else []))
-    stored, link = run(tmp_path, "manage.py", "shell", "-v0", "-c", STORE).split()
-
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d/hello.*\.txt", stored)
-    assert bare.stat_object(bucket_name="documents", object_name=stored).size == 5
-    assert "X-Amz-Signature=" in link
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of an empty database, as `dev.py servers` prints it."""
+    name = f"quick_start_{secrets.token_hex(6)}"
+    server = os.environ["DATABASE_URL"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def model_namespace(code: str) -> dict[str, object]:
-    namespace: dict[str, object] = {"__name__": "tests.docs.models"}
-    exec(compile(code, "README.md", "exec"), namespace)
-    return namespace
+def links(printed: str) -> dict[str, str]:
+    """Return the link to each bucket among the lines."""
+    return {urlsplit(link)[2].split("/")[1]: link for link in re.findall(r"https?://\S+", printed)}
 
 
-@isolate_apps("tests.docs")
-def test_the_quick_start_for_tenants_stores_in_the_tenants_bucket(bare: Minio) -> None:
-    models = model_namespace(python_block(section("README.md", "A bucket per tenant"), "models.py"))
-    storage = models["Contract"]._meta.get_field("file").storage
-    if not bare.bucket_exists(bucket_name="acme-north"):
-        bare.make_bucket(bucket_name="acme-north")
-
-    with tenant_context(Client(schema_name="north")):
-        name = storage.save("contract.pdf", ContentFile(b"north"))
-
-    assert bare.stat_object(bucket_name="acme-north", object_name=name).size == 5
+def read(link: str) -> bytes:
+    return urllib3.request("GET", link, retries=False).data
 
 
-@isolate_apps("tests.docs")
-def test_the_quick_start_for_models_routes_each_to_its_bucket(bare: Minio) -> None:
-    models = model_namespace(python_block(section("README.md", "A bucket per model"), "models.py"))
+def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, bare: Minio) -> None:
+    printed = follow(section("README.md", "One bucket"), tmp_path)
 
-    buckets = [models[name]._meta.get_field("file").storage.backend.bucket for name in ("Invoice", "Photo")]
+    stored = re.search(r"^\d{4}-\d\d-\d\d/hello\S*\.txt", printed, re.MULTILINE)
+    assert bare.stat_object(bucket_name="documents", object_name=stored[0]).size == 5
+    assert read(links(printed)["documents"]) == b"hello"
+    assert json.loads(bare.get_bucket_policy(bucket_name="logos"))
 
-    assert buckets == ["invoices", "media-docs-photo"]
+
+def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, database: str) -> None:
+    text = section("README.md", "A bucket per tenant")
+
+    follow(text, tmp_path, DATABASE_URL=database)
+    found = links(run(tmp_path, "python manage.py shell < store.py", DATABASE_URL=database))
+
+    assert {bucket: read(link) for bucket, link in found.items()} == {
+        "acme-north": b"north",
+        "acme-south": b"south",
+    }
+
+
+def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> None:
+    found = links(follow(section("README.md", "A bucket per model"), tmp_path))
+
+    assert {bucket: read(link) for bucket, link in found.items()} == {
+        "invoices": b"hello",
+        "media-office-photo": b"hello",
+    }
 
 
 @isolate_apps("tests.customers")

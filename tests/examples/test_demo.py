@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from minio import Minio
 
@@ -241,3 +242,27 @@ def stopped(
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_servers_alone_are_up_until_they_are_told_to_stop(on_own_servers, tmp_path: Path):
+    command, env = on_own_servers
+
+    with started([*command, "--data", tmp_path, "servers.wait"], env) as process:
+        printed = output_until(process, "Ctrl-C")
+        said = dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
+        server = Minio(
+            endpoint=said["MINIO_ENDPOINT"],
+            access_key=said["MINIO_ACCESS_KEY"],
+            secret_key=said["MINIO_SECRET_KEY"],
+            secure=False,
+            region="us-east-1",
+        )
+        server.make_bucket(bucket_name="mine")
+        with psycopg.connect(said["DATABASE_URL"]) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+    assert children
+    assert not [child for child in children if child.is_running()]
