@@ -163,6 +163,7 @@ TRANSIENT = [
     status("503 Service Unavailable", "ServiceUnavailable"),
     status("503 Slow Down", "SlowDown"),
 ]
+SILENT = [stall_before, stall_after]
 SLOW = [stall_before, slow_receiver, stall_after, stall_in_answer, drip_answer, drip_body]
 WRONG = [shortened_body, surplus, malformed_xml, other_protocol, redirect]
 
