@@ -22,7 +22,7 @@ from .naming import bucket_name_problem
 from .planning import Plan, Source, listed_sources, used_source
 from .policies import opens_to_everybody, policy_of
 from .quota import quota
-from .strategies import FixedBucket
+from .strategies import BucketStrategy, FixedBucket
 
 # Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
 _SIMILAR = 0.82
@@ -113,14 +113,23 @@ def _hooks(config: Config) -> Iterator[CheckMessage]:
     """Check the policies that are written down; what a callable gives is known when it is applied."""
     try:
         for target, hook in hooks(config).items():
-            if not callable(hook):
-                opens = opens_to_everybody(policy_of(hook, str(target)))
-                if opens and isinstance(target, str) and target not in config.declared[1]:
-                    yield messages.hook_opens(target)
+            if callable(hook) or not opens_to_everybody(policy_of(hook, str(target))):
+                continue
+            if _is_private(target, config):
+                yield messages.hook_opens(target)
     except PrivatePublicMixedError:
         return  # check_storages reports it
     except ConfigurationError as error:
         yield messages.bad_setting(error)
+
+
+def _is_private(target: str | BucketStrategy, config: Config) -> bool:
+    """Tell whether what a hook is for is private; of a strategy that does not say, its buckets will tell."""
+    if isinstance(target, FixedBucket) and target.public_read is None:
+        target = target.name
+    if isinstance(target, str):
+        return target not in config.declared[1]
+    return target.public_read is False
 
 
 def _callables(config: Config) -> Iterator[CheckMessage]:

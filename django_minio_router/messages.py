@@ -156,10 +156,12 @@ def shared_tenant_field(names: Iterable[str], model: type[Model], strategy: Any)
     )
 
 
-def hook_opens(bucket: str) -> Warning:
+def hook_opens(target: object) -> Warning:
+    which = f"bucket {target!r}" if isinstance(target, str) else f"buckets of {target!r}"
     return Warning(
-        f"MINIO_POLICY_HOOKS lets everybody into the private bucket {bucket!r}.",
-        hint="Add a Principal or a Condition to the policy, or list the bucket in MINIO_PUBLIC_BUCKETS.",
+        f"MINIO_POLICY_HOOKS lets everybody into the private {which}.",
+        hint="Add a Principal or a Condition to the policy, or declare public what shall be: in "
+        "MINIO_PUBLIC_BUCKETS, or by the strategy's public_read.",
         id="minio_router.W004",
     )
 

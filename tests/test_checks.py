@@ -525,6 +525,27 @@ def test_w004_a_hook_that_opens_a_private_bucket(project):
 
 
 @pytest.mark.parametrize(
+    ("strategy", "private"),
+    [
+        (PerTenant("t-{schema_name}"), True),
+        (PerTenant("t-{schema_name}", public_read=True), False),
+        (FixedBucket("papers", public_read=False), True),
+        (FixedBucket("papers"), True),
+        (FixedBucket("papers", public_read=True), False),
+    ],
+)
+def test_w004_a_hook_that_opens_the_private_buckets_of_a_strategy(project, strategy, private):
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "x"}
+    someone = {**everybody, "Principal": {"AWS": "arn:aws:iam::1:user/a"}}
+
+    project.MINIO_POLICY_HOOKS = [(strategy, {"Statement": [someone, everybody]})]
+    assert ids() == (["W004"] if private else [])
+
+    project.MINIO_POLICY_HOOKS = [(strategy, {"Statement": [someone]})]
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
     ("written", "meant"),
     [
         ("MINIO_ENDPONT", "MINIO_ENDPOINT"),
