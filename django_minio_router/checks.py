@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import combinations
 from typing import Any
 
 from django.apps import AppConfig
@@ -18,11 +19,12 @@ from .defaults import PREFIX, SETTINGS
 from .discovery import Use, configs, hooks, listed, models_by_strategy, uses
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .hooks import bucket_hooks
-from .naming import bucket_name_problem
+from .naming import BucketTemplate, bucket_name_problem, bucket_template
 from .planning import Plan, Source, listed_sources, used_source
 from .policies import opens_to_everybody, policy_of
 from .quota import quota
 from .strategies import BucketStrategy, FixedBucket
+from .strategies.tenant import NamedByTenant
 
 # Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
 _SIMILAR = 0.82
@@ -152,6 +154,7 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         *_strategy_messages(found, different),
         *_single_buckets(readable),
         *_contradictions(readable, different),
+        *_meeting_templates(readable, different),
     ]
 
 
@@ -204,6 +207,28 @@ def _of_one_bucket(found: list[Use], different: list[Config]) -> Iterator[Source
 
 def _fixed(sources: Iterable[Source]) -> Iterator[Source]:
     return (source for source in sources if isinstance(source.strategy, FixedBucket))
+
+
+def _meeting_templates(found: list[Use], different: list[Config]) -> Iterator[CheckMessage]:
+    """Compare the templates of each place; what fields and functions give is known with the tenants."""
+    places: dict[tuple[str, str], dict[NamedByTenant, BucketTemplate]] = {}
+    for strategy, config in _with_configs(found, different):
+        if isinstance(strategy, NamedByTenant) and strategy.template is not None:
+            place = (config.get("MINIO_ENDPOINT"), getattr(strategy, "bucket", ""))
+            places.setdefault(place, {})[strategy] = bucket_template(strategy.template)
+    for templates in places.values():
+        for (one, template), (other, another) in combinations(templates.items(), 2):
+            if template.may_meet(another):
+                yield messages.meeting_templates(one, other)
+
+
+def _with_configs(
+    found: list[Use], different: list[Config]
+) -> Iterator[tuple[BucketStrategy | None, Config]]:
+    for config in different:
+        with suppress(ConfigurationError):
+            yield from [(strategy, config) for strategy, _, _ in listed(config)]
+    yield from ((use.strategy, use.config) for use in found)
 
 
 def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

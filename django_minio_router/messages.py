@@ -114,6 +114,15 @@ def unknown_model(label: str, strategy: Any) -> Error:
     )
 
 
+def meeting_templates(strategy: Any, other: Any) -> Error:
+    return Error(
+        f"{strategy!r} and {other!r} could give one place to two tenants.",
+        hint="Begin each template with text that no other one begins with, such as 'media-{schema_name}' and "
+        "'scans-{schema_name}'.",
+        id="minio_router.E015",
+    )
+
+
 def unknown_tenant_field(name: str, model: type[Model], strategy: Any) -> Error:
     return Error(
         f"{strategy!r} uses the field {name!r}, which {model._meta.label} does not have.",

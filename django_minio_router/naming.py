@@ -31,6 +31,7 @@ _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 _READABLE = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _READABLE_PART = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_JOINED = re.compile(r"[a-z0-9]+(?:--?[a-z0-9]+)*")  # what readable values become in a name
 _SEPARATOR = re.compile(r"\.|-(?!-)")
 _LITERAL = re.compile(r"[a-z0-9.-]*")
 _DIGEST_MARK = "---"
@@ -186,6 +187,29 @@ class BucketTemplate:
             if bucket_name_problem(name) is None:
                 return name
         return self._with_digest(texts)
+
+    def may_meet(self, other: BucketTemplate) -> bool:
+        """Tell whether the two could give one name for different values; in doubt they could.
+
+        Over the same fields they stay apart where neither's beginning, or neither's end, begins or ends the
+        other's: names with a digest tell the values. Those of other fields may have the same digest.
+        """
+        if self.template == other.template:
+            return False
+        start, longer_start = sorted([self.literals[0], other.literals[0]], key=len)
+        if self.fields != other.fields:
+            return longer_start.replace(".", "-").startswith(start.replace(".", "-"))
+        end, longer_end = sorted([self._end, other._end], key=len)
+        if not (longer_start.startswith(start) and longer_end.endswith(end)):
+            return False
+        if len(self.fields) > 1 or (start != longer_start and end != longer_end):
+            return True
+        # One value would be another one with what only one of the templates has before or behind it.
+        return _JOINED.fullmatch(f"{longer_start[len(start) :]}a{longer_end.removesuffix(end)}") is not None
+
+    @property
+    def _end(self) -> str:
+        return self.literals[-1] if len(self.literals) > len(self.fields) else ""
 
     def _join(self, texts: Sequence[str]) -> str:
         pairs = zip(self.literals, [*texts, ""], strict=False)

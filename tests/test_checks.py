@@ -13,7 +13,7 @@ from django.db import connections
 from minio.credentials import EnvAWSProvider
 
 from django_minio_router import MinioBackend, MinioRouter
-from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
+from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.docs.models import Contract, Invoice, Receipt
 
 ROOT = Path(__file__).parents[1]
@@ -473,6 +473,64 @@ def test_e014_a_field_that_tenants_do_not_have(use):
     use(Contract, MinioRouter(strategy=PerTenant("{shema_name}")))
 
     assert "'shema_name'" in only("E014").msg
+
+
+@pytest.mark.parametrize(
+    ("template", "other"),
+    [
+        ("{schema_name}", "{schema_name}-x"),
+        ("{schema_name}", "acme-{schema_name}"),
+        ("{schema_name}", "{id}"),
+        ("acme-{schema_name}", "acme-{schema_name}-x"),
+        ("{schema_name}.cd", "b.c{schema_name}"),
+        ("a-{schema_name}.{id}", "{schema_name}.{id}"),
+    ],
+)
+def test_e015_templates_that_could_give_one_bucket_to_two_tenants(use, template, other):
+    use(Contract, MinioRouter(strategy=PerTenant(template)))
+    use(Receipt, MinioRouter(strategy=PerTenant(other)))
+
+    assert repr(template) in only("E015").msg
+    assert repr(other) in only("E015").msg
+
+
+def test_e015_also_for_folders_of_one_bucket_and_where_one_is_only_listed(project, use):
+    use(Contract, MinioRouter(strategy=PerTenantPrefix("customers", "{schema_name}")))
+    use(Receipt, MinioRouter(strategy=PerTenantPrefix("customers", "x-{schema_name}")))
+    assert only("E015")
+
+    use(Receipt, MinioRouter(strategy=PerTenantPrefix("others", "x-{schema_name}")))
+    assert ids() == []
+
+    project.MINIO_PRIVATE_BUCKETS = [PerTenant("a-{schema_name}"), PerTenant("{schema_name}")]
+    assert only("E015")
+
+
+@pytest.mark.parametrize(
+    ("template", "other"),
+    [
+        ("media-{schema_name}", "scans-{schema_name}"),
+        ("{schema_name}-media", "{schema_name}-scans"),
+        ("media{schema_name}", "media-{schema_name}"),
+        ("{schema_name}", "media.{schema_name}"),
+        ("media-{schema_name}", "scans-{id}"),
+    ],
+)
+def test_e015_not_for_templates_that_stay_apart(use, template, other):
+    use(Contract, MinioRouter(strategy=PerTenant(template)))
+    use(Receipt, MinioRouter(strategy=PerTenant(other)))
+
+    assert ids() == []
+
+
+def test_e015_not_on_different_servers(project, use):
+    project.MINIO_SERVERS = {
+        "eu": {"MINIO_ENDPOINT": "eu.example.com", "MINIO_ACCESS_KEY": "x", "MINIO_SECRET_KEY": "y"}
+    }
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    use(Receipt, MinioRouter(strategy=PerTenant("a-{schema_name}"), server="eu"))
+
+    assert ids() == []
 
 
 def test_w001_plain_http_for_requests(project):

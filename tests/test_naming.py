@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import re
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from itertools import chain
 
 import pytest
@@ -330,3 +331,30 @@ class TestBucketNames:
         for name in names:
             bare.make_bucket(bucket_name=name)
         assert set(names) <= {bucket.name for bucket in bare.list_buckets()}
+
+
+def templates_around_one_field() -> list[BucketTemplate]:
+    made = []
+    for start, end in itertools.product(
+        ["", "a", "a-", "a.", "a-b", "ab-", "b--"], ["", "a", "-a", ".a", "b-a"]
+    ):
+        with suppress(ConfigurationError):
+            made.append(BucketTemplate(f"{start}{{schema_name}}{end}"))
+    return made
+
+
+def test_templates_that_may_not_meet_never_do() -> None:
+    parts = ["a", "b", "ab", "ba", "aab"]
+    values = [*parts, *(f"{one}{sign}{other}" for one in parts for sign in "-_" for other in parts)]
+    givers: dict[str, list[tuple[BucketTemplate, str]]] = {}
+    for template, value in itertools.product(templates_around_one_field(), values):
+        givers.setdefault(template.render({"schema_name": value}), []).append((template, value))
+    met = {
+        (one, other)
+        for found in givers.values()
+        for (one, value), (other, another) in itertools.permutations(found, 2)
+        if value != another
+    }
+
+    assert len(met) > 100
+    assert all(one.may_meet(other) for one, other in met)
