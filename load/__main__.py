@@ -33,6 +33,7 @@ GUNICORN = [
     "--keep-alive=75",  # as behind a proxy: after the default of 2 s it closes what a visitor is about to use
     "--no-control-socket",
 ]
+WARM_UP = 20  # seconds before the time that counts, in which a slow machine fills pools and caches
 STOPS_WITHIN = 120  # seconds, in which each visitor ends what it does and reads all its files again
 
 
@@ -87,20 +88,23 @@ class Visit:
     def __init__(self, folder: Path, port: int, tenants: list[str], options: argparse.Namespace) -> None:
         self._told, self._log = folder / "told.json", folder / "locust.log"
         self._site = folder / "gunicorn.log"
-        self._seconds = options.seconds
+        self._seconds = WARM_UP + options.seconds
         command = [options.locust, "-m", "locust", "--locustfile", ROOT / "load" / "locustfile.py"]
-        command += ["--headless", "--json", f"--host=http://{HOST}:{port}", f"--run-time={options.seconds}s"]
+        command += ["--headless", "--json", f"--host=http://{HOST}:{port}", f"--run-time={self._seconds}s"]
         command += [f"--users={options.visitors}", "--spawn-rate=4", f"--stop-timeout={STOPS_WITHIN}"]
         with self._told.open("wb") as told, self._log.open("wb") as log:
             env = {**os.environ, "LOAD_TENANTS": " ".join(tenants)}
             self._process = subprocess.Popen(command, cwd=folder, env=env, stdout=told, stderr=log)
 
     def watched(self, master: int) -> list[watch.Sample]:
-        """Return what the site's workers held each second, until the visitors are gone."""
-        samples, end = [], time.monotonic() + self._seconds + STOPS_WITHIN + 30
+        """Return what the workers held each second after the warm-up, until the visitors are gone."""
+        samples: list[watch.Sample] = []
+        begun = time.monotonic()
+        end = begun + self._seconds + STOPS_WITHIN + 30
         try:
             while self._process.poll() is None and time.monotonic() < end:
-                samples.append(watch.sample(master))
+                if time.monotonic() > begun + WARM_UP:
+                    samples.append(watch.sample(master))
                 time.sleep(1)
         finally:
             self._process.kill()
