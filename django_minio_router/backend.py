@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -53,7 +53,8 @@ _STANDARD_HEADERS = frozenset(
 )
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Route:
     """What the calls of a backend need, looked up once and again when settings change or after a fork."""
 
     epoch: int

@@ -21,7 +21,8 @@ from .exceptions import ConfigurationError, InvalidBucketName, RoutingError
 MAX_OBJECT_NAME = 1024  # bytes of UTF-8
 MAX_BUCKET_NAME = 63
 
-_UNRESERVED = re.compile(r"[A-Za-z0-9_.~/-]{1,1024}")
+_SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
+_PLAIN = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -47,14 +48,8 @@ def quote_object_name(name: str) -> str:
     """
     if type(name) is not str:
         name = _text_of(name)
-    if (
-        _UNRESERVED.fullmatch(name)
-        and name[0] not in "/."
-        and name[-1] != "/"
-        and "//" not in name
-        and "/." not in name
-    ):
-        return name
+    if len(name) <= MAX_OBJECT_NAME and _PLAIN.fullmatch(name):
+        return name  # the most names, which neither need quotes nor can mean another object
     _refuse_unsafe(name)
     return quote(name, safe="/~")
 
