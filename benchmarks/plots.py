@@ -7,12 +7,13 @@ from math import log10
 from xml.sax.saxutils import escape
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 720, 130, 70, 26, 40
-_OURS, _OTHERS = "#1a7f37", "#8c959f"
+_OURS, _OTHERS, _LINE = "#1a7f37", "#8c959f", "#cf222e"
 
 
-def bars(title: str, numbers: Mapping[str, float], *, log: bool = False) -> str:
-    """Return a chart with a bar a number; the package's own stands out. Draws 1 as a line where it fits."""
-    ends = {label: _length(number, max(numbers.values()), log) for label, number in numbers.items()}
+def bars(title: str, numbers: Mapping[str, float], *, line: bool = False, log: bool = False) -> str:
+    """Return a chart with a bar a number; the package's own stands out. ``line`` draws one at 1."""
+    largest = max([*numbers.values(), 1] if line else numbers.values())
+    ends = {label: _length(number, largest, log) for label, number in numbers.items()}
     height = _TOP + _ROW * len(numbers) + 10
     rows = [_row(place, label, numbers[label], end) for place, (label, end) in enumerate(ends.items())]
     return "\n".join(
@@ -22,6 +23,7 @@ def bars(title: str, numbers: Mapping[str, float], *, log: bool = False) -> str:
             f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
             f'<text x="10" y="22" font-weight="bold" fill="#1f2328">{escape(title)}</text>',
             *rows,
+            *([_line(_length(1, largest, log), height)] if line else []),
             "</svg>\n",
         ]
     )
@@ -43,4 +45,12 @@ def _row(place: int, label: str, number: float, length: float) -> str:
         f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end" fill="#1f2328">{escape(label)}</text>'
         f'<rect x="{_LEFT}" y="{y + 2}" width="{length:.1f}" height="{_ROW - 8}" fill="{colour}"/>'
         f'<text x="{_LEFT + length + 6:.1f}" y="{y + 15}" fill="#1f2328">{text}</text>'
+    )
+
+
+def _line(length: float, height: int) -> str:
+    x = _LEFT + length
+    return (
+        f'<line x1="{x:.1f}" y1="{_TOP - 4}" x2="{x:.1f}" y2="{height - 8}" stroke="{_LINE}" '
+        'stroke-dasharray="4 3"/>'
     )

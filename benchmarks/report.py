@@ -194,8 +194,8 @@ def drawn(results: Results) -> dict[str, str]:
     found = [name for name in NAMES if name in results.threads]
     titles = {name: NAMES[name].strip("*") for name in found}
 
-    def bars(name: str, title: str, numbers: dict[str, float], log: bool = False) -> tuple[str, str]:
-        return name, plots.bars(title, {titles[key]: number for key, number in numbers.items()}, log=log)
+    def bars(name: str, title: str, numbers: dict[str, float], **options: bool) -> tuple[str, str]:
+        return name, plots.bars(title, {titles[key]: number for key, number in numbers.items()}, **options)
 
     operations = {
         kind: {name: median(series) for name, series in results.operations[kind].items()}
@@ -213,13 +213,19 @@ def drawn(results: Results) -> dict[str, str]:
     return dict(
         [
             *(
-                bars(kind, f"{kind}, 10 KiB: time as a multiple of the floor", operations[kind])
+                bars(kind, f"{kind}, 10 KiB: time as a multiple of the floor", operations[kind], line=True)
                 for kind in OPERATIONS
             ),
-            bars("links", "private link: time as a multiple of the floor (logarithmic)", links, log=True),
+            bars(
+                "links",
+                "private link: time as a multiple of the floor (logarithmic)",
+                links,
+                line=True,
+                log=True,
+            ),
             bars("memory", "256 MiB saved: growth of memory, MiB", memory),
-            bars("buckets", "500 public buckets: time as a multiple of a raw loop", made),
-            bars("threads", "8 threads: operations a second as a share of the floor's", threads),
+            bars("buckets", "500 public buckets: time as a multiple of a raw loop", made, line=True),
+            bars("threads", "8 threads: operations a second as a share of the floor's", threads, line=True),
         ]
     )
 
