@@ -7,18 +7,22 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.files.base import ContentFile
+from django.db.models.fields.files import FieldFile
 from django.http import StreamingHttpResponse
-from django.template import Context, Template
+from django.template import engines
+from django.template.response import SimpleTemplateResponse
 from django_tenants.utils import schema_context, tenant_context
 
 from django_minio_router import MinioRouter, TenantRequired, tenant_bucket_context
 from django_minio_router.strategies import PerTenant
 from tests.customers.models import Client
-from tests.tenancy.brands.models import router
+from tests.docs.models import Contract
+from tests.tenancy.brands.models import Brand, Font, router
 
 Contents = Callable[[str], dict[str, bytes]]
 
@@ -134,14 +138,34 @@ def test_a_streaming_response_keeps_the_bucket_that_opened_the_file(north: Clien
         assert b"".join(response) == b"north"
 
 
-def test_a_template_that_renders_late_acts_for_the_tenant_it_renders_for(
-    north: Client, south: Client
-) -> None:
-    template = Template("{{ link }}")
-    context = Context({"link": lambda: router.url("logo.png").partition("?")[0]})
+class TestATemplateThatRendersLate:
+    """`{{ file.url }}` in a response is read when the template renders, perhaps for another tenant."""
 
-    with tenant_bucket_context(south):
-        assert template.render(context).endswith(f"/{bucket_of(south)}/logo.png")
+    def response(self, file: FieldFile) -> SimpleTemplateResponse:
+        return SimpleTemplateResponse(engines["django"].from_string("{{ file.url }}"), {"file": file})
+
+    def test_it_acts_for_the_tenant_that_it_renders_for(self, use: Any, north: Client, south: Client) -> None:
+        use(Contract, router)
+        with tenant_bucket_context(north):
+            response = self.response(Contract(file="a.txt").file)
+
+        with tenant_bucket_context(south):
+            assert f"/{bucket_of(south)}/a.txt" in response.render().content.decode()
+
+    def test_without_a_tenant_it_fails_and_does_not_print_nothing(self, use: Any, north: Client) -> None:
+        """Templates swallow many errors, and a page without links would look well."""
+        use(Contract, router)
+        with tenant_bucket_context(north):
+            response = self.response(Contract(file="a.txt").file)
+
+        with pytest.raises(TenantRequired):
+            response.render()
+
+    def test_a_file_of_a_row_with_an_owner_keeps_to_it(self, north: Client, south: Client) -> None:
+        response = self.response(Font(brand=Brand(company=north), file="a.woff").file)
+
+        with tenant_bucket_context(south):
+            assert f"/{bucket_of(north)}/a.woff" in response.render().content.decode()
 
 
 def test_the_schema_context_of_django_tenants_is_enough_without_it(north: Client) -> None:

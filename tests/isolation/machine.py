@@ -1,0 +1,316 @@
+"""A machine that does anything with anybody's files in any context, and asks the server after each step."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import copy_context
+from typing import Any, NamedTuple
+
+import urllib3
+from asgiref.sync import sync_to_async
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.db import connection
+from django.db.models.fields.files import FieldFile
+from django_tenants.utils import schema_context
+from django_tenants.utils import tenant_context as tenant_context_of_django_tenants
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from django_minio_router import TenantRequired, tenant_bucket_context
+from django_minio_router.tenancy import tenant_context
+from tests.customers.models import Client
+
+from .world import ALL, Kind, World
+
+PUBLIC = None
+KINDS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices", "fonts"])
+TENANTS = st.integers(0, 2)
+NAMES = st.sampled_from(["a.txt", "a.txt", "b.txt", "d/a.txt"])  # of all tenants, so that they meet
+OUTSIDE = st.sampled_from(
+    ["..", "../", "../a.txt", "d/../../a.txt", "/", "./a.txt", "d//a.txt", "\\..\\a.txt"]
+)
+
+Operation = Callable[[], Any]
+http = urllib3.PoolManager(retries=False)
+
+
+class Entered(NamedTuple):
+    """A context, and whom it makes active: for the connection, for the package, or for both."""
+
+    stack: ExitStack
+    for_connection: bool
+    for_package: bool
+
+
+def _public_of(make: Callable[[str], AbstractContextManager[Any]]) -> Callable[[Client], Any]:
+    return lambda tenant: make("public")
+
+
+def _by_name(tenant: Client) -> AbstractContextManager[Any]:
+    return tenant_bucket_context(tenant.schema_name)
+
+
+# How to make a tenant active, and for whom that holds: the connection, the package's own context.
+CONTEXTS: dict[str, tuple[Callable[[Client], AbstractContextManager[Any]], bool, bool]] = {
+    "schema_context": (lambda tenant: schema_context(tenant.schema_name), True, False),
+    "tenant_context of django-tenants": (tenant_context_of_django_tenants, True, False),
+    "with tenant": (lambda tenant: tenant, True, False),
+    "tenant_bucket_context of a row": (tenant_bucket_context, False, True),
+    "tenant_bucket_context of a name": (
+        lambda tenant: tenant_bucket_context(tenant.schema_name),
+        False,
+        True,
+    ),
+    "tenant_context": (tenant_context, True, True),
+    "schema_context of public": (_public_of(schema_context), True, False),
+    "tenant_bucket_context of public": (_public_of(tenant_bucket_context), False, True),
+}
+
+
+# Where the operation runs, and what of the active contexts holds there.
+
+
+def here(operation: Operation, pool: ThreadPoolExecutor) -> Any:
+    return operation()
+
+
+def in_new_thread(operation: Operation, pool: ThreadPoolExecutor) -> Any:
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(_finished(operation)))
+    thread.start()
+    thread.join()
+    return result[0]()
+
+
+def in_pool(operation: Operation, pool: ThreadPoolExecutor) -> Any:
+    return pool.submit(_finished, operation).result()()
+
+
+def in_pool_with_context(operation: Operation, pool: ThreadPoolExecutor) -> Any:
+    return pool.submit(copy_context().run, _finished, operation).result()()
+
+
+def in_async_code(operation: Operation, pool: ThreadPoolExecutor) -> Any:
+    async def view() -> Any:
+        return await sync_to_async(_finished)(operation)
+
+    return asyncio.run(view())()
+
+
+def _finished(operation: Operation) -> Callable[[], Any]:
+    """Run it, let go of the thread's connection, and return what gives the result or raises the error."""
+    try:
+        result = operation()
+    except Exception as error:
+        return lambda error=error: _raise(error)
+    else:
+        return lambda: result
+    finally:
+        connection.close()
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+SAME_THREAD = {here}
+SAME_CONTEXT = {here, in_pool_with_context, in_async_code}
+RUNNERS = st.sampled_from([here, here, here, in_new_thread, in_pool, in_pool_with_context, in_async_code])
+
+
+class Isolation(RuleBasedStateMachine):
+    """Whoever is active, an operation finds what that tenant's dictionary holds, or ``TenantRequired``."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.pool = ThreadPoolExecutor(2)
+        self.contexts: list[tuple[Entered, int | None]] = []
+        self.opened: list[tuple[File, bytes]] = []
+
+    @initialize()
+    def begin(self) -> None:
+        self.world.empty()
+
+    def teardown(self) -> None:
+        while self.contexts:
+            self.leave()
+        for file, _ in self.opened:
+            file.close()
+        self.pool.shutdown()
+
+    # Contexts
+
+    @rule(how=st.sampled_from(list(CONTEXTS)), tenant=TENANTS)
+    @precondition(lambda self: len(self.contexts) < 4)
+    def enter(self, how: str, tenant: int) -> None:
+        make, for_connection, for_package = CONTEXTS[how]
+        stack = ExitStack()
+        stack.enter_context(make(self.world.tenants[tenant]))
+        whom = PUBLIC if how.endswith("public") else tenant
+        self.contexts.append((Entered(stack, for_connection, for_package), whom))
+
+    @rule()
+    @precondition(lambda self: self.contexts)
+    def leave(self) -> None:
+        entered, _ = self.contexts.pop()
+        entered.stack.close()
+
+    @rule(how=st.sampled_from(list(CONTEXTS)), tenant=TENANTS, kind=KINDS, name=NAMES)
+    def fail_inside(self, how: str, tenant: int, kind: str, name: str) -> None:
+        self.enter(how, tenant)
+        entered, _ = self.contexts[-1]
+        try:
+            with entered.stack:
+                self.read(kind, tenant, name, here)
+                raise ZeroDivisionError
+        except ZeroDivisionError:
+            self.contexts.pop()
+
+    def active(self, runner: Callable[..., Any]) -> int | None:
+        """Return the tenant for whom an operation acts that runs like this; None if there is none."""
+        for of_connection in (False, True):
+            wanted = SAME_THREAD if of_connection else SAME_CONTEXT
+            for entered, tenant in reversed(self.contexts) if runner in wanted else ():
+                if entered.for_connection if of_connection else entered.for_package:
+                    return tenant
+        return None
+
+    # Operations
+
+    def file(self, kind: Kind, name: str, owner: int) -> FieldFile:
+        return kind.file(name, self.world.tenants[owner])
+
+    def whose(self, kind: str, owner: int, runner: Callable[..., Any]) -> int | None:
+        """Return for whom the operation acts; None where it must be refused."""
+        what = self.world.kinds[kind]
+        return ALL if what.shared else owner if what.owned else self.active(runner)
+
+    def files(self, kind: str, owner: int, runner: Callable[..., Any]) -> dict[str, bytes] | None:
+        """Return the dictionary that the operation is about; None where it must be refused."""
+        whose = self.whose(kind, owner, runner)
+        return None if whose is None else self.world.files[kind, whose]
+
+    def run(self, runner: Callable[..., Any], operation: Operation) -> Any:
+        """Return what came of it: a value, or the class of what was raised."""
+        try:
+            return runner(operation, self.pool)
+        except (FileNotFoundError, TenantRequired, SuspiciousFileOperation) as error:
+            return type(error)
+
+    @rule(kind=KINDS, owner=TENANTS, name=NAMES, runner=RUNNERS)
+    def save(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> None:
+        content = f"{kind} {secrets.token_hex(8)}".encode()
+        files = self.files(kind, owner, runner)
+        file = self.file(self.world.kinds[kind], "", owner)
+
+        def save() -> str:
+            file.save(name, ContentFile(content), save=False)
+            return str(file.name)
+
+        saved = self.run(runner, save)
+        if files is None:
+            assert saved is TenantRequired
+        else:
+            assert saved not in files
+            assert saved == name if name not in files else saved != name
+            files[saved] = content
+            self.world.note_folder(kind, self.whose(kind, owner, runner), saved)
+
+    @rule(kind=KINDS, owner=TENANTS, name=NAMES, runner=RUNNERS)
+    def read(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> None:
+        file = self.file(self.world.kinds[kind], name, owner)
+        got = self.run(runner, lambda: (file.open().read(), file.size))
+        content = self.expected(kind, owner, name, runner)
+        assert got == ((content, len(content)) if isinstance(content, bytes) else content)
+
+    def expected(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> Any:
+        files = self.files(kind, owner, runner)
+        return TenantRequired if files is None else files.get(name, FileNotFoundError)
+
+    @rule(kind=KINDS, owner=TENANTS, name=NAMES, runner=RUNNERS)
+    def follow_the_link(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> None:
+        file = self.file(self.world.kinds[kind], name, owner)
+        link = self.run(runner, lambda: file.url)
+        content = self.expected(kind, owner, name, runner)
+        if content is TenantRequired:
+            assert link is TenantRequired
+        else:
+            answer = http.request("GET", link)
+            assert (
+                (answer.status, answer.data) == (200, content)
+                if content is not FileNotFoundError
+                else (answer.status == 404)
+            )
+
+    @rule(kind=KINDS, owner=TENANTS, name=NAMES, runner=RUNNERS)
+    def delete(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> None:
+        file = self.file(self.world.kinds[kind], name, owner)
+        done = self.run(runner, lambda: file.delete(save=False))
+        files = self.files(kind, owner, runner)
+        assert done is (TenantRequired if files is None else None)
+        if files is not None:
+            files.pop(name, None)
+
+    @rule(kind=KINDS, owner=TENANTS, name=NAMES, runner=RUNNERS)
+    def look(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> None:
+        storage = self.file(self.world.kinds[kind], name, owner).storage
+        files = self.files(kind, owner, runner)
+        exists = self.run(runner, lambda: storage.exists(name))
+        listed = self.run(runner, lambda: [set(found) for found in storage.listdir("")])
+        if files is None:
+            assert exists is listed is TenantRequired
+        else:
+            assert exists is (name in files)
+            folders, found = listed
+            assert found == {file for file in files if "/" not in file}
+            # SeaweedFS goes on listing a folder whose last file was deleted.
+            in_use = {file.partition("/")[0] for file in files if "/" in file}
+            assert in_use <= folders <= self.world.folders_ever(kind, self.whose(kind, owner, runner))
+
+    @rule(kind=KINDS, owner=TENANTS, name=OUTSIDE)
+    def try_to_get_out(self, kind: str, owner: int, name: str) -> None:
+        """The tenant is known or not: neither reads, deletes or lists what is outside."""
+        storage = self.file(self.world.kinds[kind], name, owner).storage
+        refused = {SuspiciousFileOperation, TenantRequired}
+        for operation in (storage.open, storage.delete, storage.url, storage.exists):
+            assert self.run(here, lambda operation=operation: operation(name)) in refused, operation
+
+    @rule(kind=KINDS, owner=TENANTS, name=NAMES)
+    @precondition(lambda self: len(self.opened) < 3)
+    def open_and_keep(self, kind: str, owner: int, name: str) -> None:
+        storage = self.file(self.world.kinds[kind], name, owner).storage
+        file = self.run(here, lambda: storage.open(name))
+        content = self.expected(kind, owner, name, here)
+        if isinstance(content, bytes):
+            self.opened.append((file, content))
+        else:
+            assert file is content
+
+    @rule(runner=RUNNERS)
+    @precondition(lambda self: self.opened)
+    def read_what_was_kept(self, runner: Callable[..., Any]) -> None:
+        """Whoever is active by now, it is still the file of the tenant for whom it was opened."""
+        file, content = self.opened.pop(0)
+        assert self.run(runner, file.read) == content
+        file.close()
+
+    @rule(tenant=TENANTS, name=st.integers(0, 5))
+    @precondition(lambda self: not self.contexts)
+    def rename(self, tenant: int, name: int) -> None:
+        """To a name that nobody has now; another tenant may have had it."""
+        schema_name = self.world.names[name]
+        if all(other.schema_name != schema_name for other in self.world.tenants):
+            self.world.rename(tenant, schema_name)
+
+    @invariant()
+    def every_file_is_its_tenants(self) -> None:
+        if self.world.files:
+            self.world.check()
