@@ -1,4 +1,4 @@
-"""The demo's steps: two tenants who cannot reach each other's files, and what was there before them."""
+"""The demo's steps: two tenants who cannot reach each other's files, before, during and after their time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from django_minio_router import RoutingError
 
 from .account import Account
 from .customers.models import Client
+from .leaving import BOTH_FILES, counted, guest, usage_of
 from .letters import COUNT, EVERY_LETTER, LABEL, put_into_archive, readers
 from .samples import SAMPLES, Kept, make_tenant, store_files, store_logo
-from .visitors import SAME, Visitors, browser
+from .visitors import SAME, Visitors, browser, bucket_of
 
 # What a server that is away, a wrong key or a wrong setting ends in; their messages say enough.
 FAILURES = (
@@ -36,6 +37,8 @@ def tell(account: Account, port: int) -> None:
     _files(account, files[1], tenants[1], tenants[0], port)
     _logos(account, tenants, logos)
     _adopting(account, tenants, port)
+    _usage(account, tenants)
+    _purging(account, tenants)
 
 
 def _servers(account: Account) -> None:
@@ -77,7 +80,7 @@ def _files(account: Account, files: list[Kept], owner: Client, other: Client, po
     for stored, content, is_new in files:
         ask = Visitors(owner, other, stored, content, port)
         account.subject(
-            f"{stored.filename} -> bucket {ask.bucket_of(owner)}, {stored.file.name} ({_new(is_new)})",
+            f"{stored.filename} -> bucket {bucket_of(owner)}, {stored.file.name} ({_new(is_new)})",
             f"{ask.link.partition('?')[0]}?X-Amz-Signature=...",
             f"http://{owner.schema_name}.localhost:{port}{ask.page}",
         )
@@ -121,12 +124,38 @@ def _adopting(account: Account, tenants: list[Client], port: int) -> None:
 
 
 def _move_letters(*further: str) -> None:
-    arguments = ["--from=demo-archive", "--all-tenants", f"--model={LABEL}", *further]
-    print(f"\n  manage.py move_objects {' '.join(arguments)}")
+    _manage("move_objects", "--from=demo-archive", "--all-tenants", f"--model={LABEL}", *further)
+
+
+def _usage(account: Account, tenants: list[Client]) -> None:
+    account.heading("Usage: objects and bytes, by tenant, bucket and model")
+    _manage("bucket_usage", "--all-tenants")
+    for client in tenants:
+        account.check(f"{client}, as a bare S3 client counts", counted(bucket_of(client)), usage_of(client))
+
+
+def _purging(account: Account, tenants: list[Client]) -> None:
+    account.heading("Purging: a third tenant comes with two files, and leaves")
+    check = account.check
+    before = [counted(bucket_of(client)) for client in tenants]
+    with guest() as leaving:
+        check(f"{leaving.client}, in its bucket", leaving.in_bucket(), BOTH_FILES)
+        _manage("purge_tenant", leaving.client.schema_name, "--dry-run")
+        check(f"{leaving.client}, after the dry run", leaving.in_bucket(), BOTH_FILES)
+        _manage("purge_tenant", leaving.client.schema_name, "--no-input")
+        check(f"{leaving.client}, in its bucket", leaving.in_bucket(), "no such bucket")
+        check("A link that was given away before", leaving.with_old_link(), "404")
+    for client, kept in zip(tenants, before, strict=True):
+        check(f"{client}, in its bucket", counted(bucket_of(client)), kept)
+
+
+def _manage(command: str, *arguments: str) -> None:
+    """Run the command and print what it prints."""
+    print(f"\n  manage.py {command} {' '.join(arguments)}")
     output = StringIO()
-    call_command("move_objects", *arguments, stdout=output, stderr=output, no_color=True)
+    call_command(command, *arguments, stdout=output, stderr=output, no_color=True)
     for line in output.getvalue().splitlines():
-        print(f"    {line}")
+        print(f"    {line.rstrip()}")
 
 
 def _new(is_new: bool) -> str:

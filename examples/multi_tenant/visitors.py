@@ -16,7 +16,7 @@ from minio import Minio, S3Error
 from django_minio_router import RoutingError
 
 from .customers.models import Client
-from .library.models import StoredFile
+from .library.models import StoredFile, tenant_files
 
 SAME = "the same bytes"
 OTHER = "other bytes"
@@ -47,12 +47,8 @@ class Visitors:
         view = f"download-{self.stored._meta.model_name}"
         return reverse(view, settings.ROOT_URLCONF, [self.stored.pk])
 
-    def bucket_of(self, tenant: Client) -> str:
-        with tenant_context(tenant):
-            return self.stored.bucket
-
     def bare_client(self) -> str:
-        return compared(in_bucket(self.bucket_of(self.owner), self.stored.file.name), self.content)
+        return compared(in_bucket(bucket_of(self.owner), self.stored.file.name), self.content)
 
     def with_signed_link(self) -> str:
         return browser(self.link, self.content)
@@ -62,7 +58,7 @@ class Visitors:
 
     def with_link_to_other_bucket(self) -> str:
         """Somebody who was given the link, and puts the other tenant's bucket into it."""
-        buckets = f"/{self.bucket_of(self.owner)}/", f"/{self.bucket_of(self.other)}/"
+        buckets = f"/{bucket_of(self.owner)}/", f"/{bucket_of(self.other)}/"
         return browser(self.link.replace(*buckets), self.content)
 
     def on_site_of(self, tenant: Client) -> str:
@@ -96,7 +92,7 @@ class Visitors:
             return compared(file.read(), self.content)
 
     def _name_in_other_bucket(self) -> bytes | None:
-        return in_bucket(self.bucket_of(self.other), self.stored.file.name)
+        return in_bucket(bucket_of(self.other), self.stored.file.name)
 
     def _opened(self) -> bytes | None:
         try:
@@ -106,22 +102,39 @@ class Visitors:
             return None
 
 
-def in_bucket(bucket: str, name: str) -> bytes | None:
-    """Return what the SDK alone, which knows nothing of tenants, finds on the server."""
-    client = Minio(
+def bucket_of(tenant: Client) -> str:
+    with tenant_context(tenant):
+        return tenant_files.backend.bucket
+
+
+def bare_client() -> Minio:
+    """Return the SDK alone, which knows nothing of tenants."""
+    return Minio(
         endpoint=settings.MINIO_ENDPOINT,
         access_key=settings.MINIO_ACCESS_KEY,
         secret_key=settings.MINIO_SECRET_KEY,
         secure=settings.MINIO_USE_HTTPS,
         region=settings.MINIO_REGION,
     )
+
+
+def in_bucket(bucket: str, name: str) -> bytes | None:
+    """Return what the SDK alone finds on the server."""
     try:
-        with closing(client.get_object(bucket_name=bucket, object_name=name)) as response:
+        with closing(bare_client().get_object(bucket_name=bucket, object_name=name)) as response:
             return response.read()
     except S3Error as error:
         if error.code == "NoSuchKey":
             return None
         raise
+
+
+def sizes_in(bucket: str) -> list[int] | None:
+    """Return the size of each object that the SDK alone finds there; None if there is no such bucket."""
+    client = bare_client()
+    if not client.bucket_exists(bucket_name=bucket):
+        return None
+    return [entry.size or 0 for entry in client.list_objects(bucket_name=bucket, recursive=True)]
 
 
 def browser(url: str, content: bytes, host: str | None = None) -> str:

@@ -20,6 +20,7 @@ import servers.stack
 
 from .projects import DEMO, SITE_IS_UP, environment, output_until, run, started
 
+CHECKS = 58
 OF_THE_TEST_RUN = (*servers.stack.S3_NAMES, "DATABASE_URL")
 
 
@@ -44,9 +45,9 @@ def on_own_servers(request: pytest.FixtureRequest) -> tuple[list[str | Path], di
 def test_every_check_of_the_account_holds(first_start):
     assert (first_start.returncode, first_start.stderr) == (0, "")
     checks = re.findall(r"^    (ok|NO)  ", first_start.stdout, re.MULTILINE)
-    assert len(checks) == 50
+    assert len(checks) == CHECKS
     assert set(checks) == {"ok"}
-    assert first_start.stdout.endswith("All 50 checks held.\n")
+    assert first_start.stdout.endswith(f"All {CHECKS} checks held.\n")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_the_account_says_of_each_file_where_it_is_and_who_gets_it(
 
 
 def test_the_account_moves_letters_from_one_bucket_while_visitors_read_them(first_start):
-    _, adopting = first_start.stdout.split("\nAdopting: ")
+    adopting, got = chapter(first_start.stdout, "Adopting")
     copying, deleting = re.findall(r"manage.py move_objects (.*)\n    (.*)", adopting)
 
     assert copying == (
@@ -94,12 +95,54 @@ def test_the_account_moves_letters_from_one_bucket_while_visitors_read_them(firs
     )
     assert "--delete-source" in deleting[0]
     assert deleting[1].startswith("0 copied, 50 already there")
-    got = re.findall(r"    ok  (.+?)\s{2,}(.*)", adopting)
     for owner in ("Harbour Museum", "Orchard School"):
         assert [count for who, count in got if who.startswith(f"{owner},")] == [
             "25 letters", "25 letters", "0 letters", "25 letters"
         ]  # fmt: skip
     assert ("On their pages, at any time", "every letter") in got
+
+
+def chapter(account: str, heading: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return what is told below a heading, and the checks in it: who got what."""
+    _, found = account.split(f"\n{heading}: ")
+    text = re.split(r"\n\n(?=\S)", found)[0]
+    return text, re.findall(r"    ok  (.+?)\s{2,}(.*)", text)
+
+
+def test_the_account_counts_what_each_tenant_stores(first_start):
+    text, checks = chapter(first_start.stdout, "Usage")
+    rows = [line.split() for line in text.splitlines() if " library." in line]
+
+    assert "  manage.py bucket_usage --all-tenants\n" in text
+    assert [(tenant, bucket) for tenant, bucket, *_ in rows] == [
+        (tenant, f"demo-{tenant}") for tenant in ("harbour", "orchard") for _ in range(3)
+    ]
+    for tenant, (who, counted) in zip(("harbour", "orchard"), checks, strict=True):
+        mine = [row for row in rows if row[0] == tenant]
+        objects, size = (sum(int(row[column]) for row in mine) for column in (3, 4))
+        assert "as a bare S3 client counts" in who
+        # Runs before this one may have left files that no row names.
+        assert counted == f"{objects} objects, {size:,} bytes" or objects < int(counted.split()[0])
+
+
+def test_the_account_purges_a_third_tenant_and_the_others_keep_what_they_have(first_start, bare):
+    text, checks = chapter(first_start.stdout, "Purging")
+    _, usage = chapter(first_start.stdout, "Usage")
+
+    assert re.findall(r"manage.py (.*)", text) == [
+        "purge_tenant fair --dry-run",
+        "purge_tenant fair --no-input",
+    ]
+    assert text.count("bucket demo-fair on ") == 2
+    assert "deleted: demo-fair\n    2 versions deleted." in text
+    assert checks[:4] == [
+        ("Summer Fair, in its bucket", "2 objects, 94 bytes"),
+        ("Summer Fair, after the dry run", "2 objects, 94 bytes"),
+        ("Summer Fair, in its bucket", "no such bucket"),
+        ("A link that was given away before", "404"),
+    ]
+    assert [counted for _, counted in checks[4:]] == [counted for _, counted in usage]
+    assert not bare.bucket_exists(bucket_name="demo-fair")
 
 
 def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(first_start, empty):
@@ -121,7 +164,7 @@ def test_a_check_that_does_not_hold_fails_the_demo_by_name(on_own_servers, tmp_p
         result = run([DEMO, "--once"], env | addresses)
 
     assert result.returncode == 1
-    assert "\n1 of 50 checks did not hold:\n" in result.stderr
+    assert f"\n1 of {CHECKS} checks did not hold:\n" in result.stderr
     assert "Anonymous, link without signature: 200, the same bytes, and not 403" in result.stderr
     assert (
         re.findall(r"that name in its code +(.*)", result.stdout) == ["its own file", "FileNotFoundError"] * 2
@@ -211,13 +254,13 @@ def test_stopped_at_any_time_it_leaves_nothing_running_and_usable_data(on_own_se
 
     code, whole = stopped(command, env, at=SITE_IS_UP, by=signal.SIGINT)
     assert code == 0
-    assert "All 50 checks held." in whole
+    assert f"All {CHECKS} checks held." in whole
     assert whole.endswith("\nStopped.\n")
 
     code, again = stopped(command, env, at=SITE_IS_UP, by=signal.SIGTERM)
     assert code == 0
     assert again.count("there already") == 8
-    assert "All 50 checks held." in again
+    assert f"All {CHECKS} checks held." in again
 
 
 def stopped(

@@ -17,7 +17,7 @@ from django_minio_router.tenant_work import names_of
 from django_minio_router.usage import Meter, Usage
 
 _COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")  # of Usage.as_row()
-_ROW = "{:<24} {:<40} {:<32} {:>12} {:>16}"
+_ROW = "{:<16} {:<30} {:<22} {:>8} {:>14}"
 
 
 class Command(BaseCommand):

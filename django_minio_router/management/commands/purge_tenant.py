@@ -65,10 +65,11 @@ class Command(BaseCommand):
         for place, contents in there:
             kind = "folder" if place.prefix else "bucket"
             self._say(f"{kind} {place} on {place.server.endpoint}: {_described(contents)}")
-        total = sum((contents for _, contents in there), start=Contents())
-        self._say(
-            f"In all {len(there)} places: {_described(total)}." if there else "There is nothing to delete."
-        )
+        if not there:
+            self._say("There is nothing to delete.")
+        elif len(there) > 1:
+            total = sum((contents for _, contents in there), start=Contents())
+            self._say(f"In all {len(there)} places: {_described(total)}.")
         return [place for place, _ in there]
 
     def _enqueue(self, schema_name: str, tenant: Any, places: list[Place], queue: str) -> None:
