@@ -102,6 +102,8 @@ class World:
 
     def empty(self) -> None:
         """Begin anew: with the first names, and without a file."""
+        for tenant in self.tenants:
+            tenant.refresh_from_db()
         if [tenant.schema_name for tenant in self.tenants] != self.names[:3]:
             for number, tenant in enumerate(self.tenants):  # as they may have swapped their names
                 schema_rename(tenant, f"{self.token}waits{number}")
