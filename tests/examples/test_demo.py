@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from minio import Minio
 
 import servers.stack
 
-from .projects import DEMO, SITE_IS_UP, environment, output_until, run, started
+from .projects import DEMO, SITE_IS_UP, Visitor, environment, output_until, run, started
 
 CHECKS = 58
 OF_THE_TEST_RUN = (*servers.stack.S3_NAMES, "DATABASE_URL")
@@ -285,6 +286,26 @@ def stopped(
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(on_own_servers, tmp_path: Path):
+    command, env = on_own_servers
+
+    with started([*command, "--data", tmp_path, DEMO, "--port", "0"], env) as process:
+        port = re.search(r"http://localhost:(\d+)/", output_until(process, SITE_IS_UP))
+        visitor = Visitor(int(port[1]), "harbour.localhost")
+        for child in psutil.Process(process.pid).children(recursive=True):
+            if child.name() in {"weed", "minio"}:
+                child.kill()
+                while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+                    time.sleep(0.01)
+        fields = {"add": "document", "document-title": "Late", "document-file": ("late.txt", b"late")}
+        answer = visitor.submit("/", fields)
+        page = visitor.page()
+
+    assert answer.status == 503
+    assert "No answer from the S3 server" in answer.data.decode()
+    assert "late.txt" not in page
 
 
 def test_the_servers_alone_are_up_until_they_are_told_to_stop(on_own_servers, tmp_path: Path):
