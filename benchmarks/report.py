@@ -148,11 +148,12 @@ def buckets(results: Results) -> str:
 
 def growth(results: Results) -> str:
     """Return the cost of one bucket among many, as a multiple of its cost among 500."""
-    base = [median(run) / 500 for run in zip(*results.buckets["ours"], strict=True)]
-    rows = [["500", "1", "1"]]
+    fewest = min(results.growth)
+    base = [time / fewest for time in results.growth[fewest]]
+    rows = []
     for count, times in results.growth.items():
-        costs = (time / int(count) / one for time, one in zip(times, base, strict=True))
-        rows.append([count, *(f"{cost:.2f}" for cost in costs)])
+        costs = (time / count / one for time, one in zip(times, base, strict=True))
+        rows.append([f"{count:,}", *(f"{cost:.2f}" for cost in costs)])
     return table(["buckets", "first run, cost a bucket", "second run, cost a bucket"], rows)
 
 

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from servers import S3_SERVERS
+from servers.stack import S3_NAMES
 from tests.proxy import Proxy
 
 from . import buckets, large, links, operations, steps
@@ -42,7 +46,7 @@ class Size:
     large_rounds: int = 5
     buckets: int = 500
     bucket_rounds: int = 3
-    growth: tuple[int, ...] = (1000, 10_000)
+    growth: tuple[int, ...] = (500, 1000, 10_000)
 
 
 SHORT = Size(
@@ -64,7 +68,7 @@ class Results:
     threads: Series[float] = field(default_factory=dict)
     large: dict[str, Series[large.Result]] = field(default_factory=dict)
     buckets: Series[tuple[int, int]] = field(default_factory=dict)
-    growth: dict[str, tuple[int, int]] = field(default_factory=dict)
+    growth: dict[int, tuple[int, int]] = field(default_factory=dict)
     layers: dict[str, dict[str, float]] = field(default_factory=dict)
     profiles: dict[str, Any] = field(default_factory=dict)
 
@@ -80,7 +84,8 @@ class Run:
 
     def everything(self) -> Results:
         prepare_buckets()
-        for measure in (self.requests, self.operations, self.large, self.buckets, self.steps):
+        # The many buckets last, as a server with thousands of them may do all else more slowly.
+        for measure in (self.requests, self.operations, self.steps, self.large, self.buckets, self.growth):
             say(measure.__name__)
             measure()
         return self.results
@@ -141,14 +146,20 @@ class Run:
                 self.results.large["read"][name].append(read)
 
     def buckets(self) -> None:
-        names = [name for name in MAKE_BUCKETS if name in self.names]
-        self.results.buckets = {name: [] for name in names}
-        with self.workers(names) as workers:
+        makers = [name for name in MAKE_BUCKETS if name in self.names]
+        self.results.buckets = {name: [] for name in makers}
+        with self.workers(makers) as workers:
             for _ in range(self.size.bucket_rounds):
                 for worker in workers:
-                    self.results.buckets[worker.name].append(_make_buckets(worker, self.size.buckets))
-            for count in self.size.growth:
-                self.results.growth[str(count)] = _make_buckets(workers[-1], count)
+                    names = worker.measure(buckets.new_names, self.size.buckets)
+                    self.results.buckets[worker.name].append(_make_buckets(worker, names))
+                    worker.measure(buckets.remove, names)
+
+    def growth(self) -> None:
+        for count in self.size.growth:
+            with _new_server() as environment, Worker(self.pythons["ours"], "ours", environment) as worker:
+                names = worker.measure(buckets.new_names, count)
+                self.results.growth[count] = _make_buckets(worker, names)
 
     def steps(self) -> None:
         with self.worker("ours") as worker:
@@ -225,12 +236,22 @@ def _count_buckets(worker: Worker, wire: Proxy) -> dict[str, int]:
     return counts
 
 
-def _make_buckets(worker: Worker, count: int) -> tuple[int, int]:
+def _make_buckets(worker: Worker, names: list[str]) -> tuple[int, int]:
     """Return the nanoseconds of the first run and of the second."""
-    names = worker.measure(buckets.new_names, count)
-    times = worker.measure(buckets.initialize, names), worker.measure(buckets.initialize, names)
-    worker.measure(buckets.remove, names)
-    return times
+    return worker.measure(buckets.initialize, names), worker.measure(buckets.initialize, names)
+
+
+@contextmanager
+def _new_server() -> Iterator[dict[str, str]]:
+    """Yield the environment of a server that goes with its buckets; removing ten thousand takes minutes."""
+    with TemporaryDirectory() as folder:
+        server = S3_SERVERS["seaweedfs"](Path(folder))
+        server.start()
+        try:
+            values = (server.endpoint, server.access_key, server.secret_key)
+            yield {**os.environ, **dict(zip(S3_NAMES, values, strict=True))}
+        finally:
+            server.stop()
 
 
 def _paired(pairs: list[tuple[int, int]]) -> float:
