@@ -105,7 +105,7 @@ def nothing(count: int) -> None:
 
 def plan(count: int) -> None:
     from django_minio_router import tenancy
-    from django_minio_router.planning import make_plan
+    from django_minio_router.initializer.planning import make_plan
 
     measured("the plan alone", lambda: make_plan(tenancy.tenants()))
 
@@ -153,8 +153,8 @@ def fill(count: int) -> None:
     from django.db import connection
     from django_tenants.utils import schema_context
 
-    from django_minio_router.clients import get_client
     from django_minio_router.conf import Config
+    from django_minio_router.s3.clients import get_client
 
     with schema_context(SCHEMA), connection.cursor() as cursor:
         for table, rows_of_names in _ROWS.items():

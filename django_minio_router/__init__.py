@@ -12,8 +12,8 @@ from .exceptions import (
 )
 from .fields import BucketFileField, BucketImageField
 from .router import MinioRouter
+from .s3.status import MinioServerStatus
 from .static import MinioBackendStatic
-from .status import MinioServerStatus
 from .tenancy import tenant_bucket_context
 
 __all__ = [

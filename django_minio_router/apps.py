@@ -30,7 +30,9 @@ class DjangoMinioRouterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks, provisioning, purging
+        from . import checks
+        from .initializer import provisioning
+        from .maintenance import purging
 
         checks.register()
         binding.bind_models()  # the default storage is known only now

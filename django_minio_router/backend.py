@@ -25,9 +25,7 @@ from django.utils.http import content_disposition_header
 from minio import Minio
 from urllib3.response import BaseHTTPResponse
 
-from . import clients
 from .buckets import PlannedBucket, bring_about, may_list
-from .clients import Client, Query
 from .conf import Config
 from .defaults import DEFAULTS, PREFIX, check_options
 from .exceptions import BucketNotFound, ConfigurationError, PrivatePublicMixedError, ServerError
@@ -35,9 +33,11 @@ from .hiding import Hidden
 from .naming import check_bucket_name, check_object_name, quote_object_name
 from .passive import disposition_of_link, is_passive, stored_to_download
 from .portable import Portable
-from .reading import ObjectFile, ObjectReader, modified_time
-from .status import MinioServerStatus, probe
-from .uploads import Source, Upload
+from .s3 import clients
+from .s3.clients import Client, Query
+from .s3.reading import ObjectFile, ObjectReader, modified_time
+from .s3.status import MinioServerStatus, probe
+from .s3.uploads import Source, Upload
 
 _MAX_NAMES = 100
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")

@@ -17,7 +17,7 @@ from django.db.models.signals import class_prepared
 from django.utils.functional import LazyObject
 from django.utils.module_loading import import_string
 
-from .quota import within_quota
+from .quota import quota, refuse_over_limit
 from .router import MinioRouter
 
 
@@ -82,6 +82,13 @@ def _validate_quota(field: FileField) -> None:
     """Let forms show what a save would refuse. Migrations write the validators that the model names."""
     if within_quota not in field.validators:
         field.validators.append(within_quota)
+
+
+def within_quota(file: Any) -> None:
+    """Refuse a file that is not stored yet and does not fit."""
+    if quota() is None or getattr(file, "_committed", True) or not isinstance(file.storage, MinioRouter):
+        return
+    refuse_over_limit(file.storage.tenant, file.storage.backend, file.size)
 
 
 def _default_storage_routes() -> bool:

@@ -9,10 +9,10 @@ from enum import Enum
 
 from minio.error import S3Error
 
-from .clients import Client, get_client
 from .conf import Config
 from .hooks import run_hooks
 from .policies import Policy, opens_to_everybody, public_policy, same_policy
+from .s3.clients import Client, get_client
 
 
 class State(Enum):

@@ -19,8 +19,8 @@ from .defaults import PREFIX, SETTINGS
 from .discovery import Use, configs, hooks, listed, models_by_strategy, uses
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .hooks import bucket_hooks
+from .initializer.planning import Plan, Source, listed_sources, used_source
 from .naming import BucketTemplate, bucket_name_problem, bucket_template
-from .planning import Plan, Source, listed_sources, used_source
 from .policies import opens_to_everybody, policy_of
 from .quota import quota
 from .strategies import BucketStrategy, FixedBucket

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from .defaults import DEFAULTS, PREFIX, SETTINGS, checked
+from .defaults import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
 from .exceptions import ConfigurationError, PrivatePublicMixedError
 from .hiding import Hidden
-from .signing import MAX_EXPIRY
 
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .exceptions import ConfigurationError
 
 PREFIX = "MINIO_"
+MAX_EXPIRY = 7 * 24 * 60 * 60  # seconds; the longest life that Signature Version 4 allows a link
 _MIB = 1024 * 1024
 _DAY = 24 * 60 * 60
 _REGION = re.compile(r"[!-.0-~]*")  # it stands between slashes in each signature

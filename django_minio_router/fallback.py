@@ -14,8 +14,8 @@ from .backend import MinioBackend
 from .caches import BoundedCache
 from .naming import check_object_name
 from .passive import disposition_of_link
-from .reading import ObjectReader
-from .uploads import Upload
+from .s3.reading import ObjectReader
+from .s3.uploads import Upload
 
 T = TypeVar("T")
 

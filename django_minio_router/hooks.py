@@ -15,10 +15,10 @@ from typing import TypeAlias
 from django.utils.module_loading import import_string
 from minio import Minio
 
-from .clients import Client, client_of
 from .conf import Config
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
-from .s3xml import Element, element, fetch, send
+from .s3.clients import Client, client_of
+from .s3.xml import Element, element, fetch, send
 
 BucketHook: TypeAlias = Callable[[Minio, str], "bool | None"]
 

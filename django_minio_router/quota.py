@@ -57,34 +57,27 @@ def _forget(**kwargs: object) -> None:
 setting_changed.connect(_forget)
 
 
-def within_quota(file: Any) -> None:
-    """Refuse a file that is not stored yet and does not fit; a validator of fields that use a router."""
-    from .router import MinioRouter  # which asks here at each save
-
-    if quota() is None or getattr(file, "_committed", True) or not isinstance(file.storage, MinioRouter):
-        return
-    router = file.storage
-    with tenancy.acting_for(router.tenant):
-        _refuse_over_limit(router.backend, file.size)
-
-
 @contextmanager
 def kept(tenant: Any, backend: MinioBackend, content: Any) -> Iterator[None]:
     """Refuse what does not fit, and count what was stored in the block. ``tenant`` None is the active one."""
     size = getattr(content, "size", None) or 0
-    with tenancy.acting_for(tenant):
-        schema_name = _refuse_over_limit(backend, size)
+    schema_name = refuse_over_limit(tenant, backend, size)
     yield
     if schema_name is not None:
         with suppress(ValueError):  # the measurement is over, and the next one will see the file
             store.incr(_key(schema_name, "bytes"), size)
 
 
-def _refuse_over_limit(backend: MinioBackend, size: int) -> str | None:
-    """Raise ``ValidationError`` if the tenant has no room for so many bytes.
+def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> str | None:
+    """Raise ``ValidationError`` if the tenant has no room for so many bytes; None is the active one.
 
     Return its schema name, or None where it has no limit or what it stores there is not its own.
     """
+    with tenancy.acting_for(tenant):
+        return _refuse_for_active_tenant(backend, size)
+
+
+def _refuse_for_active_tenant(backend: MinioBackend, size: int) -> str | None:
     limit = quota()
     if limit is None or not tenancy.has_schemas() or tenancy.current_schema() is None:
         return None
@@ -128,7 +121,7 @@ def _measured(tenant: Any, *, anew: bool) -> _Measured:
 
 
 def _measure(tenant: Any) -> _Measured:
-    from .usage import places_and_bytes  # it asks the routers, which ask here
+    from .maintenance.usage import places_and_bytes  # it asks the routers, which ask here
 
     places, size = places_and_bytes(tenant)
     return size, [(place.server.endpoint, place.bucket, place.prefix) for place in places]

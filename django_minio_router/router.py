@@ -22,8 +22,8 @@ from .hiding import Hidden
 from .naming import bucket_name_problem, check_bucket_name, check_object_name
 from .portable import Portable
 from .quota import kept, quota
-from .reading import ObjectFile
-from .status import MinioServerStatus
+from .s3.reading import ObjectFile
+from .s3.status import MinioServerStatus
 from .strategies import BucketStrategy, FixedBucket, Location, PerTenant
 from .strategies.fixed import is_single
 

@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from . import moving, provisioning, purging, tenancy
+from . import tenancy
 from .buckets import State
 from .exceptions import RoutingError, TenantRequired
-from .initializer import apply_plan
-from .moving import Fate, Kept, Ledger
-from .planning import make_plan
-from .usage import Meter
+from .initializer import provisioning
+from .initializer.applying import apply_plan
+from .initializer.planning import make_plan
+from .maintenance import moving, purging
+from .maintenance.moving import Fate, Kept, Ledger
+from .maintenance.usage import Meter
 
 logger = logging.getLogger(__name__)
 

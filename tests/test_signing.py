@@ -14,9 +14,10 @@ from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider, StaticProvider
 
 from django_minio_router import MinioBackend
+from django_minio_router.defaults import MAX_EXPIRY
 from django_minio_router.exceptions import ServerError
 from django_minio_router.naming import MAX_OBJECT_NAME
-from django_minio_router.signing import MAX_EXPIRY, Signer
+from django_minio_router.s3.signing import Signer
 
 BUCKET = "signed-names"
 KEYS = StaticProvider("an-access-key", "a secret/key+with=signs")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
-from django_minio_router.reading import FIRST_RANGE
+from django_minio_router.s3.reading import FIRST_RANGE
 from tests.proxy import Exchange, Proxy, Request, answering, cut_answer, drop_answer, without
 
 from .conftest import Make

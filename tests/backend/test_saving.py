@@ -470,7 +470,7 @@ def test_content_that_fails_half_way_leaves_nothing_behind(
 def test_more_parts_than_s3_takes_are_refused_and_removed(
     make: Make, bare: Minio, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_minio_router.uploads.MAX_PARTS", 2)
+    monkeypatch.setattr("django_minio_router.s3.uploads.MAX_PARTS", 2)
     storage = make(MINIO_MULTIPART_PART_SIZE=PART)
 
     with pytest.raises(OSError, match="more than 2 parts"):
@@ -483,7 +483,7 @@ def test_more_parts_than_s3_takes_are_refused_and_removed(
 def test_parts_grow_with_a_file_whose_size_is_known(
     make: Make, bare: Minio, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_minio_router.uploads.MAX_PARTS", 2)
+    monkeypatch.setattr("django_minio_router.s3.uploads.MAX_PARTS", 2)
 
     make(MINIO_MULTIPART_PART_SIZE=PART).save("x.bin", ContentFile(LARGE))
 

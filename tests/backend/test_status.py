@@ -48,7 +48,7 @@ def test_a_server_that_is_not_there_is_not_available(make: Make) -> None:
 def test_a_server_that_stalls_is_not_available(
     make: Make, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_minio_router.status.TIME_LIMIT", 0.2)
+    monkeypatch.setattr("django_minio_router.s3.status.TIME_LIMIT", 0.2)
     proxy.when(stall, times=None)
 
     status = make(MINIO_ENDPOINT=proxy.endpoint, **keys()).is_minio_available()

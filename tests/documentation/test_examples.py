@@ -20,8 +20,8 @@ from django.test.utils import isolate_apps
 from minio import Minio
 
 from django_minio_router.defaults import DEFAULTS
-from django_minio_router.initializer import apply_plan
-from django_minio_router.planning import make_plan
+from django_minio_router.initializer.applying import apply_plan
+from django_minio_router.initializer.planning import make_plan
 from django_minio_router.testing import StrategyContract
 
 ROOT = Path(__file__).parents[2]

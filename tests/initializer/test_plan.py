@@ -18,7 +18,7 @@ from django_minio_router import (
     RoutingError,
 )
 from django_minio_router.buckets import PlannedBucket
-from django_minio_router.planning import Plan, make_plan
+from django_minio_router.initializer.planning import Plan, make_plan
 from django_minio_router.policies import same_policy
 from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client

@@ -59,7 +59,7 @@ def test_two_workers_purge_the_same_tenant_at_once(site: TaskSite, bare: Minio) 
 
     enqueued = site.python(f"""
         from django_minio_router import tasks, tenancy
-        from django_minio_router.purging import make_purge
+        from django_minio_router.maintenance.purging import make_purge
 
         tenant = tenancy.row_of("{gone}")
         places = [place.address for place in make_purge(tenant).places]

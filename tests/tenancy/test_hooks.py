@@ -19,10 +19,10 @@ from minio.error import S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
 from django_minio_router import ConfigurationError, MinioBackend, hooks
-from django_minio_router.clients import get_client
 from django_minio_router.conf import Config
-from django_minio_router.initializer import apply_plan
-from django_minio_router.planning import Plan, make_plan
+from django_minio_router.initializer.applying import apply_plan
+from django_minio_router.initializer.planning import Plan, make_plan
+from django_minio_router.s3.clients import get_client
 
 Run = Callable[..., str]
 

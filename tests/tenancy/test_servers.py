@@ -13,8 +13,8 @@ from django.utils.deconstruct import deconstructible
 from minio import Minio
 
 from django_minio_router import ConfigurationError, MinioRouter, clients, tenancy, tenant_bucket_context
-from django_minio_router.initializer import apply_plan
-from django_minio_router.planning import make_plan
+from django_minio_router.initializer.applying import apply_plan
+from django_minio_router.initializer.planning import make_plan
 from django_minio_router.strategies import BucketStrategy, Location
 from servers.seaweedfs import SeaweedFS
 from tests.customers.models import Client

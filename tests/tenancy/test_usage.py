@@ -17,8 +17,8 @@ from django_tenants.utils import schema_context, tenant_context
 from minio import Minio
 
 from django_minio_router import MinioRouter, tenant_bucket_context, usage
+from django_minio_router.maintenance.usage import places_and_bytes
 from django_minio_router.strategies import PerTenantPrefix
-from django_minio_router.usage import places_and_bytes
 from tests.customers.models import Client
 from tests.docs.models import Contract, Photo
 from tests.tenancy.brands.models import Brand

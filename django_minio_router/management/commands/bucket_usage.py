@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.maintenance.usage import Meter, Usage
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
 from django_minio_router.tenant_work import names_of
-from django_minio_router.usage import Meter, Usage
 
 _COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")  # of Usage.as_row()
 _ROW = "{:<16} {:<30} {:<22} {:>8} {:>14}"

@@ -15,8 +15,7 @@ from django.template.defaultfilters import filesizeformat
 
 from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
-from django_minio_router.orphans import (
+from django_minio_router.maintenance.orphans import (
     Fate,
     Missing,
     Orphan,
@@ -28,6 +27,7 @@ from django_minio_router.orphans import (
     make_sweep,
     own_routes,
 )
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
 
 
 class Command(BaseCommand):

@@ -15,11 +15,11 @@ from django.db import DatabaseError
 from django_minio_router import tenancy
 from django_minio_router.buckets import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.initializer import apply_plan
+from django_minio_router.initializer.applying import apply_plan
+from django_minio_router.initializer.planning import Plan, make_plan
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for, tenants_named
-from django_minio_router.planning import Plan, make_plan
 from django_minio_router.tenant_work import names_of
 
 _SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbosity is 2

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_minio_router.conf import Config
 from django_minio_router.discovery import configs, uses
 from django_minio_router.exceptions import ConfigurationError
-from django_minio_router.status import MinioServerStatus, probe
+from django_minio_router.s3.status import MinioServerStatus, probe
 
 
 class Command(BaseCommand):

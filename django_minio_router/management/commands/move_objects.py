@@ -10,10 +10,7 @@ from django.db import DatabaseError
 
 from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
-from django_minio_router.management.progress import ProgressBar
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
-from django_minio_router.moving import (
+from django_minio_router.maintenance.moving import (
     Fate,
     Ledger,
     Move,
@@ -22,6 +19,9 @@ from django_minio_router.moving import (
     make_move,
     move_files,
 )
+from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
+from django_minio_router.management.progress import ProgressBar
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
 from django_minio_router.tenant_work import names_of
 
 _WARNED = {Fate.MISSING, Fate.SKIPPED}

@@ -10,9 +10,9 @@ from django.template.defaultfilters import filesizeformat
 
 from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.maintenance.places import Place
+from django_minio_router.maintenance.purging import Contents, empty, look_into, make_purge, refuse_shared
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
-from django_minio_router.places import Place
-from django_minio_router.purging import Contents, empty, look_into, make_purge, refuse_shared
 
 
 class Command(BaseCommand):

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models.signals import post_delete
 
-from . import tenancy
-from .clients import Client, get_client
-from .conf import Config
-from .contents import abort, current, delete_versions, remove_bucket, uploads, versions
-from .exceptions import BucketNotFound, RoutingError, ServerError
+from .. import tenancy
+from ..conf import Config
+from ..exceptions import BucketNotFound, RoutingError, ServerError
+from ..s3.clients import Client, get_client
+from ..s3.contents import abort, current, delete_versions, remove_bucket, uploads, versions
 from .places import Map, Place
 
 logger = logging.getLogger(__name__)

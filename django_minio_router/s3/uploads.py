@@ -26,8 +26,8 @@ from xml.sax.saxutils import escape
 from django.core.files import File
 from urllib3.response import BaseHTTPResponse
 
+from ..exceptions import ConfigurationError, ServerError
 from .clients import PIECE, Body, Client
-from .exceptions import ConfigurationError, ServerError
 
 logger = logging.getLogger(__name__)
 

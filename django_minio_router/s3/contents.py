@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus
 
+from ..exceptions import ServerError
 from .clients import Client
-from .exceptions import ServerError
-from .s3xml import can_hold, element, fetch, parsed, send
+from .xml import can_hold, element, fetch, parsed, send
 
 T = TypeVar("T")
 

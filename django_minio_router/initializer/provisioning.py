@@ -9,13 +9,13 @@ from typing import Any
 
 from django.db import transaction
 
-from . import tenancy
-from .buckets import Outcome, PlannedBucket, State, bring_about
-from .clients import get_client
-from .conf import Config
-from .contents import versions
-from .exceptions import BucketNotFound, ServerError
-from .places import Map, Place
+from .. import tenancy
+from ..buckets import Outcome, PlannedBucket, State, bring_about
+from ..conf import Config
+from ..exceptions import BucketNotFound, ServerError
+from ..maintenance.places import Map, Place
+from ..s3.clients import get_client
+from ..s3.contents import versions
 from .planning import make_plan
 
 logger = logging.getLogger(__name__)

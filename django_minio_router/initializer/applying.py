@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from .buckets import Outcome, PlannedBucket, State, bring_about
-from .clients import Client, get_client
-from .contents import bucket_names, pages
-from .exceptions import ServerError
+from ..buckets import Outcome, PlannedBucket, State, bring_about
+from ..exceptions import ServerError
+from ..s3.clients import Client, get_client
+from ..s3.contents import bucket_names, pages
 from .planning import Plan
 
 # The names of the buckets that are there, None where listing is not allowed, or why the server cannot say.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from . import tenancy
-from .conf import Server
-from .exceptions import ModelRequired, TenantRequired
-from .planning import Source, sources_in_use
-from .strategies import FixedBucket, Location
+from .. import tenancy
+from ..conf import Server
+from ..exceptions import ModelRequired, TenantRequired
+from ..initializer.planning import Source, sources_in_use
+from ..strategies import FixedBucket, Location
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,16 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.db import DatabaseError, connections, router
 from django.db.models import FileField, QuerySet
 
-from . import tenancy
-from .backend import MinioBackend
-from .clients import get_client
-from .discovery import Use, configs, models_by_strategy, uses
-from .exceptions import BucketNotFound, ModelRequired, ServerError, TenantRequired
-from .fields import BucketFileField, BucketImageField
-from .naming import check_object_name
-from .router import MinioRouter
-from .static import MinioBackendStatic
-from .strategies import BucketStrategy, Location
+from .. import tenancy
+from ..backend import MinioBackend
+from ..discovery import Use, configs, models_by_strategy, uses
+from ..exceptions import BucketNotFound, ModelRequired, ServerError, TenantRequired
+from ..fields import BucketFileField, BucketImageField
+from ..naming import check_object_name
+from ..router import MinioRouter
+from ..s3.clients import get_client
+from ..static import MinioBackendStatic
+from ..strategies import BucketStrategy, Location
 
 if TYPE_CHECKING:
     from django.db.models import Model

@@ -20,11 +20,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 from urllib3.response import BaseHTTPResponse
 
-from .backend import MinioBackend
-from .exceptions import BucketNotFound, ServerError
-from .fallback import CLAIM_HEADER, is_claim, is_deleted
-from .s3xml import parsed
-from .uploads import MAX_PARTS, Source, Upload
+from ..backend import MinioBackend
+from ..exceptions import BucketNotFound, ServerError
+from ..fallback import CLAIM_HEADER, is_claim, is_deleted
+from ..s3.uploads import MAX_PARTS, Source, Upload
+from ..s3.xml import parsed
 
 logger = logging.getLogger(__name__)
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from . import tenancy
-from .buckets import PlannedBucket, may_list
-from .conf import Config
-from .discovery import Use, configs, hooks, listed, uses
-from .exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixedError, TenantRequired
-from .hooks import bucket_hooks
-from .naming import bucket_name_problem
-from .policies import Hook, policy_of
-from .strategies import BucketStrategy, FixedBucket, Location
-from .strategies.fixed import is_single
-from .strategies.tenant import NamedByTenant
+from .. import tenancy
+from ..buckets import PlannedBucket, may_list
+from ..conf import Config
+from ..discovery import Use, configs, hooks, listed, uses
+from ..exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixedError, TenantRequired
+from ..hooks import bucket_hooks
+from ..naming import bucket_name_problem
+from ..policies import Hook, policy_of
+from ..strategies import BucketStrategy, FixedBucket, Location
+from ..strategies.fixed import is_single
+from ..strategies.tenant import NamedByTenant
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
-    from .backend import MinioBackend
+    from ..backend import MinioBackend
 
 
 @dataclass

@@ -16,12 +16,11 @@ from urllib.parse import quote
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
 
-from .exceptions import ServerError
-from .hiding import Hidden
+from ..exceptions import ServerError
+from ..hiding import Hidden
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-MAX_EXPIRY = 7 * 24 * 60 * 60  # seconds; the longest life that Signature Version 4 allows a link
 EMPTY_PAYLOAD = sha256(b"").hexdigest()
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))

@@ -27,12 +27,12 @@ from minio.error import MinioException, S3Error
 from urllib3.exceptions import ClosedPoolError, HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from .caches import BoundedCache
-from .conf import Server
+from ..caches import BoundedCache
+from ..conf import Server
+from ..defaults import PREFIX
+from ..exceptions import BucketNotFound, ConfigurationError, ServerError
+from ..naming import quote_object_name
 from .connections import POOL_CLASSES
-from .defaults import PREFIX
-from .exceptions import BucketNotFound, ConfigurationError, ServerError
-from .naming import quote_object_name
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer
 
 logger = logging.getLogger(__name__)

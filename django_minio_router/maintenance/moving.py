@@ -24,16 +24,16 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.db import router
 from django.db.models import QuerySet
 
-from . import tenancy
-from .backend import MinioBackend
-from .binding import file_fields
-from .contents import pages
-from .exceptions import ConfigurationError, RoutingError, ServerError
-from .fallback import is_same_place
-from .fields import BucketFileField, BucketImageField
+from .. import tenancy
+from ..backend import MinioBackend
+from ..binding import file_fields
+from ..exceptions import ConfigurationError, RoutingError, ServerError
+from ..fallback import is_same_place
+from ..fields import BucketFileField, BucketImageField
+from ..router import MinioRouter, load_place, load_strategy
+from ..s3.contents import pages
+from ..strategies import BucketStrategy, FixedBucket
 from .orphans import Column, storage_doubt
-from .router import MinioRouter, load_place, load_strategy
-from .strategies import BucketStrategy, FixedBucket
 from .transfers import Bucket, Found, Origin, is_same, origin_of
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-from . import tenancy
-from .clients import get_client
-from .contents import Version, current, pages
-from .discovery import Use, uses
-from .exceptions import BucketNotFound
+from .. import tenancy
+from ..discovery import Use, uses
+from ..exceptions import BucketNotFound
+from ..s3.clients import get_client
+from ..s3.contents import Version, current, pages
 from .orphans import Column, backend_of, routes_now
 from .places import Map, Place
 

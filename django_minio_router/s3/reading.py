@@ -14,8 +14,8 @@ from django.core.files import File
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
+from ..exceptions import ServerError
 from .clients import Client, get_client
-from .exceptions import ServerError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -1,0 +1,1 @@
+"""From the strategies in use to the buckets that must exist: planned, refused or created."""

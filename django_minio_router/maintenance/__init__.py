@@ -1,0 +1,1 @@
+"""Work on files that are there already: moved, counted, swept and purged."""

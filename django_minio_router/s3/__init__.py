@@ -1,0 +1,1 @@
+"""One S3 server: its clients, signatures, uploads, reads and listings."""
