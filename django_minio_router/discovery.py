@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django.apps import apps
@@ -16,7 +17,8 @@ from .binding import file_fields, uses_default_storage
 from .conf import Config, options_of, server_names
 from .exceptions import ConfigurationError, PrivatePublicMixedError
 from .router import MinioRouter, load_strategy
-from .strategies import BucketStrategy, FixedBucket
+from .s3 import clients
+from .strategies import BucketStrategy, FixedBucket, PerModel
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -125,6 +127,29 @@ def models_by_strategy(found: Iterable[Use]) -> dict[BucketStrategy, list[type[M
             if use.model is not None and use.model not in of_strategy:
                 of_strategy.append(use.model)
     return models
+
+
+def buckets_of_no_tenant() -> Mapping[str, str]:
+    """Return the buckets that settings, single storages and models have, each with what has it."""
+    return _buckets_of_no_tenant(clients.epoch)
+
+
+@lru_cache(maxsize=1)
+def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
+    found = uses()
+    models = models_by_strategy(found)
+    having: dict[str, str] = {}
+    for config in configs(found):
+        for setting, names in zip(_LISTS, config.declared, strict=True):
+            having |= dict.fromkeys(names, setting)
+        having[config.media_bucket] = "MINIO_MEDIA_FILES_BUCKET"
+        having[config.static_bucket] = "MINIO_STATIC_FILES_BUCKET"
+    for use in found:
+        if use.single is not None:
+            having[use.single.bucket] = use.where
+        elif isinstance(use.strategy, FixedBucket | PerModel):
+            having |= dict.fromkeys(use.strategy.buckets_for(models[use.strategy]), repr(use.strategy))
+    return having
 
 
 class Listed(NamedTuple):

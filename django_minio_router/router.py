@@ -151,7 +151,7 @@ class MinioRouter(Portable, Storage):
         location = Location.of(answer)
         bucket = check_bucket_name(location.bucket, repr(strategy))
         if isinstance(strategy, PerTenant) and bucket != strategy.public:
-            self._refuse_declared(bucket)
+            self._refuse_bucket_of_others(bucket)
         if location.prefix:
             check_object_name(f"{location.prefix.removesuffix('/')}/_")
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
@@ -162,15 +162,15 @@ class MinioRouter(Portable, Storage):
             **{**self._options, **said},
         )
 
-    def _refuse_declared(self, bucket: str) -> None:
+    def _refuse_bucket_of_others(self, bucket: str) -> None:
         """Refuse a tenant whose name is that of a bucket which is not a tenant's."""
-        config, static = self.config, Config(storage_name="staticfiles")
-        private, public = config.declared
-        if bucket in private | public | {config.media_bucket, static.static_bucket}:
+        from .discovery import buckets_of_no_tenant  # which asks the routers
+
+        having = buckets_of_no_tenant().get(bucket)
+        if having is not None:
             raise RoutingError(
-                f"{self.strategy!r} gives the active tenant the bucket {bucket!r}, which the settings "
-                "declare for other files. Put the tenants' buckets apart with a template such as "
-                "'tenant-{schema_name}'."
+                f"{self.strategy!r} gives the active tenant the bucket {bucket!r}, which is for the files of "
+                f"{having}. Put the tenants' buckets apart with a template such as 'tenant-{{schema_name}}'."
             )
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import tenancy
 from ..buckets import PlannedBucket, may_list
 from ..conf import Config
-from ..discovery import Use, configs, hooks, listed, uses
+from ..discovery import Use, buckets_of_no_tenant, configs, hooks, listed, uses
 from ..exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixedError, TenantRequired
 from ..hooks import bucket_hooks
 from ..naming import bucket_name_problem
@@ -105,12 +105,18 @@ class Plan:
         known.hook = planned.hook or known.hook
 
     def _claim(self, strategy: NamedByTenant, source: Source) -> None:
-        """Refuse that two tenants share a place: strategies that name by the tenant promise they do not."""
+        """Refuse that two share a place: strategies that name by the tenant promise they do not."""
         try:
             place = Location.of(strategy.bucket_for(None))
         except TenantRequired:
             return
         tenant = tenancy.current_schema() or tenancy.public_schema()
+        having = buckets_of_no_tenant().get(place.bucket)
+        if having is not None and not place.prefix and place.bucket != strategy.public:
+            raise ConfigurationError(
+                f"The tenant {tenant!r} would share {place.bucket} ({source.where}) with {having}. Give it a "
+                "name of its own, or put the tenants' buckets apart with a template."
+            )
         owner = self._owners.setdefault((source.config.internal.endpoint, place), tenant)
         if owner != tenant:
             raise ConfigurationError(

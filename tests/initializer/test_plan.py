@@ -314,6 +314,15 @@ class TestTenantsThatWouldShare:
         with pytest.raises(ConfigurationError, match=f"would share {north.schema_name}"):
             make_plan([acme, north])
 
+    def test_take_no_bucket_of_a_model(self, use, tenants):
+        use(Contract, MinioRouter(strategy=PerTenant()))
+        use(Invoice, MinioRouter(strategy=PerModel({"docs.Invoice": "all-invoices"})))
+        (acme,) = tenants("acme")
+        acme.schema_name = "all-invoices"
+
+        with pytest.raises(ConfigurationError, match=r"would share all-invoices .* with PerModel"):
+            make_plan([acme])
+
     def test_one_tenant_may_use_its_bucket_for_several_fields(self, use, tenants):
         use(Contract, MinioRouter(strategy=PerTenant()))
         use(Receipt, MinioRouter(strategy=PerTenant(field="schema_name")))

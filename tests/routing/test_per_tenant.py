@@ -449,7 +449,10 @@ def test_a_tenant_named_like_a_declared_bucket_gets_no_bucket(db: None, settings
     router = MinioRouter(strategy=PerTenant())
 
     for call in (router.exists, router.url, router.open):
-        with tenant_bucket_context("backups"), pytest.raises(RoutingError, match="declare for other files"):
+        with (
+            tenant_bucket_context("backups"),
+            pytest.raises(RoutingError, match=f"for the files of {setting}"),
+        ):
             call("dump.sql")
 
 
@@ -458,3 +461,13 @@ def test_a_tenant_named_like_the_static_bucket_gets_no_bucket(db: None) -> None:
 
     with tenant_bucket_context("auto-generated-bucket-static-files"), pytest.raises(RoutingError):
         router.url("app.css")
+
+
+def test_a_tenant_named_like_the_bucket_of_a_model_gets_no_bucket(db: None) -> None:
+    router = MinioRouter(strategy=PerTenant())
+
+    with (
+        tenant_bucket_context("test-docs-invoices"),
+        pytest.raises(RoutingError, match="for the files of PerModel"),
+    ):
+        router.save("a.txt", ContentFile(b"mine"))
