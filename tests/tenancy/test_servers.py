@@ -12,9 +12,10 @@ from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 from minio import Minio
 
-from django_minio_router import ConfigurationError, MinioRouter, clients, tenancy, tenant_bucket_context
+from django_minio_router import ConfigurationError, MinioRouter, tenancy, tenant_bucket_context
 from django_minio_router.initializer.applying import apply_plan
 from django_minio_router.initializer.planning import make_plan
+from django_minio_router.s3 import clients
 from django_minio_router.strategies import BucketStrategy, Location
 from servers.seaweedfs import SeaweedFS
 from tests.customers.models import Client
