@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -12,13 +13,14 @@ from django.conf import settings
 from django.core.files.storage import storages
 from django.utils.module_loading import import_string
 
+from . import tenancy
 from .backend import MinioBackend
 from .binding import file_fields, uses_default_storage
 from .conf import Config, options_of, server_names
-from .exceptions import ConfigurationError, PrivatePublicMixedError
+from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .router import MinioRouter, load_strategy
 from .s3 import clients
-from .strategies import BucketStrategy, FixedBucket, PerModel
+from .strategies import BucketStrategy, FixedBucket, Location
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -130,26 +132,35 @@ def models_by_strategy(found: Iterable[Use]) -> dict[BucketStrategy, list[type[M
 
 
 def buckets_of_no_tenant() -> Mapping[str, str]:
-    """Return the buckets that settings, single storages and models have, each with what has it."""
+    """Return the buckets that are there without a tenant, each with what has it: they are for no tenant."""
     return _buckets_of_no_tenant(clients.epoch)
 
 
 @lru_cache(maxsize=1)
 def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
     found = uses()
-    models = models_by_strategy(found)
+    strategies = models_by_strategy(found)
     having: dict[str, str] = {}
     for config in configs(found):
-        for setting, names in zip(_LISTS, config.declared, strict=True):
-            having |= dict.fromkeys(names, setting)
+        for strategy, _, setting in listed(config):
+            if isinstance(strategy, FixedBucket):
+                having[strategy.name] = setting
+            else:
+                strategies.setdefault(strategy, [])
         having[config.media_bucket] = "MINIO_MEDIA_FILES_BUCKET"
         having[config.static_bucket] = "MINIO_STATIC_FILES_BUCKET"
-    for use in found:
-        if use.single is not None:
-            having[use.single.bucket] = use.where
-        elif isinstance(use.strategy, FixedBucket | PerModel):
-            having |= dict.fromkeys(use.strategy.buckets_for(models[use.strategy]), repr(use.strategy))
+    having |= {use.single.bucket: use.where for use in found if use.single is not None}
+    with tenancy.tenant_bucket_context(tenancy.public_schema()):
+        for strategy, models in strategies.items():
+            having |= dict.fromkeys(_buckets_now(strategy, models), repr(strategy))
     return having
+
+
+def _buckets_now(strategy: BucketStrategy, models: Collection[type[Model]]) -> Iterator[str]:
+    """Yield what the strategy gives without a tenant: nothing, where it needs one."""
+    with suppress(RoutingError):
+        for answer in strategy.buckets_for(models):
+            yield Location.of(answer).bucket
 
 
 class Listed(NamedTuple):

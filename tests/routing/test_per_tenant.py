@@ -27,9 +27,10 @@ from django_minio_router import (
     TenantRequired,
     tenant_bucket_context,
 )
-from django_minio_router.strategies import PerTenant, PerTenantPrefix
+from django_minio_router.strategies import BucketStrategy, PerTenant, PerTenantPrefix
+from strategies.hash_sharded import HashSharded
 from tests.customers.models import Branch, Client
-from tests.docs.models import Contract, Photo
+from tests.docs.models import Contract, Invoice, Photo
 
 Stored = Callable[[str], dict[str, bytes]]
 
@@ -471,3 +472,30 @@ def test_a_tenant_named_like_the_bucket_of_a_model_gets_no_bucket(db: None) -> N
         pytest.raises(RoutingError, match="for the files of PerModel"),
     ):
         router.save("a.txt", ContentFile(b"mine"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bucket"),
+    [
+        (PerTenantPrefix("customers"), "customers"),
+        (PerTenant("other-{schema_name}", public="commons"), "commons"),
+        (HashSharded("shards"), "shards-000"),
+    ],
+    ids=["folders", "public", "own"],
+)
+@pytest.mark.parametrize("how", ["field", "fallback", "setting"])
+def test_a_tenant_gets_no_bucket_that_another_strategy_has_without_a_tenant(
+    use: Callable[..., None], settings: Any, how: str, strategy: BucketStrategy, bucket: str
+) -> None:
+    router = MinioRouter(strategy=PerTenant(), fallback=strategy if how == "fallback" else None)
+    use(Contract, router)
+    if how == "field":
+        use(Invoice, MinioRouter(strategy=strategy))
+    elif how == "setting":
+        settings.MINIO_PRIVATE_BUCKETS = [strategy]
+
+    with (
+        tenant_bucket_context(bucket),
+        pytest.raises(RoutingError, match=f"for the files of {type(strategy).__name__}"),
+    ):
+        router.listdir()
