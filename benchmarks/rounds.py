@@ -13,8 +13,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from servers import S3_SERVERS
-from servers.stack import S3_NAMES
+from servers import new_s3
 from tests.proxy import Proxy
 
 from . import buckets, large, links, operations, steps
@@ -244,14 +243,8 @@ def _make_buckets(worker: Worker, names: list[str]) -> tuple[int, int]:
 @contextmanager
 def _new_server() -> Iterator[dict[str, str]]:
     """Yield the environment of a server that goes with its buckets; removing ten thousand takes minutes."""
-    with TemporaryDirectory() as folder:
-        server = S3_SERVERS["seaweedfs"](Path(folder))
-        server.start()
-        try:
-            values = (server.endpoint, server.access_key, server.secret_key)
-            yield {**os.environ, **dict(zip(S3_NAMES, values, strict=True))}
-        finally:
-            server.stop()
+    with TemporaryDirectory() as folder, new_s3("seaweedfs", Path(folder)) as address:
+        yield {**os.environ, **address}
 
 
 def _paired(pairs: list[tuple[int, int]]) -> float:

@@ -44,10 +44,22 @@ def running(
     with ExitStack() as stack:
         stack.enter_context(_sigterm_as_ctrl_c())
         folder = stack.enter_context(_folder(data))
-        addresses = _given_s3() or _start_s3(stack, server, folder)
+        addresses = _given_s3() or stack.enter_context(new_s3(server, folder))
         if postgres:
             addresses |= _given_postgres() or _start_postgres(stack, folder, durable=data is not None)
         yield addresses
+
+
+@contextmanager
+def new_s3(name: str, folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the address of an S3 server that starts here, whatever the environment names."""
+    server = S3_SERVERS[name](folder)
+    try:
+        server.start()
+        values = (server.endpoint, server.access_key, server.secret_key)
+        yield dict(zip(S3_NAMES, values, strict=True)) | {"MINIO_USE_HTTPS": "0"}
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -85,14 +97,6 @@ def _given_s3() -> dict[str, str]:
 def _given_postgres() -> dict[str, str]:
     url = os.environ.get("DATABASE_URL")
     return {"DATABASE_URL": url} if url else {}
-
-
-def _start_s3(stack: ExitStack, name: str, folder: Path) -> dict[str, str]:
-    server = S3_SERVERS[name](folder)
-    stack.callback(server.stop)
-    server.start()
-    values = (server.endpoint, server.access_key, server.secret_key)
-    return dict(zip(S3_NAMES, values, strict=True)) | {"MINIO_USE_HTTPS": "0"}
 
 
 def _start_postgres(stack: ExitStack, folder: Path, *, durable: bool) -> dict[str, str]:
