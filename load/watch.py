@@ -39,15 +39,19 @@ def sample(master: int) -> Sample:
 
 
 def quarters(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the medians of each quarter of the time."""
+    """Return the medians of each quarter of the time; nothing where it was too short for quarters."""
     size = len(samples) // 4
-    parts = [samples[number * size : (number + 1) * size] for number in range(4)]
+    parts = [samples[number * size : (number + 1) * size] for number in range(4 if size else 0)]
     return [Sample(*(median(column) for column in list(zip(*part, strict=True))[:4])) for part in parts]
 
 
 def growth(samples: Sequence[Sample]) -> Iterator[str]:
     """Yield what grew from the second quarter, when pools and caches are full, to the last."""
-    _, second, _, last = quarters(samples)
+    medians = quarters(samples)
+    if not medians:
+        yield f"The workers were looked at {len(samples)} times, which tells nothing about growth."
+        return
+    _, second, _, last = medians
     for what in ("mebibytes", "descriptors", "sockets", "threads"):
         before, after, limit = (getattr(each, what) for each in (second, last, MAY_GROW))
         if after > before + limit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from load.report import text
 from load.watch import MAY_GROW, Sample, growth
 
 STEADY = Sample(mebibytes=230.0, descriptors=50, sockets=24, threads=15, workers=(1, 2, 3))
@@ -42,3 +43,13 @@ def test_a_worker_that_ends_is_told():
     (told,) = growth(samples)
 
     assert told == "A worker ended, and another took its place."
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_time_that_is_too_short_is_told_and_hides_no_other_problem(count: int):
+    samples = [STEADY] * count
+
+    (told,) = growth(samples)
+
+    assert told == f"The workers were looked at {count} times, which tells nothing about growth."
+    assert "quarter" not in text([], samples, files=0)
