@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from servers.process import Process
 from tests.sites import MANAGE, Site
 
 Work = Callable[[], None]
@@ -121,16 +121,16 @@ class TaskSite(Site):
         return done.stdout
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
-        """Run a worker process until the end of the block."""
+    def worker(self, name: str) -> Iterator[None]:
+        """Run a worker process, which waits for tasks, until the end of the block."""
+        log = self.folder / f"{name}.log"
         command = [sys.executable, "-c", MANAGE, "db_worker", "--no-startup-delay", "--interval=0.05"]
-        with (self.folder / "workers.log").open("ab") as log:
-            process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
-            try:
-                yield
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(60)
+        process = Process(name, command, lambda: "Starting worker" in log.read_text(), log=log, env=self.env)
+        try:
+            process.start()
+            yield
+        finally:
+            process.stop()
 
     def sql(self, *statement: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.env["DATABASE_URL"], autocommit=True) as connection:
@@ -146,7 +146,7 @@ class TaskSite(Site):
         left = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
         deadline = time.monotonic() + 120
         while self.sql(left) != [(0,)]:
-            assert time.monotonic() < deadline, (self.folder / "workers.log").read_text()[-5000:]
+            assert time.monotonic() < deadline, [log.read_text()[-5000:] for log in self.folder.glob("*.log")]
             time.sleep(0.05)
 
 
@@ -168,6 +168,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskSite]:
 @pytest.fixture(scope="module")
 def two_workers(site: TaskSite) -> Iterator[None]:
     with ExitStack() as workers:
-        for _ in range(2):
-            workers.enter_context(site.worker())
+        for name in ("one", "other"):  # there before the first task, or one of them might do all
+            workers.enter_context(site.worker(name))
         yield
