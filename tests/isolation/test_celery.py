@@ -6,15 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
 
-from servers.process import Process
+from tests.celery_in_files import worker
 from tests.customers.models import Client
 
 from .conftest import Contents
@@ -38,24 +36,6 @@ for number in range(TASKS):
 came = {how: [task.get(timeout=PATIENCE, interval=0.05) for task in tasks] for how, tasks in sent.items()}
 print(json.dumps(came))
 """.replace("TASKS", str(TASKS)).replace("PATIENCE", str(PATIENCE))
-
-
-@contextmanager
-def worker(folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Run a worker of two processes, with files in this folder as its broker."""
-    for name in ("tasks", "control", "results"):
-        (folder / name).mkdir()
-    log = folder / "celery.log"
-    options = ["--pool=prefork", "--concurrency=2", "--loglevel=INFO", "--without-mingle", "--without-gossip"]
-    command = [sys.executable, "-m", "celery", "-A", "tests.isolation.worker", "worker", *options]
-    process = Process(
-        "celery", command, lambda: log.exists() and "ready." in log.read_text(), log=log, env=environment
-    )
-    try:
-        process.start()
-        yield
-    finally:
-        process.stop()
 
 
 def stored(tenant: Client, *kinds: str) -> dict[str, bytes]:
@@ -83,10 +63,10 @@ def test_a_task_stores_for_the_tenant_that_it_names_or_that_the_worker_was_told_
         "PYTHONPATH": str(ROOT),
     }
     send = [sys.executable, "-c", SEND, north.schema_name, south.schema_name, "public"]
-    with worker(tmp_path, environment):
+    with worker("tests.isolation.worker", tmp_path, environment) as log:
         done = subprocess.run(send, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
-    assert done.returncode == 0, done.stderr + (tmp_path / "celery.log").read_text()[-5000:]
+    assert done.returncode == 0, done.stderr + log.read_text()[-5000:]
     assert json.loads(done.stdout) == {
         "for the connection's": answers("connection", known=knows_tenants),
         "for the one named": answers("named", known=True),

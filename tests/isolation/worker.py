@@ -11,27 +11,14 @@ from django.core.files.base import ContentFile
 from tenant_schemas_celery.app import CeleryApp
 
 from django_minio_router import RoutingError, tenant_bucket_context
+from tests.celery_in_files import options
 
 from .site import router
 
 django.setup()
 
-folder = Path(os.environ["CELERY_FOLDER"])
 kind = CeleryApp if os.environ["CELERY_KNOWS_TENANTS"] else Celery
-app = kind(
-    "isolation",
-    broker="filesystem://",
-    backend=f"file://{folder / 'results'}",
-    broker_transport_options={
-        "data_folder_in": str(folder / "tasks"),
-        "data_folder_out": str(folder / "tasks"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.05,
-    },
-    broker_connection_retry_on_startup=True,
-    worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
-)
+app = kind("isolation", **options(Path(os.environ["CELERY_FOLDER"])))
 
 
 @app.task

@@ -15,6 +15,7 @@ import pytest
 from minio import Minio
 
 from servers.process import HOST, Process, free_ports, http_status
+from tests.celery_in_files import worker
 
 from .scale import scale
 
@@ -47,7 +48,7 @@ def test_gunicorn_may_preload_the_site(
     """Workers are forked from a process with open connections, and forked anew under load."""
     (port,) = free_ports(1)
     command = ["gunicorn", "--preload", f"--bind={HOST}:{port}", "--workers=4", "--max-requests=100"]
-    command += ["--no-control-socket"] if _has_control_socket() else []
+    command += ["--no-control-socket", "tests.reliability.site"]
     log = tmp_path / "gunicorn.log"
     numbers = range(PROCESSES * OPERATIONS)
 
@@ -56,13 +57,7 @@ def test_gunicorn_may_preload_the_site(
             return answer.read().decode()
 
     with (
-        started(
-            "gunicorn",
-            [*command, "tests.reliability.site"],
-            lambda: http_status(port, "/0") == 200,
-            log,
-            environment,
-        ),
+        started("gunicorn", command, lambda: http_status(port, "/0") == 200, log, environment),
         ThreadPoolExecutor(PROCESSES) as threads,
     ):
         answers = list(threads.map(ask, numbers))
@@ -72,27 +67,10 @@ def test_gunicorn_may_preload_the_site(
     assert sum(1 for _ in own) >= len(numbers)
 
 
-def _has_control_socket() -> bool:
-    done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--help"], capture_output=True, text=True, check=True
-    )
-    return "--no-control-socket" in done.stdout
-
-
 def test_celery_forks_workers_that_use_storages(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("tasks", "control", "results"):
-        (tmp_path / folder).mkdir()
     environment |= {"CELERY_FOLDER": str(tmp_path), "CELERY_PARENT": "1"}
-    command = ["celery", "-A", "tests.reliability.worker", "worker", "--pool=prefork", "--loglevel=INFO"]
-    command += [
-        f"--concurrency={PROCESSES}",
-        "--max-tasks-per-child=2",
-        "--without-mingle",
-        "--without-gossip",
-    ]
-    log = tmp_path / "celery.log"
     send = f"""
 import sys
 from tests.reliability.worker import work
@@ -100,7 +78,8 @@ tasks = [work.delay(number * 10, {OPERATIONS // 4}) for number in range({PROCESS
 print(sum(task.get(timeout={LIMIT}, interval=0.05) for task in tasks))
 """
 
-    with started("celery", command, lambda: log.exists() and "ready." in log.read_text(), log, environment):
+    forking = PROCESSES, "--max-tasks-per-child=2"
+    with worker("tests.reliability.worker", tmp_path, environment, *forking) as log:
         sent = subprocess.run(
             [sys.executable, "-c", send],
             env={**environment, "CELERY_PARENT": ""},
