@@ -9,7 +9,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_minio_router import MinioBackend, MinioRouter, MinioServerStatus, status
+from django_minio_router import MinioBackend, MinioRouter, MinioServerStatus
+from django_minio_router.s3 import status
 from django_minio_router.strategies import PerTenant
 from tests.docs.models import Receipt
 from tests.proxy import Proxy, answering

@@ -14,7 +14,8 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 from minio.commonconfig import Tags
 
-from django_minio_router import MinioBackend, MinioRouter, transfers
+from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router.maintenance import transfers
 from django_minio_router.strategies import PerTenant
 from tests.customers.models import Client
 from tests.moving.conftest import Contents, Put, Requests, bucket_of, refer

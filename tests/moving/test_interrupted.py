@@ -28,7 +28,8 @@ import os, signal, sys
 import django
 django.setup()
 from django.core.management import call_command
-from django_minio_router import MinioRouter, transfers
+from django_minio_router import MinioRouter
+from django_minio_router.maintenance import transfers
 from django_minio_router.strategies import PerTenant
 from tests.orphans.per_tenant.models import Receipt
 

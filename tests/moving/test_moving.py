@@ -22,7 +22,8 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 from minio.commonconfig import Tags
 
-from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context, transfers
+from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
+from django_minio_router.maintenance import transfers
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.moving.conftest import Contents, Put, Requests, bucket_of, refer

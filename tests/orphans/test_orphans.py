@@ -16,7 +16,8 @@ from django.db.models import FileField, Model
 from django_tenants.utils import tenant_context
 from minio import Minio
 
-from django_minio_router import MinioBackend, MinioRouter, orphans, tenant_bucket_context
+from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
+from django_minio_router.maintenance import orphans
 from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.orphans.conftest import Clean, Use
