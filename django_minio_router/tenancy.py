@@ -83,9 +83,22 @@ def current_schema() -> str | None:
     """
     require_django_tenants()
     said = _acting_for.get()
-    schema_name = _connection_schema() if said is None else getattr(said, "schema_name", said)
+    schema_name = _connection_schema() if said is None else _schema_name_of(said)
     if not schema_name or schema_name == public_schema():
         return None
+    return schema_name
+
+
+def _schema_name_of(said: Any) -> str | None:
+    """Return the schema name of a row, or of what is one itself; the text of any other object is no name."""
+    if isinstance(said, str):
+        return said
+    try:
+        schema_name: str | None = said.schema_name
+    except AttributeError:
+        raise TenantRequired(
+            f"A {type(said).__name__} is no tenant, as it has no schema_name. Give a row or a schema name."
+        ) from None
     return schema_name
 
 

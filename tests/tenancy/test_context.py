@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django.db.models.fields.files import FieldFile
 from django.http import StreamingHttpResponse
@@ -53,6 +54,12 @@ def test_the_innermost_holds(north: Client, south: Client) -> None:
 def test_it_takes_a_schema_name(north: Client) -> None:
     with tenant_bucket_context(north.schema_name):
         assert router.backend.bucket == bucket_of(north)
+
+
+def test_an_object_that_only_reads_like_a_tenant_is_none(north: Client) -> None:
+    for stranger in (get_user_model()(username=north.schema_name), north.schema_name.encode(), 7):
+        with tenant_bucket_context(stranger), pytest.raises(TenantRequired, match="has no schema_name"):
+            router.url("a.txt")
 
 
 def test_the_row_of_a_schema_name_is_looked_up_once(north: Client, django_assert_num_queries) -> None:
