@@ -30,7 +30,7 @@ from .conf import Config
 from .defaults import DEFAULTS, PREFIX, check_options
 from .exceptions import BucketNotFound, ConfigurationError, PrivatePublicMixedError, ServerError
 from .hiding import Hidden
-from .naming import check_bucket_name, check_object_name, quote_object_name
+from .naming import check_bucket_name, check_object_name, quote_object_name, text_of
 from .passive import disposition_of_link, is_passive, stored_to_download
 from .portable import Portable
 from .s3 import clients
@@ -73,7 +73,7 @@ class Route:
 
         The prefix is part of what is checked, so no name leaves it.
         """
-        return f"/{self.bucket}/{quote_object_name(self.prefix + name if self.prefix else name)}"
+        return f"/{self.bucket}/{quote_object_name(self.prefix + text_of(name) if self.prefix else name)}"
 
 
 @dataclass
@@ -491,7 +491,7 @@ class MinioBackend(Portable, Storage):
         not known as passive says ``attachment``, unless ``disposition`` is given.
         """
         route = self._route()
-        key = route.prefix + name if route.prefix else name
+        key = route.prefix + text_of(name) if route.prefix else name
         tells = filename is not None or content_type is not None or disposition is not None
         if route.is_public and expires is None and not tells:
             return route.external_root + quote_object_name(key)

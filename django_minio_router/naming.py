@@ -47,7 +47,7 @@ def quote_object_name(name: str) -> str:
     characters, and more bytes than S3 takes.
     """
     if type(name) is not str:
-        name = _text_of(name)
+        name = text_of(name)
     if len(name) <= MAX_OBJECT_NAME and _PLAIN.fullmatch(name):
         return name  # the most names, which neither need quotes nor can mean another object
     _refuse_unsafe(name)
@@ -57,10 +57,10 @@ def quote_object_name(name: str) -> str:
 def check_object_name(name: str) -> str:
     """Return the name, or raise ``SuspiciousFileOperation`` as ``quote_object_name`` does."""
     quote_object_name(name)
-    return _text_of(name)
+    return text_of(name)
 
 
-def _text_of(name: object) -> str:
+def text_of(name: object) -> str:
     """Return a string or path as a plain string; anything else is no name."""
     if isinstance(name, os.PathLike):
         name = os.fspath(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import pytest
 import urllib3
@@ -97,3 +98,14 @@ def test_a_tenant_cannot_be_named_like_the_public_folder(db, bucket: str) -> Non
 
 def test_the_one_bucket_is_known_without_a_tenant(bucket: str, bare: Minio) -> None:
     assert list(PerTenantPrefix(bucket).buckets_for([])) == [bucket]
+
+
+def test_a_name_may_be_a_path_and_nothing_else(router: MinioRouter, north: Client) -> None:
+    path = PurePosixPath("a") / "x.txt"
+    with tenant_bucket_context(north):
+        assert router.save(path, ContentFile(b"here")) == "a/x.txt"
+        assert router.exists(path)
+        assert router.url(path) == router.url("a/x.txt")
+        for call in (router.exists, router.url, router.open, router.delete):
+            with pytest.raises(SuspiciousFileOperation, match="is a string"):
+                call(7)  # type: ignore[arg-type,operator]
