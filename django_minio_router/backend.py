@@ -37,20 +37,10 @@ from .s3 import clients
 from .s3.clients import Client, Query
 from .s3.reading import ObjectFile, ObjectReader, modified_time
 from .s3.status import MinioServerStatus, probe
-from .s3.uploads import Source, Upload
+from .s3.uploads import KEPT_HEADERS, Source, Upload
 
 _MAX_NAMES = 100
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
-_STANDARD_HEADERS = frozenset(
-    {
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "content-type",
-        "expires",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -554,7 +544,7 @@ def _folder(prefix: str) -> str:
 
 def _is_header(key: str) -> bool:
     """Tell whether metadata of this key is a header of its own, as in the SDK; all else is user metadata."""
-    return key.lower() in _STANDARD_HEADERS or key.lower().startswith("x-amz-")
+    return key.lower() in KEPT_HEADERS or key.lower().startswith("x-amz-")
 
 
 def _plain_text(key: str, value: Any) -> str:

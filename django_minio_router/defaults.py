@@ -25,6 +25,10 @@ class Setting(NamedTuple):
     is_right: Callable[[Any], bool]
     secret: bool = False
 
+    def shown(self, value: Any) -> str:
+        """Return a wrong value as an error may tell it: of a secret only the type."""
+        return f"of type {type(value).__name__}" if self.secret else shortened(value)
+
 
 def _text(default: str = "", *, secret: bool = False) -> Setting:
     return Setting(default, "a string", lambda value: isinstance(value, str), secret)
@@ -171,7 +175,7 @@ def checked(name: str, value: Any) -> Any:
     if setting.is_right(value):
         return value
     # Under the same name, so that no variable of this function holds a secret when a debug page shows it.
-    value = f"of type {type(value).__name__}" if setting.secret else shortened(value)
+    value = setting.shown(value)
     raise ConfigurationError(f"{name} is {value}. It takes {setting.takes}.")
 
 
@@ -180,5 +184,6 @@ def check_options(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         option = OPTIONS[name]
         if value is not None and not option.is_right(value):
-            shown = f"of type {type(value).__name__}" if option.secret else shortened(value)
-            raise ConfigurationError(f"The option {name!r} of a storage is {shown}. It takes {option.takes}.")
+            raise ConfigurationError(
+                f"The option {name!r} of a storage is {option.shown(value)}. It takes {option.takes}."
+            )

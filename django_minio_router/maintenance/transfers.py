@@ -23,7 +23,7 @@ from urllib3.response import BaseHTTPResponse
 from ..backend import MinioBackend
 from ..exceptions import BucketNotFound, ServerError
 from ..fallback import CLAIM_HEADER, is_claim, is_deleted
-from ..s3.uploads import MAX_PARTS, Source, Upload
+from ..s3.uploads import KEPT_HEADERS, MAX_PARTS, Source, Upload
 from ..s3.xml import parsed
 
 logger = logging.getLogger(__name__)
@@ -32,14 +32,6 @@ COPY_LIMIT = 5 * 1024**3  # bytes; a larger object is copied in parts
 COPY_PART = 512 * 1024**2
 _BLOCK = 1024 * 1024
 _MD5 = re.compile("[0-9a-f]{32}")
-_KEPT_HEADERS = {
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-type",
-    "expires",
-}
 
 
 class Found(NamedTuple):
@@ -251,7 +243,7 @@ def kept_headers(found: Found) -> dict[str, str]:
     return {
         header.lower(): value
         for header, value in found.headers.items()
-        if header.lower() in _KEPT_HEADERS or header.lower().startswith("x-amz-meta-")
+        if header.lower() in KEPT_HEADERS or header.lower().startswith("x-amz-meta-")
     }
 
 

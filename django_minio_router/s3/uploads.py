@@ -36,6 +36,16 @@ MAX_PARTS = 10_000
 MIN_PART_SIZE = 5 * 1024 * 1024  # S3 refuses smaller ones, but for the last
 TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
 CHECKSUM_HEADER = "x-amz-checksum-crc32"
+KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with, beside user metadata
+    {
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+    }
+)
 
 # The servers whose last step looks for the name and stores under one lock. SeaweedFS 4.48 does one after
 # the other: of 8 uploads completed at the same moment up to 8 succeeded, and one was left.
