@@ -19,8 +19,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,22 +35,31 @@ OBJECT_STEPS = ["nothing", "fill", "usage", "look", "purge"]
 
 
 def main() -> None:
-    kind, count = sys.argv[1], int(sys.argv[2])
-    database = f"scale_{secrets.token_hex(4)}"
+    kind, count = sys.argv[1], sys.argv[2]
+    with _database() as url, tempfile.TemporaryDirectory(prefix="scale-") as folder:
+        os.environ |= {
+            "DATABASE_URL": url,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.scale_settings",
+            "MINIO_USE_HTTPS": os.environ.get("MINIO_USE_HTTPS", "0"),
+            "SCALE_TASKS": str(Path(folder) / "tasks.txt"),
+        }
+        print("| step | seconds | of a processor | requests | lists | MB before | MB at most |")
+        print("|---|---|---|---|---|---|---|", flush=True)
+        for step in ["rows", *TENANT_STEPS] if kind == "tenants" else ["schema", *OBJECT_STEPS]:
+            subprocess.run([sys.executable, "-m", __spec__.name, "step", step, count], check=True)
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """Yield the URL of an empty database, which goes at the end."""
+    name = f"scale_{secrets.token_hex(4)}"
     server = os.environ["DATABASE_URL"]
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    os.environ |= {
-        "DATABASE_URL": urlsplit(server)._replace(path=f"/{database}").geturl(),
-        "DJANGO_SETTINGS_MODULE": "benchmarks.scale_settings",
-        "MINIO_USE_HTTPS": os.environ.get("MINIO_USE_HTTPS", "0"),
-        "SCALE_TASKS": tempfile.mkstemp(prefix="scale-tasks-")[1],
-    }
-    print("| step | seconds | of a processor | requests | lists | MB before | MB at most |")
-    print("|---|---|---|---|---|---|---|", flush=True)
-    for step in ["rows", *TENANT_STEPS] if kind == "tenants" else ["schema", *OBJECT_STEPS]:
-        subprocess.run([sys.executable, "-m", __spec__.name, "step", step, str(count)], check=True)
-    Path(os.environ["SCALE_TASKS"]).unlink()
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def measured(name: str, work: Callable[[], object]) -> None:
