@@ -30,7 +30,7 @@ WHOLE_SUITE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-und
 def main() -> None:
     command = parse(sys.argv[1:])
     ensure_environment(VENV, REQUIREMENT)
-    if "load" in command:
+    if command[:2] == ["servers", "load"]:
         ensure_environment(LOCUST, "-e.[load]")
     os.chdir(ROOT)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
