@@ -19,10 +19,12 @@ from minio import Minio
 from django_minio_router import ConfigurationError, InvalidBucketName, MinioRouter
 from django_minio_router.exceptions import BucketNotFound
 from django_minio_router.initializer.planning import make_plan
-from django_minio_router.strategies import BucketStrategy, Location, PerModel
+from django_minio_router.strategies import Location, PerModel
 from tests.backend.server import names_in
 from tests.docs.models import Receipt
 from tests.proxy import Proxy
+
+from .answers import Answers
 
 VALID = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:(?:-+|\.)[a-z0-9]+)*")
 RESERVED = re.compile(
@@ -51,19 +53,6 @@ texts = st.lists(letters, max_size=10).map("".join) | near_misses
 others = st.none() | st.integers() | st.binary(max_size=5) | st.booleans() | st.lists(texts, max_size=2)
 
 without_deadline = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-class Answers(BucketStrategy):
-    """Gives back what it was given."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-
-    def bucket_for(self, model: Any) -> Any:
-        return self.answer
-
-    def buckets_for(self, models: Any) -> Any:
-        return [self.answer]
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ from django_minio_router import (
 from django_minio_router.strategies import BucketStrategy, FixedBucket, Location, PerModel, PerTenant
 from tests.docs.models import Contract, Invoice, Photo
 
+from .answers import Answers
+
 PATH = "django_minio_router.strategies"
 
 
@@ -193,19 +195,6 @@ class TestOneBucket:
         plain = MinioRouter(strategy=PerModel(default="media", public_read=True)).url("a b.txt")
         assert plain.endswith("/media/a%20b.txt")
         assert "X-Amz-Signature" in MinioRouter(strategy=PerModel(default="media")).url("a b.txt")
-
-
-class Answers(BucketStrategy):
-    """Gives back what it was given."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-
-    def bucket_for(self, model: Any) -> Any:
-        return self.answer
-
-    def buckets_for(self, models: Any) -> Any:
-        return [self.answer]
 
 
 class TestTheStrategyOption:
