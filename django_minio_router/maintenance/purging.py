@@ -134,8 +134,9 @@ def _with_addresses(places: list[Place], addresses: Collection[str]) -> list[Pla
     strange = set(addresses) - {place.address for place in places}
     if strange:
         raise RoutingError(
-            f"Nothing is deleted, as {', '.join(sorted(strange))} is not the tenant's now. Was the tenant or "
-            "a setting changed, or has this process other settings?"
+            f"Nothing is deleted, as {', '.join(sorted(strange))} is not the tenant's now. The tenant or a "
+            "setting was changed, or this process has other settings. Look at it, and run 'manage.py "
+            "purge_tenant' again."
         )
     return [place for place in places if place.address in addresses]
 

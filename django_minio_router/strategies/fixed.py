@@ -38,6 +38,6 @@ class FixedBucket(BucketStrategy):
 def is_single(strategy: BucketStrategy) -> bool:
     """Tell a bucket that stands for itself, as in ``django-minio-backend``, from those of a strategy.
 
-    The defaults of the one are as they always were, those of the others let nobody list or show what runs.
+    The one has the defaults of that package; the others are not listed, and what may run is downloaded.
     """
     return isinstance(strategy, FixedBucket) and strategy.public_read is None

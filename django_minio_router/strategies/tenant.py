@@ -30,16 +30,9 @@ class NamedByTenant(BucketStrategy):
         public: str | None = None,
         public_read: bool = False,
     ) -> None:
-        if sum(source is not None for source in (template, field, function)) > 1:
-            raise ConfigurationError(f"{type(self).__name__} takes one of template, field and function.")
+        _refuse_wrong(type(self).__name__, template, field, function)
         if template is None and field is None and function is None:
             template = "{schema_name}"
-        if template is not None:
-            bucket_template(template)
-        if field is not None and not (isinstance(field, str) and field.isidentifier()):
-            raise ConfigurationError(f"The field {field!r} of {type(self).__name__} is no field's name.")
-        if function is not None and not callable(function):
-            raise ConfigurationError(f"The function {function!r} of {type(self).__name__} is not callable.")
         self.template = template
         self.field = field
         self.function = function
@@ -148,6 +141,23 @@ class PerTenant(NamedByTenant):
 
     def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str]:
         return [self._name()]
+
+
+def _refuse_wrong(strategy: str, template: str | None, field: object, function: object) -> None:
+    """Raise ``ConfigurationError`` unless at most one of the three is given, and that is right."""
+    if sum(source is not None for source in (template, field, function)) > 1:
+        raise ConfigurationError(f"{strategy} takes one of template, field and function.")
+    if template is not None:
+        bucket_template(template)
+    if field is not None and not (isinstance(field, str) and field.isidentifier()):
+        raise ConfigurationError(
+            f"The field {field!r} of {strategy} is no field's name. Name a field of the tenant model."
+        )
+    if function is not None and not callable(function):
+        raise ConfigurationError(
+            f"The function {function!r} of {strategy} is not callable. Give it a function of the tenant row "
+            "that returns a name."
+        )
 
 
 @lru_cache(maxsize=16_384)

@@ -57,7 +57,9 @@ class Command(BaseCommand):
                         self.counts[task["status"]] += 1
                         yield task
         except OSError as error:
-            raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
+            raise CommandError(
+                f"{file} cannot be read: {error.strerror}. Give the file with what --enqueue printed."
+            ) from error
 
     def _print_table(self, tasks: Iterator[dict[str, Any]]) -> None:
         for task in tasks:
