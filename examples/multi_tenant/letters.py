@@ -59,7 +59,7 @@ def put_into_archive(client: Client) -> Letters:
             models.Model.delete(letter)
         for number in range(1, COUNT + 1):
             content = f"{client}, letter {number}\n".encode()
-            name = shared.save(f"letters/{client.schema_name}-{run}-{number}.txt", ContentFile(content))
+            name = shared.save(f"letters/{client.schema_name}-{run}-{number:02}.txt", ContentFile(content))
             letter = Letter.objects.create(title=f"Letter {number}", file=name)
             contents[reverse("download-letter", URLS, [letter.pk])] = name, content
     return Letters(client, own.bucket, contents)

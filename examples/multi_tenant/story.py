@@ -54,7 +54,8 @@ def _tenants(account: Account) -> list[Client]:
     made = [make_tenant(sample) for sample in SAMPLES]
     call_command("migrate_schemas", tenant=True, verbosity=0)
     for client, is_new in made:
-        print(f"    {client.name:<16} database schema {client.schema_name}, {_new(is_new)}")
+        places = f"schema {client.schema_name}, bucket {bucket_of(client)}"
+        print(f"    {client.name:<16} {places} ({_new(is_new)})")
     return [client for client, _ in made]
 
 

@@ -93,6 +93,17 @@ def test_a_file_that_is_no_image_is_explained_beside_its_field(page: Page, site:
     expect(form.get_by_label("Title")).to_have_value("My title")
 
 
+def test_what_became_of_an_upload_is_in_sight_on_a_phone(page: Page, site: Site):
+    page.set_viewport_size({"width": 390, "height": 600})
+    page.goto(site.url("harbour"))
+    upload(page, "document", "words", "wrong.txt", b"")
+    expect(page.get_by_role("form", name="Add a document").get_by_role("alert")).to_be_in_viewport()
+
+    upload(page, "document", "words", "right.txt", b"words")
+
+    expect(page.get_by_role("status")).to_be_in_viewport()
+
+
 def test_the_sites_lead_to_each_other(page: Page, site: Site):
     page.goto(f"http://localhost:{site.port}/")
 

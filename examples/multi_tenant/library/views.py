@@ -5,6 +5,7 @@ import uuid
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from .forms import DocumentForm, PhotoForm
@@ -24,12 +25,14 @@ def index(request: HttpRequest) -> HttpResponse:
     if sent is not None and sent.is_valid():
         stored = sent.save()
         messages.success(request, f"Stored {stored.filename} in the bucket {stored.bucket}.")
-        return redirect("index")
+        # Browsers keep the fragment that the form was sent to unless they are told another one.
+        return redirect(reverse("index") + "#content")
     context = {
         "photo_form": forms["photo"],
         "document_form": forms["document"],
         "photos": Photo.objects.all(),
         "documents": Document.objects.all(),
+        "letters": Letter.objects.count(),
         "bucket": Photo().bucket,
     }
     return render(request, "library/index.html", context, status=200 if sent is None else 422)
