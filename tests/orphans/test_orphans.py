@@ -397,7 +397,7 @@ def test_a_dry_run_prints_and_deletes_nothing(
     output = clean("--all-tenants", "--dry-run")
 
     assert names(bucket) == {"lost"}
-    assert f"orphan: {bucket}/lost\n1 orphans, 1\xa0byte, in 1 buckets.\n" in output
+    assert f"orphan: {bucket}/lost\n1 orphan, 1\xa0byte, in 1 bucket.\n" in output
 
 
 @pytest.mark.parametrize("answer", ["no", "y", ""])

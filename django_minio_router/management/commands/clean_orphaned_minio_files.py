@@ -97,7 +97,8 @@ class Command(BaseCommand):
             self._say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps(orphan) + "\n")
             count, size = count + 1, size + orphan.size
-        self._say(f"{count} orphans, {filesizeformat(size)}, in {len(sweep.cleanable)} buckets.")
+        orphans, buckets = _counted(count, "orphan"), _counted(len(sweep.cleanable), "bucket")
+        self._say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
         return count
 
     def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:
@@ -151,3 +152,7 @@ class Command(BaseCommand):
 def _orphan(line: str) -> Orphan:
     place, *described = json.loads(line)
     return Orphan(Place(*place), *described)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -28,7 +28,8 @@ _SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbo
 class Command(BaseCommand):
     help = (
         "Create the buckets of all storages in use, and set their policies. Strategies are expanded to "
-        "concrete buckets, and nothing is changed if two contradict each other. Can be repeated."
+        "concrete buckets, and nothing is changed if two contradict each other. Can be repeated. Without a "
+        "tenant option, and outside of any tenant, strategies that need one are named and skipped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -13,7 +13,10 @@ from django_minio_router.s3.status import MinioServerStatus, probe
 
 
 class Command(BaseCommand):
-    help = "Check that the S3 servers of all storages in use answer. The exit code is 1 if one does not."
+    help = (
+        "Check that the S3 servers of all storages in use answer, within five seconds each. "
+        "Exits with 1 if one does not."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--silenced", action="store_true", help="print nothing if they answer")
