@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the demo, the tests, the benchmark or the load on real servers, in an environment made at first use.
+"""Run the demo, the tests, the benchmark, the load or servers alone, in an environment made at first use.
 
 Needs Python 3.10 or newer and a package index. The environment is .venv beside this file, with one more
 for locust under .cache; both are made with uv when uv is on PATH, else with venv and pip, and again when
