@@ -106,7 +106,8 @@ def listen(port: int | None) -> ThreadedWSGIServer:
         return ThreadedWSGIServer((HOST, PORT if port is None else port), QuietHandler)
     except (OSError, OverflowError) as error:
         if port is not None:
-            sys.exit(f"The site cannot be served on port {port}: {error}. Give --port another one.")
+            cause = str(error).rstrip(".")
+            sys.exit(f"The site cannot be served on port {port}: {cause}. Give --port another one.")
     print(f"Port {PORT} is taken; the site gets a free one.")
     return ThreadedWSGIServer((HOST, 0), QuietHandler)
 
