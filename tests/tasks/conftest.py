@@ -20,7 +20,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from servers.process import Process
-from tests.sites import MANAGE, Site
+from tests.sites import MANAGE, PER_TENANT, Site
 
 Work = Callable[[], None]
 Enqueue = Callable[..., str]
@@ -90,19 +90,8 @@ def read() -> Read:
 
 # A project with processes
 
-SETTINGS = """
-    from tests.settings import *
-    SHARED_APPS = [
-        "django_tenants", "django_minio_router", "django_tasks_db", "django.contrib.contenttypes",
-        "tests.customers",
-    ]
-    TENANT_APPS = ["django.contrib.contenttypes"]
-    INSTALLED_APPS = SHARED_APPS
-    STRATEGY = {
-        "BACKEND": "django_minio_router.strategies.PerTenant",
-        "OPTIONS": {"template": "media-{schema_name}"},
-    }
-    STORAGES = {"default": {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": {"strategy": STRATEGY}}}
+SETTINGS = f"""{PER_TENANT}
+    SHARED_APPS += ["django_tasks_db"]  # which INSTALLED_APPS is too
     MINIO_BUCKET_HOOKS = ["site_hooks.refuse"]
 """
 HOOKS = """\
