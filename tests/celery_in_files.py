@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import sys
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kombu.transport import TRANSPORT_ALIASES, filesystem
+from kombu.utils.json import dumps
+
 from servers.process import Process
+
+
+class Channel(filesystem.Channel):
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+        """Put a message whole into the folder: Kombu lets a worker take, and lose, one that is half written."""
+        whole = Path(self.data_folder_out, f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg")
+        part = whole.with_suffix(".part")
+        part.write_text(dumps(payload))
+        part.rename(whole)
+
+
+class Transport(filesystem.Transport):
+    Channel = Channel
+
+
+TRANSPORT_ALIASES["folder"] = f"{__name__}:Transport"
 
 
 def options(folder: Path) -> dict[str, Any]:
     """Return the options of an app that finds its tasks in this folder."""
     return {
-        "broker_url": "filesystem://",
+        "broker_url": "folder://",
         "result_backend": f"file://{folder / 'results'}",
         "broker_transport_options": {
             "data_folder_in": str(folder / "tasks"),
