@@ -17,10 +17,10 @@ from . import tenancy
 from .backend import MinioBackend
 from .binding import file_fields, uses_default_storage
 from .conf import Config, options_of, server_names
-from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
+from .exceptions import BucketTaken, ConfigurationError, PrivatePublicMixedError, RoutingError
 from .router import MinioRouter, load_strategy
 from .s3 import clients
-from .strategies import BucketStrategy, FixedBucket, Location
+from .strategies import BucketStrategy, FixedBucket, Location, PerTenant
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -131,9 +131,14 @@ def models_by_strategy(found: Iterable[Use]) -> dict[BucketStrategy, list[type[M
     return models
 
 
-def buckets_of_no_tenant() -> Mapping[str, str]:
-    """Return the buckets that are there without a tenant, each with what has it: they are for no tenant."""
-    return _buckets_of_no_tenant(clients.epoch)
+def refuse_taken(strategy: PerTenant, bucket: str) -> None:
+    """Raise ``BucketTaken`` if what the strategy gives a tenant is there without any, for other files."""
+    having = _buckets_of_no_tenant(clients.epoch).get(bucket)
+    if having is not None and bucket != strategy.public:
+        raise BucketTaken(
+            f"{strategy!r} gives the active tenant the bucket {bucket!r}, which is for the files of "
+            f"{having}. Put the tenants' buckets apart with a template such as 'tenant-{{schema_name}}'."
+        )
 
 
 @lru_cache(maxsize=1)

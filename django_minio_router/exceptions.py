@@ -29,6 +29,10 @@ class ModelRequired(RoutingError):
     """The strategy needs a model, and the storage is not bound to one."""
 
 
+class BucketTaken(RoutingError):
+    """The bucket that a strategy gives the active tenant holds the files of others, so it is refused."""
+
+
 class InvalidBucketName(RoutingError):
     """A strategy or a setting gave a name that the S3 naming rules refuse."""
 

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from . import tenancy
 from .backend import MinioBackend
 from .conf import Config
-from .exceptions import ConfigurationError, RoutingError
+from .exceptions import ConfigurationError
 from .fallback import MovingBackend, is_same_place
 from .hiding import Hidden
 from .naming import bucket_name_problem, check_bucket_name, check_object_name
@@ -150,8 +150,10 @@ class MinioRouter(Portable, Storage):
         strategy = cast("BucketStrategy", self.strategy)
         location = Location.of(answer)
         bucket = check_bucket_name(location.bucket, repr(strategy))
-        if isinstance(strategy, PerTenant) and bucket != strategy.public:
-            self._refuse_bucket_of_others(bucket)
+        if isinstance(strategy, PerTenant):
+            from .discovery import refuse_taken  # which asks the routers
+
+            refuse_taken(strategy, bucket)
         if location.prefix:
             check_object_name(f"{location.prefix.removesuffix('/')}/_")
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
@@ -161,17 +163,6 @@ class MinioRouter(Portable, Storage):
             of_strategy=not is_single(strategy),
             **{**self._options, **said},
         )
-
-    def _refuse_bucket_of_others(self, bucket: str) -> None:
-        """Refuse a tenant whose name is that of a bucket which is not a tenant's."""
-        from .discovery import buckets_of_no_tenant  # which asks the routers
-
-        having = buckets_of_no_tenant().get(bucket)
-        if having is not None:
-            raise RoutingError(
-                f"{self.strategy!r} gives the active tenant the bucket {bucket!r}, which is for the files of "
-                f"{having}. Put the tenants' buckets apart with a template such as 'tenant-{{schema_name}}'."
-            )
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         backend = self.backend

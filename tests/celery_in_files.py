@@ -18,7 +18,7 @@ from servers.process import Process
 
 class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
-        """Put a message whole into the folder: Kombu lets a worker take, and lose, one that is half written."""
+        """Put a message there whole: Kombu lets a worker take, and lose, one that is half written."""
         whole = Path(self.data_folder_out, f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg")
         part = whole.with_suffix(".part")
         part.write_text(dumps(payload))

@@ -41,7 +41,9 @@ def apply_plan(
         except Exception as error:
             return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
 
-    outcomes = []
+    outcomes = list(plan.refused)
+    for outcome in outcomes:
+        report(outcome)
     threads = ThreadPoolExecutor(jobs)
     try:
         for page in pages(plan.buckets.values(), _PAGE):

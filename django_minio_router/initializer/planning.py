@@ -8,14 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import tenancy
-from ..buckets import PlannedBucket, may_list
+from ..buckets import Outcome, PlannedBucket, State, may_list
 from ..conf import Config
-from ..discovery import Use, buckets_of_no_tenant, configs, hooks, listed, uses
-from ..exceptions import ConfigurationError, InvalidBucketName, PrivatePublicMixedError, TenantRequired
+from ..discovery import Use, configs, hooks, listed, refuse_taken, uses
+from ..exceptions import (
+    BucketTaken,
+    ConfigurationError,
+    InvalidBucketName,
+    PrivatePublicMixedError,
+    TenantRequired,
+)
 from ..hooks import bucket_hooks
 from ..naming import bucket_name_problem
 from ..policies import Hook, policy_of
-from ..strategies import BucketStrategy, FixedBucket, Location
+from ..strategies import BucketStrategy, FixedBucket, Location, PerTenant
 from ..strategies.fixed import is_single
 from ..strategies.tenant import NamedByTenant
 
@@ -77,19 +83,34 @@ class Source:
 
 @dataclass
 class Plan:
-    """All buckets by server and name, the sources that need a tenant, and the targets of idle hooks."""
+    """All buckets by server and name, the sources that need a tenant, and the targets of idle hooks.
+
+    ``refused`` has what failed already, as a tenant may not have the bucket, with the aliases that need it.
+    """
 
     buckets: dict[tuple[str, str], PlannedBucket] = field(default_factory=dict)
     skipped: list[Source] = field(default_factory=list)
     idle_hooks: list[str] = field(default_factory=list)
+    refused: dict[Outcome, frozenset[str]] = field(default_factory=dict)
     _owners: dict[tuple[str, Location], str] = field(default_factory=dict)
 
     def expand(self, source: Source) -> None:
         """Add the buckets that the source gives under the active tenant."""
         for planned in source.buckets():
-            self._add(planned)
+            if self._may_have(planned, source.strategy):
+                self._add(planned)
         if isinstance(source.strategy, NamedByTenant):
             self._claim(source.strategy, source)
+
+    def _may_have(self, planned: PlannedBucket, strategy: BucketStrategy) -> bool:
+        if isinstance(strategy, PerTenant):
+            try:
+                refuse_taken(strategy, planned.name)
+            except BucketTaken as error:
+                cause = f"It is not for the tenant {tenancy.current_schema()!r}. {error}"
+                self.refused[Outcome(planned.name, State.FAILED, cause)] = planned.aliases
+                return False
+        return True
 
     def _add(self, planned: PlannedBucket) -> None:
         key = (planned.config.internal.endpoint, planned.name)
@@ -105,18 +126,12 @@ class Plan:
         known.hook = planned.hook or known.hook
 
     def _claim(self, strategy: NamedByTenant, source: Source) -> None:
-        """Refuse that two share a place: strategies that name by the tenant promise they do not."""
+        """Refuse that two tenants share a place: strategies that name by the tenant promise they do not."""
         try:
             place = Location.of(strategy.bucket_for(None))
         except TenantRequired:
             return
         tenant = tenancy.current_schema() or tenancy.public_schema()
-        having = buckets_of_no_tenant().get(place.bucket)
-        if having is not None and not place.prefix and place.bucket != strategy.public:
-            raise ConfigurationError(
-                f"The tenant {tenant!r} would share {place.bucket} ({source.where}) with {having}. Give it a "
-                "name of its own, or put the tenants' buckets apart with a template."
-            )
         owner = self._owners.setdefault((source.config.internal.endpoint, place), tenant)
         if owner != tenant:
             raise ConfigurationError(
@@ -140,6 +155,7 @@ class Plan:
         return Plan(
             {key: planned for key, planned in self.buckets.items() if planned.aliases & wanted},
             [source for source in self.skipped if source.aliases & wanted],
+            refused={outcome: whose for outcome, whose in self.refused.items() if whose & wanted},
         )
 
 

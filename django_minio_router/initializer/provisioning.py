@@ -28,8 +28,9 @@ def provision(tenant: Any, aliases: Collection[str] | None = None) -> list[Outco
     failed is among the outcomes.
     """
     shared = make_plan(aliases=aliases).buckets
-    buckets = make_plan([tenant], aliases).buckets
-    return [_bring_about(planned) for key, planned in buckets.items() if key not in shared]
+    plan = make_plan([tenant], aliases)
+    own = [planned for key, planned in plan.buckets.items() if key not in shared]
+    return [*plan.refused, *map(_bring_about, own)]
 
 
 def _bring_about(planned: PlannedBucket) -> Outcome:

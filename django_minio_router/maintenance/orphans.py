@@ -23,7 +23,7 @@ from django.db.models import FileField, QuerySet
 from .. import tenancy
 from ..backend import MinioBackend
 from ..discovery import Use, configs, models_by_strategy, uses
-from ..exceptions import BucketNotFound, ModelRequired, ServerError, TenantRequired
+from ..exceptions import BucketNotFound, BucketTaken, ModelRequired, ServerError, TenantRequired
 from ..fields import BucketFileField, BucketImageField
 from ..naming import check_object_name
 from ..router import MinioRouter
@@ -307,7 +307,7 @@ def backend_of(use: Use) -> MinioBackend | None:
         return use.storage
     try:
         return use.storage.backend
-    except (TenantRequired, ModelRequired):
+    except (BucketTaken, ModelRequired, TenantRequired):
         return None
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from .. import tenancy
 from ..conf import Server
-from ..exceptions import ModelRequired, TenantRequired
+from ..discovery import refuse_taken
+from ..exceptions import BucketTaken, ModelRequired, TenantRequired
 from ..initializer.planning import Source, sources_in_use
-from ..strategies import FixedBucket, Location
+from ..strategies import BucketStrategy, FixedBucket, Location, PerTenant
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,19 @@ class Map:
         """Return the places that are there without a tenant."""
         return list(dict.fromkeys(place for places in self._shared for place in places))
 
-    def of_tenant(self, tenant: Any) -> list[Place]:
+    def of_tenant(self, tenant: Any, *, with_taken: bool = False) -> list[Place]:
         """Return the places that are this tenant's and not public's; a row, or a schema name.
 
-        Raise a ``RoutingError`` where a strategy cannot say.
+        Buckets that routers refuse to the tenant, as they are for other files, only ``with_taken``. Raise a
+        ``RoutingError`` where a strategy cannot say.
         """
         found: dict[Place, None] = {}
         with _acting_for(tenant):
             for source, shared in zip(self.sources, self._shared, strict=True):
                 if not isinstance(source.strategy, FixedBucket):
-                    own = (place for place in places_of(source) if place not in shared)
-                    found.update(dict.fromkeys(own))
+                    own = [place for place in places_of(source) if place not in shared]
+                    if with_taken or not _is_taken(source.strategy, own):
+                        found.update(dict.fromkeys(own))
         return list(found)
 
     def others(self, tenant: Any) -> Iterator[tuple[str, Place]]:
@@ -125,6 +128,16 @@ class Map:
             if not _is_same(row, tenant):
                 for place in self.of_tenant(row):
                     yield str(row.schema_name), place
+
+
+def _is_taken(strategy: BucketStrategy, places: list[Place]) -> bool:
+    if isinstance(strategy, PerTenant):
+        try:
+            for place in places:
+                refuse_taken(strategy, place.bucket)
+        except BucketTaken:
+            return True
+    return False
 
 
 def _acting_for(tenant: Any) -> AbstractContextManager[Any]:

@@ -54,7 +54,7 @@ def make_purge(tenant: Any) -> Purge:
     ``RoutingError`` where a strategy cannot say.
     """
     everybody = Map()
-    purge = Purge(everybody.of_tenant(tenant))
+    purge = Purge(everybody.of_tenant(tenant, with_taken=True))
     for schema_name, other in everybody.others(tenant) if purge.places else ():
         for place in purge.places:
             if place.may_hold_files_of(other):

@@ -17,7 +17,7 @@ from django_minio_router import (
     PrivatePublicMixedError,
     RoutingError,
 )
-from django_minio_router.buckets import PlannedBucket
+from django_minio_router.buckets import PlannedBucket, State
 from django_minio_router.initializer.planning import Plan, make_plan
 from django_minio_router.policies import same_policy
 from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
@@ -314,14 +314,19 @@ class TestTenantsThatWouldShare:
         with pytest.raises(ConfigurationError, match=f"would share {north.schema_name}"):
             make_plan([acme, north])
 
-    def test_take_no_bucket_of_a_model(self, use, tenants):
+    def test_take_no_bucket_of_a_model_and_stop_nobody_else(self, use, tenants):
         use(Contract, MinioRouter(strategy=PerTenant()))
         use(Invoice, MinioRouter(strategy=PerModel({"docs.Invoice": "all-invoices"})))
-        (acme,) = tenants("acme")
+        acme, north = tenants("acme", "north")
         acme.schema_name = "all-invoices"
 
-        with pytest.raises(ConfigurationError, match=r"would share all-invoices .* with PerModel"):
-            make_plan([acme])
+        plan = make_plan([acme, north])
+
+        [refused] = plan.refused
+        assert refused.state is State.FAILED
+        assert "not for the tenant 'all-invoices'" in refused.cause
+        assert "for the files of PerModel" in refused.cause
+        assert {name for _, name in plan.buckets} >= {north.schema_name, "all-invoices"}
 
     def test_one_tenant_may_use_its_bucket_for_several_fields(self, use, tenants):
         use(Contract, MinioRouter(strategy=PerTenant()))

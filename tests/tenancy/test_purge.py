@@ -180,6 +180,17 @@ class TestWithoutACommit:
             run(north.schema_name)
         assert bare.bucket_exists(bucket_name=north.schema_name)
 
+    def test_a_tenant_that_gets_no_bucket_is_in_nobodys_way(
+        self, run: Purge, north: Client, south: Client, bare: Minio, settings: Any
+    ) -> None:
+        """It is named like the bucket of all folders, so it has no place beside the folder of the other."""
+        settings.MINIO_PRIVATE_BUCKETS = [PerTenantPrefix(south.schema_name)]
+        put(bare, south.schema_name, f"{north.schema_name}/a.txt", "of-others/b.txt")
+
+        run(north.schema_name)
+
+        assert names(bare, south.schema_name) == ["of-others/b.txt"]
+
     def test_where_a_strategy_cannot_tell_what_another_tenant_uses_nothing_is_deleted(
         self, run: Purge, north: Client, south: Client, bare: Minio, settings: Any
     ) -> None:

@@ -221,3 +221,16 @@ def test_the_sum_of_a_tenant(north: Client, south: Client, bare: Minio) -> None:
     places, size = places_and_bytes(north)
     assert {place.bucket for place in places} == {north.schema_name, f"test-brands-{north.schema_name}"}
     assert size == 13
+
+
+def test_a_tenant_that_gets_no_bucket_stops_nobody_else(
+    rows: Rows, north: Client, south: Client, bare: Minio, settings: Any
+) -> None:
+    settings.MINIO_PRIVATE_BUCKETS = [south.schema_name]
+    put(bare, north.schema_name, "a.txt", 3)
+
+    [row] = rows(north.schema_name, "--all-tenants")
+    [shared] = rows(south.schema_name, "--all-tenants")
+
+    assert (row["tenant"], row["bytes"]) == (north.schema_name, 3)
+    assert shared["tenant"] == ""

@@ -102,7 +102,8 @@ class Command(BaseCommand):
         return aliases
 
     def _apply(self, plan: Plan, jobs: int) -> list[Outcome]:
-        with ProgressBar(self.stdout, len(plan.buckets), shown=self.verbosity > 0) as bar:
+        total = len(plan.buckets) + len(plan.refused)
+        with ProgressBar(self.stdout, total, shown=self.verbosity > 0) as bar:
 
             def report(outcome: Outcome) -> None:
                 bar.advance()
