@@ -50,6 +50,11 @@ class PlannedBucket:
     hook: Policy | None = None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """The server's address and the name: what is planned twice is one bucket."""
+        return self.config.internal.endpoint, self.name
+
+    @property
     def policy(self) -> Policy | None:
         """The policy of a hook, else the public one; None for a private bucket."""
         if self.hook is not None:

@@ -97,6 +97,7 @@ class Plan:
     def expand(self, source: Source) -> None:
         """Add the buckets that the source gives under the active tenant."""
         for planned in source.buckets():
+            self._refuse_mixed(planned)
             if self._may_have(planned, source.strategy):
                 self._add(planned)
         if isinstance(source.strategy, NamedByTenant):
@@ -113,17 +114,19 @@ class Plan:
         return True
 
     def _add(self, planned: PlannedBucket) -> None:
-        key = (planned.config.internal.endpoint, planned.name)
-        known = self.buckets.setdefault(key, planned)
+        known = self.buckets.setdefault(planned.key, planned)
+        known.listing = known.listing and planned.listing
+        known.aliases |= planned.aliases
+        known.hook = planned.hook or known.hook
+
+    def _refuse_mixed(self, planned: PlannedBucket) -> None:
+        known = self.buckets.get(planned.key, planned)
         if known.is_public != planned.is_public:
             public, private = (known, planned) if known.is_public else (planned, known)
             raise PrivatePublicMixedError(
                 f"The bucket {planned.name!r} would be public ({public.where}) and private "
                 f"({private.where}). Give one of them another bucket."
             )
-        known.listing = known.listing and planned.listing
-        known.aliases |= planned.aliases
-        known.hook = planned.hook or known.hook
 
     def _claim(self, strategy: NamedByTenant, source: Source) -> None:
         """Refuse that two tenants share a place: strategies that name by the tenant promise they do not."""
