@@ -7,10 +7,12 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import connection
 from django.forms import modelform_factory
+from django.test import RequestFactory
 from django_tenants.utils import tenant_context
 from PIL import Image
 
@@ -100,6 +102,27 @@ def test_a_form_stores_for_the_owner_that_it_sets(north: Client, contents: Conte
     form.save()
 
     assert list(contents(bucket_of(north))) == ["logo.png"]
+
+
+def test_the_admin_on_public_stores_links_and_replaces_for_the_owner(
+    rf: RequestFactory, north: Client, contents: Contents
+) -> None:
+    admin, request = ModelAdmin(Brand, AdminSite()), rf.post("/")
+    form_class = admin.get_form(request)
+
+    def submit(brand: Brand | None, *arguments: dict) -> Brand:
+        form = form_class(*arguments, instance=brand)
+        assert form.is_valid(), form.errors
+        saved = admin.save_form(request, form, change=brand is not None)
+        admin.save_model(request, saved, form, change=brand is not None)
+        return saved
+
+    brand = submit(None, {"company": north.pk}, {"logo": png(1, 1)})
+    assert list(contents(bucket_of(north))) == ["logo.png"]
+    assert f"{bucket_of(north)}/logo.png" in form_class(instance=brand)["logo"].initial.url
+
+    changed = submit(brand, {"company": north.pk}, {"logo": png(2, 1)})
+    assert (changed.width, len(contents(bucket_of(north)))) == (2, 2)
 
 
 def test_a_file_that_was_pickled_with_its_row_still_knows_the_owner(north: Client) -> None:
