@@ -7,6 +7,7 @@ from io import BytesIO
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db.models.fields.files import ImageFieldFile
 from django_tenants.utils import tenant_context
 from easy_thumbnails.files import ThumbnailFile, get_thumbnailer
 from PIL import Image
@@ -44,7 +45,11 @@ def test_saving_an_image_takes_its_dimensions_from_the_upload(tenant: None, wire
     photo = Photo()
     photo.image.save("photo.png", picture(1000, 1000), save=False)
     assert (photo.width, photo.height) == (1000, 1000)
-    assert wire.methods == ["PUT"]
+    if hasattr(ImageFieldFile, "_set_instance_attribute"):
+        assert wire.methods == ["PUT"]
+    else:  # an older Django opens what it has just stored; no more than the beginning comes
+        assert wire.methods == ["PUT", "GET"]
+        assert wire.sent <= 260_000
 
 
 def test_a_row_with_dimensions_asks_nothing(photo: Photo, wire: Proxy) -> None:
