@@ -35,10 +35,14 @@ def in_children(count: int, work: Callable[[int], object]) -> None:
 def _fork(work: Callable[[int], object], number: int) -> tuple[int, int]:
     """Return the child's process id, and where its error can be read."""
     read, write = os.pipe()
+    # A child waits for good if a thread that it does not have held the lock in which coverage keeps its data.
+    tracer = sys.gettrace()
+    sys.settrace(None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads is what is tested
         process = os.fork()
     if process:
+        sys.settrace(tracer)
         os.close(write)
         return process, read
     os.close(read)

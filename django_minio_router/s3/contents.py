@@ -14,6 +14,7 @@ from .xml import can_hold, element, fetch, parsed, send
 T = TypeVar("T")
 
 _PAGE = 1000  # as many as S3 deletes in one request
+_GONE = {"NoSuchBucket", "NoSuchKey", "NoSuchVersion"}  # another run was faster
 
 
 class Version(NamedTuple):
@@ -120,7 +121,7 @@ def _delete_page(client: Client, bucket: str, page: list[Version]) -> dict[tuple
             filter(None, (error.findtext("Code"), error.findtext("Message")))
         )
         for error in parsed(client, bucket, answer).iter("Error")
-        if error.findtext("Code") not in {"NoSuchKey", "NoSuchVersion"}
+        if error.findtext("Code") not in _GONE
     }
 
 
