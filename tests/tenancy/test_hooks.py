@@ -42,7 +42,14 @@ def fails(client: Minio, bucket: str) -> None:
 
 
 def not_implemented(client: Minio, bucket: str) -> None:
-    raise S3Error(None, "NotImplemented", "what you ask for", None, None, None)
+    raise S3Error(
+        code="NotImplemented",
+        message="what you ask for",
+        resource=None,
+        request_id=None,
+        host_id=None,
+        response=None,
+    )
 
 
 @pytest.fixture
@@ -125,7 +132,12 @@ def test_the_key_of_a_key_management_is_named(run: Run, bucket: str, bare: Minio
 
 
 def test_expiry_keeps_the_rules_of_others(run: Run, bucket: str, bare: Minio) -> None:
-    theirs = Rule("Enabled", Filter(prefix="logs/"), "theirs", expiration=Expiration(days=7))
+    theirs = Rule(
+        status="Enabled",
+        rule_filter=Filter(prefix="logs/"),
+        rule_id="theirs",
+        expiration=Expiration(days=7),
+    )
     bare.set_bucket_lifecycle(bucket_name=bucket, config=LifecycleConfig([theirs]))
     wanted = [hooks.expire(1, prefix="tmp/"), hooks.expire(old_versions=30)]
 
