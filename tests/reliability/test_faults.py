@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,9 @@ from . import faults
 from .conftest import forget_clients, names_in, options_for, put, stored, uploads_in
 from .operations import HELD, OLD, OPERATIONS, PART, Operation
 
-TIME_LIMIT = 1.0  # seconds, for a connection and for an answer
+TIME_LIMIT = 2.0  # seconds, for a connection and for an answer
 TRIES = 2
-PATIENCE = 30.0  # seconds; far more than all tries together may take, far less than a drip would
+PATIENCE = 60.0  # seconds; far more than all tries together may take, far less than a drip would
 FAST = [*faults.TRANSIENT, *faults.WRONG]
 
 
@@ -38,6 +39,10 @@ class Outcome:
     error: BaseException | None = None
     hit: int = 0
     """How many requests the fault met."""
+
+
+class NotReached(AssertionError):
+    """The operation ended before the request that the fault was meant for."""
 
 
 def within_patience(run: Callable[[], Any]) -> Outcome:
@@ -100,7 +105,8 @@ class Trial:
             storage = storage_at(proxy.endpoint, self.bucket, self.operation)
             proxy.when(fault, where=reached, times=times)
             outcome = within_patience(lambda: self.operation.run(storage))
-            assert len(seen) > step, "the fault did not happen"
+            if len(seen) <= step:
+                raise NotReached(f"{self.operation} ended before request {step + 1}: {outcome.error!r}")
             outcome.hit = len(seen) - step
             self.judge(outcome, proxy)
             if times is not None and self.operation.changes:  # else the server cannot be told
@@ -225,6 +231,14 @@ def most_requests(operation: Operation) -> int:
     return 3 * TRIES + 3  # two parts at a time, and what takes the upload back
 
 
+def reaching(run: Callable[[], Outcome]) -> Outcome:
+    """Run it again where a busy machine let the time limit strike before the fault, as that shows nothing."""
+    for _ in range(2):
+        with suppress(NotReached):
+            return run()
+    return run()
+
+
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 @pytest.mark.parametrize("fault", faults.SLOW, ids=lambda fault: fault.__name__)
 def test_waiting_ends_within_the_time_limit(
@@ -232,10 +246,10 @@ def test_waiting_ends_within_the_time_limit(
 ) -> None:
     def attempt(case: tuple[Operation, int]) -> None:
         operation, step = case
-        outcome = Trial(bare, library, operation).run(fault, step=step, times=times)
+        outcome = reaching(lambda: Trial(bare, library, operation).run(fault, step=step, times=times))
         if fault in faults.SILENT and times is None:
             assert outcome.hit <= most_requests(operation), f"{operation} waited {outcome.hit} times"
 
-    with ThreadPoolExecutor(28) as threads:  # they mostly wait
+    with ThreadPoolExecutor(16) as threads:  # they mostly wait
         for _ in threads.map(attempt, steps()):
             pass
