@@ -37,10 +37,23 @@ from .s3 import clients
 from .s3.clients import Client, Query
 from .s3.reading import ObjectFile, ObjectReader, modified_time
 from .s3.status import MinioServerStatus, probe
-from .s3.uploads import KEPT_HEADERS, Source, Upload
+from .s3.uploads import KEPT_HEADERS, TOKEN_HEADER, Source, Upload
 
 _MAX_NAMES = 100
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, in lower case
+_OF_THE_REQUEST = (  # they say what the request is, and what came with it
+    "x-amz-checksum-",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-sdk-checksum-",
+    "x-amz-security-token",
+    "x-amz-trailer",
+    "x-amz-write-offset-",
+    TOKEN_HEADER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +340,7 @@ class MinioBackend(Portable, Storage):
         return save if save is not None and save.storage is self else None
 
     def _object_headers(self, name: str, content: File[Any]) -> dict[str, str]:
-        headers = {key: _plain_text(key, value) for key, value in (self.metadata or {}).items()}
-        headers = {key if _is_header(key) else f"x-amz-meta-{key}": text for key, text in headers.items()}
+        headers = {_header(key): _plain_text(key, value) for key, value in (self.metadata or {}).items()}
         headers = {key: text for key, text in headers.items() if key.lower() != "content-type"}
         headers |= {**self._encryption(), "Content-Type": self._content_type(name, content)}
         return self._guarded(name, headers)
@@ -351,7 +363,7 @@ class MinioBackend(Portable, Storage):
 
     def _content_type(self, name: str, content: File[Any]) -> str:
         declared = getattr(content, "content_type", None)
-        if declared and not _PRINTABLE.fullmatch(declared):  # a browser may send anything
+        if not isinstance(declared, str) or not _PRINTABLE.fullmatch(declared):  # a browser may send anything
             declared = None
         return declared or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
@@ -434,6 +446,7 @@ class MinioBackend(Portable, Storage):
 
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         """Return the names of folders and of files directly below the path; both empty if there are none."""
+        path = text_of(path)
         folder = "" if path in {"", ".", "/"} else f"{check_object_name(path.rstrip('/'))}/"
         prefix = self._prefix + folder
         folders, files = [], []
@@ -542,9 +555,15 @@ def _folder(prefix: str) -> str:
         ) from error
 
 
-def _is_header(key: str) -> bool:
-    """Tell whether metadata of this key is a header of its own, as in the SDK; all else is user metadata."""
-    return key.lower() in KEPT_HEADERS or key.lower().startswith("x-amz-")
+def _header(key: str) -> str:
+    """Return the header that metadata of this key goes in: its own, as in the SDK, or user metadata."""
+    lower = key.lower() if isinstance(key, str) else ""
+    if not _HEADER.fullmatch(lower) or lower.startswith(_OF_THE_REQUEST):
+        raise ConfigurationError(
+            f"The metadata has the key {key!r}, which is no header to keep with an object. Name it with "
+            "ASCII letters, digits and '-'; the x-amz- headers that say what a request is cannot be set."
+        )
+    return key if lower in KEPT_HEADERS or lower.startswith("x-amz-") else f"x-amz-meta-{key}"
 
 
 def _plain_text(key: str, value: Any) -> str:
@@ -559,7 +578,12 @@ def _plain_text(key: str, value: Any) -> str:
 
 
 def _seconds(time: timedelta | float) -> int:
-    return math.ceil(time.total_seconds() if isinstance(time, timedelta) else time)
+    try:
+        return math.ceil(time.total_seconds() if isinstance(time, timedelta) else time)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"A link cannot live for {time!r}. Give 'expires' a timedelta or a number of seconds."
+        ) from error
 
 
 def _response_query(filename: str | None, content_type: str | None, disposition: str | None) -> str:

@@ -56,7 +56,7 @@ def _provision(said: Any) -> None:
             _log(tenant.schema_name, outcomes)
             _warn_of_former_files(tenant, outcomes)
     except Exception:
-        logger.exception("The buckets of the tenant %r were not created. %s", said, _remedy("SCHEMA"))
+        logger.exception("The buckets of the tenant %r may not be ready. %s", said, _remedy("SCHEMA"))
 
 
 def _log(schema_name: str, outcomes: list[Outcome]) -> None:

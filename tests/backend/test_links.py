@@ -169,6 +169,12 @@ def test_a_life_that_s3_does_not_sign_is_an_error(make: Make, asked: timedelta) 
         make(MINIO_URL_EXPIRY_HOURS=asked).url("x")
 
 
+@pytest.mark.parametrize("asked", ["soon", float("nan"), float("inf")])
+def test_a_life_that_is_no_time_is_refused_by_its_name(storage: MinioBackend, asked: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"A link cannot live for .* 'expires'"):
+        storage.url("x", expires=asked)
+
+
 class Clock:
     """The time as the storage sees it."""
 

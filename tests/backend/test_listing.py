@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from minio import Minio
 
@@ -51,6 +53,15 @@ def test_folders_and_files_of_one_level_are_listed(
 @pytest.mark.usefixtures("filled")
 def test_without_a_path_the_top_is_listed(storage: MinioBackend) -> None:
     assert storage.listdir() == storage.listdir("")
+
+
+@pytest.mark.parametrize("path", [None, 7, b"a", "a/../b", "a\\b"])
+def test_a_path_that_is_no_folder_is_refused_before_any_request(
+    through: Make, proxy: Proxy, path: Any
+) -> None:
+    with pytest.raises(SuspiciousFileOperation):
+        through().listdir(path)
+    assert not proxy.requests
 
 
 def test_an_empty_bucket_has_nothing_to_list(storage: MinioBackend) -> None:

@@ -111,6 +111,7 @@ def sent(proxy: Proxy, name: str) -> Request:
         ("no-extension", ContentFile(b"x"), "application/octet-stream"),
         ("a.pdf", SimpleUploadedFile("a.pdf", b"x", content_type=""), "application/pdf"),
         ("a.pdf", SimpleUploadedFile("a.pdf", b"x", content_type="té\u4e2d/x\r\nX: y"), "application/pdf"),
+        ("a.pdf", SimpleUploadedFile("a.pdf", b"x", content_type=b"text/plain"), "application/pdf"),
     ],
 )
 def test_the_content_type_is_the_declared_one_else_guessed_else_octet_stream(
@@ -163,6 +164,31 @@ def test_metadata_that_no_header_can_hold_is_refused_by_name(through: Make, prox
     storage = through(metadata={"author": value})
 
     with pytest.raises(ConfigurationError, match="metadata 'author'"):
+        storage.save("x.txt", ContentFile(b"x"))
+    assert not proxy.requests
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        7,
+        "two words",
+        "a\r\nX-Amz-Acl: public-read",
+        "autör",
+        "X-Amz-Copy-Source",
+        "x-amz-copy-source-range",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "X-Amz-Security-Token",
+        "x-amz-checksum-sha256",
+        "X-Amz-Meta-Upload-Token",
+    ],
+)
+def test_metadata_cannot_make_another_request_of_a_save(through: Make, proxy: Proxy, key: Any) -> None:
+    storage = through(metadata={key: "other/secret.txt"})
+
+    with pytest.raises(ConfigurationError, match="The metadata has the key"):
         storage.save("x.txt", ContentFile(b"x"))
     assert not proxy.requests
 
