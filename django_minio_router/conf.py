@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils.functional import cached_property  # that of functools locks before 3.12: not fit for forks
 from django.utils.module_loading import import_string
 
 from .defaults import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-LIMIT = 120  # seconds after which a child that hangs is ended
+LIMIT = 120  # seconds after which a child that hangs is ended, and tells where each of its threads is
 
 
 def in_children(count: int, work: Callable[[int], object]) -> None:
@@ -51,7 +53,9 @@ def _fork(work: Callable[[int], object], number: int) -> tuple[int, int]:
 
 def _run(work: Callable[[int], object], number: int, write: int) -> NoReturn:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    faulthandler.register(signal.SIGALRM, file=write, chain=True)
     signal.alarm(LIMIT)
+    threading.settrace(None)  # type: ignore[arg-type]  # see _fork
     try:
         work(number)
     except BaseException:
@@ -67,4 +71,4 @@ def _error_of(child: tuple[int, int]) -> str:
     with open(read, encoding="utf-8", errors="replace") as pipe:
         error = pipe.read()
     _, status = os.waitpid(process, 0)
-    return error or (f"a child ended with {status}: it hung or crashed" if status else "")
+    return error or (f"a child ended with {status}: it crashed" if status else "")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
+
+from django.utils.functional import cached_property
 
 from .. import tenancy
 from ..buckets import Outcome, PlannedBucket, State, may_list

@@ -16,7 +16,7 @@ import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
 
 import urllib3
@@ -55,6 +55,14 @@ class Client:
         self.credentials: Provider = server.credentials or StaticProvider(
             server.access_key, server.secret_key
         )
+        # Kept as long as this client: its __del__ clears the pool.
+        self.sdk = Minio(
+            endpoint=server.endpoint,
+            credentials=self.credentials,
+            secure=server.use_https,
+            region=server.region,
+            http_client=pool,
+        )
         self._signer = Signer(self._host_header(), server.region, self.credentials)
         self._origin = f"{'https' if server.use_https else 'http'}://{server.endpoint}"
         self._connections = pool.connection_from_url(self._origin)
@@ -70,17 +78,6 @@ class Client:
     def _host_header(self) -> str:
         default_port = ":443" if self.server.use_https else ":80"
         return self.server.endpoint.removesuffix(default_port)
-
-    @cached_property
-    def sdk(self) -> Minio:
-        """The SDK's client on the same pool. Kept as long as this one: its ``__del__`` clears the pool."""
-        return Minio(
-            endpoint=self.server.endpoint,
-            credentials=self.credentials,
-            secure=self.server.use_https,
-            region=self.server.region,
-            http_client=self.pool,
-        )
 
     def request(
         self,
@@ -360,7 +357,7 @@ class _Registry:
     def of(self, sdk: Minio) -> Client:
         with self._lock:
             for client in self._clients.values():
-                if vars(client).get("sdk") is sdk:
+                if client.sdk is sdk:
                     return client
         raise ConfigurationError(
             "This SDK client is not of this package. Pass on the one that the hook was given."

@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
 from django.core.files import File
+from django.utils.functional import cached_property
 from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ConfigurationError, ServerError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,12 @@ from pathlib import Path
 
 import pytest
 from minio import Minio
+from minio.credentials import StaticProvider
 
+from django_minio_router import MinioBackend
 from servers.process import HOST, Process, free_ports, http_status
 from tests.celery_in_files import worker
+from tests.processes import in_children
 
 from .scale import scale
 
@@ -121,3 +125,28 @@ print("well")
     )
 
     assert (done.stdout, done.stderr, done.returncode) == ("well\n", "", 0)
+
+
+asked, answer = threading.Event(), threading.Event()
+
+
+def slow_provider() -> StaticProvider:
+    asked.set()
+    answer.wait()
+    return StaticProvider("key", "secret-key")
+
+
+def test_a_fork_may_come_while_a_thread_works_out_the_settings() -> None:
+    """No child waits for a thread that it does not have."""
+
+    def link(**options: object) -> str:
+        return MinioBackend("documents", MINIO_ENDPOINT="127.0.0.1:9", **options).url("a.txt")
+
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(link, MINIO_CREDENTIALS=f"{__name__}.slow_provider")
+        asked.wait()
+        try:
+            in_children(1, lambda _: link(MINIO_ACCESS_KEY="key", MINIO_SECRET_KEY="secret-key"))
+        finally:
+            answer.set()
+        assert slow.result().startswith("http://")
