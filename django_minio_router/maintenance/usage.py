@@ -116,7 +116,8 @@ def _where(use: Use) -> _Where | None:
 
 
 def _is_readable(column: Column) -> bool:
-    return column.schema in {None, tenancy.public_schema()} or tenancy.schema_exists(str(column.schema))
+    schema = column.schema
+    return schema is None or schema == tenancy.public_schema() or tenancy.schema_exists(schema)
 
 
 def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:

@@ -1,4 +1,4 @@
-"""``clean_orphaned_minio_files`` in projects without tenants, on the models and databases that they have."""
+"""Commands in projects without tenants, on the models and databases that they have."""
 
 from __future__ import annotations
 
@@ -187,6 +187,21 @@ def test_a_database_without_the_table_deletes_nothing(site: Site, put, names: Na
     assert done.returncode == 1
     assert "no such table" in done.stderr
     assert names() == {"precious"}
+
+
+@pytest.mark.parametrize(
+    "command", ["clean_orphaned_minio_files --check-missing", "bucket_usage", "move_objects"]
+)
+@pytest.mark.parametrize("who", ["", "--all-tenants"])
+def test_nothing_needs_django_tenants(site: Site, bucket: str, command: str, who: str) -> None:
+    site.at_start("import sys; sys.modules['django_tenants'] = None")
+    migrate(site)
+    run(site, 'store(models.Letter, "letter")')
+    moved = ["--from", bucket, "--model", "shelf.Letter"] if command == "move_objects" else []
+
+    done = site.manage(*command.split(), *who.split(), *moved)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_bucket_of_a_field_that_was_removed_is_not_touched(
