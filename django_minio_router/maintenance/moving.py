@@ -99,7 +99,7 @@ def load_source(text: str) -> Storage:
     ``bucket:media`` is always a bucket.
     """
     if text == "media" and text not in settings.STORAGES:
-        return FileSystemStorage()
+        return _media()
     bucket = text.removeprefix(_BUCKET)
     place = MinioRouter(strategy=FixedBucket(bucket)) if bucket != text else load_place(text, {})
     if isinstance(place, str):
@@ -107,6 +107,12 @@ def load_source(text: str) -> Storage:
     if isinstance(place, MinioRouter) and place.strategy == FixedBucket(bucket):
         return MinioBackend(bucket, public=False)  # nobody links there, so it need not be declared
     return place
+
+
+def _media() -> Storage:
+    if not settings.MEDIA_ROOT:  # for Django that is the folder the process is in: the project itself
+        raise ConfigurationError("--from is 'media', and MEDIA_ROOT is not set. Set it, or correct --from.")
+    return FileSystemStorage()
 
 
 def refuse_missing_source(source: Storage) -> None:

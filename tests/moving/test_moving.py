@@ -810,6 +810,11 @@ def test_media_that_is_a_bucket_can_be_said(
     assert move(f"--from=bucket:{old}").error is None
 
 
+def test_media_root_must_be_set(receipts: PerTenant, move: Run, settings) -> None:
+    settings.MEDIA_ROOT = ""  # which for Django is the folder that the process is in
+    assert "MEDIA_ROOT is not set. Set it" in (move("--from=media", "--all-tenants").error or "")
+
+
 def test_an_unreachable_server_ends_the_run_and_says_that_it_can_be_resumed(
     receipts: PerTenant, old: str, move: Run, north: Client, settings
 ) -> None:
