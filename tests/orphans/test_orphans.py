@@ -380,9 +380,10 @@ def stored_at(bare: Minio, bucket: str, name: str) -> datetime:
     return next(iter(listed)).last_modified
 
 
-def test_an_age_below_zero_is_refused(clean: Clean) -> None:
-    with pytest.raises(CommandError, match=r"--min-age is -1"):
-        clean(min_age=-1)
+@pytest.mark.parametrize("hours", ["-1", "nan", "inf"])
+def test_an_age_that_is_none_is_refused(clean: Clean, hours: str) -> None:
+    with pytest.raises(CommandError, match=f"--min-age is {hours}. It takes hours from 0"):
+        clean(min_age=float(hours))
 
 
 # Asking

@@ -45,8 +45,9 @@ class Command(BaseCommand):
             raise CommandError(f"{self.failures} places could not be read; see above.")
 
     def _print(self, **options: Any) -> None:
+        tenants = tenants_asked_for(**options)  # first, as a heading is no answer to a wrong name
         form = _FORMATS[options["format"]](self.stdout)
-        for usage in self._usages(tenants_asked_for(**options)):
+        for usage in self._usages(tenants):
             form.add(usage)
         form.end()
 

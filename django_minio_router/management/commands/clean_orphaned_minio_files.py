@@ -29,6 +29,8 @@ from django_minio_router.maintenance.orphans import (
 )
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
 
+_LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
+
 
 class Command(BaseCommand):
     help = (
@@ -57,8 +59,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.verbosity = options["verbosity"]
         self.failures = 0
-        if options["min_age"] < 0:
-            raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 up.")
+        if not 0 <= options["min_age"] <= _LONGEST:
+            raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
         before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
         try:
             sweep = make_sweep(self._tenants(**options))
