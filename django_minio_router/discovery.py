@@ -78,7 +78,14 @@ def _storages() -> Iterator[tuple[str, MinioBackend | MinioRouter]]:
     for alias, entry in settings.STORAGES.items():
         options_of(alias)
         if _is_ours(alias, entry.get("BACKEND", "")):
-            yield alias, cast("MinioBackend | MinioRouter", storages[alias])
+            yield alias, _storage(alias)
+
+
+def _storage(alias: str) -> MinioBackend | MinioRouter:
+    try:
+        return cast("MinioBackend | MinioRouter", storages[alias])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"STORAGES[{alias!r}]: {error}") from error
 
 
 def _is_ours(alias: str, backend: str | type) -> bool:

@@ -167,7 +167,9 @@ def test_e001_a_prefix_that_is_no_folder(project, prefix):
     media = {"BACKEND": "django_minio_router.MinioBackend", "OPTIONS": options}
     project.STORAGES = {**project.STORAGES, "media": media}
 
-    assert "'prefix'" in only("E001").msg
+    message = only("E001").msg
+    assert "'prefix'" in message
+    assert message.startswith("STORAGES['media']: ")
 
 
 @pytest.mark.parametrize("entry", [None, "path", {"BACKEND": "x.Y", "OPTIONS": None}, {"OPTIONS": {7: 8}}])

@@ -198,7 +198,6 @@ def sources_in_use() -> list[Source]:
 
 
 def _sources(found: list[Use], different: list[Config]) -> list[Source]:
-    """Return what the settings list and what storages use, each strategy once for each server."""
     merged: dict[tuple[BucketStrategy, str, bool | None], Source] = {}
     of_settings = (source for config in different for source in listed_sources(config, found))
     for source in [*of_settings, *map(used_source, found)]:
