@@ -89,16 +89,18 @@ def current_schema() -> str | None:
     return schema_name
 
 
-def _schema_name_of(said: Any) -> str | None:
+def _schema_name_of(said: Any) -> str:
     """Return the schema name of a row, or of what is one itself; the text of any other object is no name."""
-    if isinstance(said, str):
-        return said
     try:
-        schema_name: str | None = said.schema_name
+        schema_name: str | None = said if isinstance(said, str) else said.schema_name
     except AttributeError:
         raise TenantRequired(
             f"A {type(said).__name__} is no tenant, as it has no schema_name. Give a row or a schema name."
         ) from None
+    if not schema_name:  # which must not be taken for public
+        raise TenantRequired(
+            f"The tenant {said!r} has an empty schema_name, so nothing can be stored for it. Set it first."
+        )
     return schema_name
 
 

@@ -75,6 +75,15 @@ def test_no_tenant_is_refused(db) -> None:
         pass
 
 
+@pytest.mark.parametrize("nameless", ["", Client(), Client(schema_name=None)], ids=["text", "row", "None"])
+def test_an_empty_schema_name_is_not_public(north: Client, nameless: Any) -> None:
+    """A row that is not complete yet would store its files where public's are."""
+    with_public = MinioRouter(strategy=PerTenant(public="test-brands-public"))
+    refused = pytest.raises(TenantRequired, match="empty schema_name")
+    with tenant_context(north), tenant_bucket_context(nameless), refused:
+        with_public.url("a.txt")
+
+
 def test_public_stays_no_tenant(north: Client) -> None:
     with tenant_context(north), tenant_bucket_context("public"), pytest.raises(TenantRequired):
         router.exists("x")
