@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from urllib3.response import BaseHTTPResponse
 
+from . import tenancy
 from .backend import MinioBackend
 from .caches import BoundedCache
 from .naming import check_object_name
@@ -49,6 +51,38 @@ def is_same_place(one: Storage, other: Storage) -> bool:
         and isinstance(other, MinioBackend)
         and (one.client, one.bucket, one.prefix) == (other.client, other.bucket, other.prefix)
     )
+
+
+class ForTenant(Storage):
+    """A storage of another package, asked for a tenant that the connection does not have.
+
+    Such a storage can know the tenant from the connection only, as ``TenantFileSystemStorage`` does, and
+    would answer with the file of another one.
+    """
+
+    def __init__(self, storage: Storage, tenant: Any) -> None:
+        self._storage = storage
+        self._tenant = tenant
+
+    def open(self, name: str, mode: str = "rb") -> Any:
+        with tenancy.on_connection(self._tenant):
+            return self._storage.open(name, mode)
+
+    def exists(self, name: str) -> bool:
+        with tenancy.on_connection(self._tenant):
+            return self._storage.exists(name)
+
+    def size(self, name: str) -> int:
+        with tenancy.on_connection(self._tenant):
+            return self._storage.size(name)
+
+    def get_modified_time(self, name: str) -> datetime:
+        with tenancy.on_connection(self._tenant):
+            return self._storage.get_modified_time(name)
+
+    def url(self, name: str | None) -> str:
+        with tenancy.on_connection(self._tenant):
+            return self._storage.url(name)
 
 
 class MovingBackend(MinioBackend):

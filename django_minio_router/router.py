@@ -17,7 +17,7 @@ from . import tenancy
 from .backend import MinioBackend
 from .conf import Config
 from .exceptions import ConfigurationError
-from .fallback import MovingBackend, is_same_place
+from .fallback import ForTenant, MovingBackend, is_same_place
 from .hiding import Hidden
 from .naming import bucket_name_problem, check_bucket_name, check_object_name
 from .portable import Portable
@@ -138,6 +138,10 @@ class MinioRouter(Portable, Storage):
         new, old = self.without_fallback().backend, cast("Storage", self.fallback)
         if isinstance(old, MinioRouter):
             old = old.backend
+        if not isinstance(old, MinioBackend):
+            tenant = tenancy.acted_for_beside_connection(self._tenant)
+            if tenant is not None:
+                return MovingBackend(new, ForTenant(old, tenant))
         return new if is_same_place(new, old) else self._moving_to(new, old)
 
     @property

@@ -135,6 +135,14 @@ def acting_for(tenant: Any | None) -> AbstractContextManager[None]:
     return nullcontext() if tenant is None else tenant_bucket_context(tenant)
 
 
+def acted_for_beside_connection(tenant: Any | None) -> Any | None:
+    """Return whom storages act for, this tenant or the active one, if the connection has another tenant."""
+    said = _acting_for.get() if tenant is None else tenant
+    if said is None or not has_schemas() or _schema_name_of(said) == _connection_schema():
+        return None
+    return said
+
+
 def current_tenant() -> Any:
     """Return the row of the active tenant. ``TenantRequired`` if there is none, or no such row."""
     schema_name = current_schema()
@@ -256,6 +264,11 @@ def context_of(tenant: Any | None) -> AbstractContextManager[Any]:
     if tenant is not None:
         return tenant_context(tenant)
     return in_schema(public_schema()) if has_schemas() else nullcontext()
+
+
+def on_connection(tenant: Any) -> AbstractContextManager[None]:
+    """Make the tenant, a row or a schema name, the active one for what asks the connection, too."""
+    return _schema_context(tenant) if isinstance(tenant, str) else tenant_context(tenant)
 
 
 def in_schema(schema_name: str | None) -> AbstractContextManager[Any]:

@@ -12,8 +12,10 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import call_command
+from django.db import connection
 from django.db.migrations.writer import MigrationWriter
 from django.utils import timezone
+from django_tenants.files.storage import TenantFileSystemStorage
 from django_tenants.utils import tenant_context
 from minio import Minio
 
@@ -23,6 +25,7 @@ from django_minio_router import (
     MinioRouter,
     RoutingError,
     TenantRequired,
+    tenant_bucket_context,
 )
 from django_minio_router.exceptions import ServerError
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
@@ -312,6 +315,39 @@ def test_on_behalf_of_a_tenant_both_places_are_the_tenants(
 
 
 # What a fallback may be
+
+
+def test_a_storage_that_asks_the_connection_answers_for_the_tenant_that_is_acted_for(
+    per_tenant: PerTenant, north: Client, south: Client, tmp_path: Path, settings
+) -> None:
+    """django-tenants' own storage would give north a file of south's folder."""
+    settings.MEDIA_ROOT = tmp_path
+    local = TenantFileSystemStorage()
+    for tenant in (north, south):
+        with tenant_context(tenant):
+            local.save("a.txt", ContentFile(tenant.schema_name.encode()))
+    with tenant_context(south):
+        local.save("of-south.txt", ContentFile(b"x"))
+        link = local.url("a.txt").replace(south.schema_name, north.schema_name)
+    router = MinioRouter(strategy=per_tenant, fallback=local)
+
+    def answers(storage: MinioRouter) -> tuple[object, ...]:
+        with storage.open("a.txt") as file:
+            return file.read(), storage.url("a.txt"), storage.exists("of-south.txt")
+
+    of_north = (north.schema_name.encode(), link, False)
+    with tenant_context(south):
+        for said in (north, north.schema_name):
+            with tenant_bucket_context(said):
+                assert answers(router) == of_north
+            assert answers(router.on_behalf_of(said)) == of_north
+        assert connection.schema_name == south.schema_name
+        assert answers(router)[0] == south.schema_name.encode()
+    with tenant_bucket_context(north):
+        assert answers(router) == of_north
+        assert router.size("a.txt") == len(north.schema_name)
+        assert router.get_modified_time("a.txt") <= timezone.now()
+        assert router.save("a.txt", ContentFile(b"new")) != "a.txt"
 
 
 def test_a_bucket_name_an_alias_a_storage_and_a_strategy_name_the_old_place(
