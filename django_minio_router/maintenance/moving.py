@@ -7,13 +7,14 @@ deleted on the way, as other rows may name the same file; a ``Ledger`` knows in 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -275,7 +276,11 @@ def move_files(move: Move, tenant: Any | None, *, jobs: int = 8, dry_run: bool =
                 yield from _lacking(route)
                 continue
             for page in route.column.pages():
-                yield from threads.map(partial(_carry, route, dry_run), [name for _, name in page])
+                # Each name once, as two threads with one file take the claim of the other for a leftover.
+                rows = Counter(name for _, name in page)
+                carry = partial(_carry, route, dry_run)
+                for outcome, count in zip(threads.map(carry, rows), rows.values(), strict=True):
+                    yield from repeat(outcome, count)
 
 
 def _routes(move: Move, tenant: Any | None) -> tuple[list[_Route], list[Outcome]]:

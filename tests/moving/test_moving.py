@@ -189,6 +189,21 @@ def test_a_server_copies_itself_and_a_second_run_only_looks(
     assert set(sent) == {"HEAD"}
 
 
+def test_a_file_that_many_rows_name_is_copied_once(
+    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, requests: Requests
+) -> None:
+    put(old, "a.txt", b"a")
+    name_in_rows(north, *["a.txt"] * 40)
+
+    with requests() as sent:
+        done = move(f"--from={old}", f"--tenant={north.schema_name}", "--delete-source", interactive=False)
+
+    assert done.error is None, done
+    assert sent.count("COPY") == 1
+    assert contents(bucket_of(receipts, north)) == {"a.txt": b"a"}
+    assert contents(old) == {}
+
+
 def test_content_type_metadata_and_tags_are_kept(
     receipts: PerTenant, old: str, bare: Minio, put: Put, move: Run, north: Client
 ) -> None:
