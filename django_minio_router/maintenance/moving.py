@@ -369,6 +369,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._origins: dict[tuple[str, str], tuple[Origin, Any | None]] = {}
+        # Where files are without a tenant: in a place for all.
+        self._of_all: set[tuple[FileField, tuple[str, str]]] = set()
         self._db = sqlite3.connect("")  # a temporary file that only this connection can see
         self._db.execute(
             "CREATE TABLE file (place TEXT, name TEXT, folder TEXT, version TEXT, "
@@ -388,7 +390,7 @@ class Ledger:
     def read_rows(self, move: Move, tenants: Iterable[Any | None]) -> None:
         """Take down which files the rows of these tenants name, in all fields of all models.
 
-        ``tenants`` must be everybody: what is left out counts as nobody's.
+        ``tenants`` must be everybody, public (None) first: what is left out counts as nobody's.
         """
         for tenant in tenants:
             with tenancy.context_of(tenant):
@@ -402,14 +404,25 @@ class Ledger:
             return  # the source has no place for it
         place, folder = source = _source(origin)
         self._origins.setdefault(source, (origin, tenant))
-        schema = None if tenant is None else str(tenant.schema_name)
-        table = _schema_of_table(field, schema)
-        for page in () if table is None else Column(field, table[0]).pages():
-            self._db.executemany(
-                "INSERT INTO file (place, name, folder, named) VALUES (?, ?, ?, 1) "
-                "ON CONFLICT DO UPDATE SET named = named + 1",
-                [(place, folder + name, folder) for _, name in page],
-            )
+        if tenant is None:
+            self._of_all.add((field, source))
+        for column in self._columns(field, tenant, source):
+            for page in column.pages():
+                self._db.executemany(
+                    "INSERT INTO file (place, name, folder, named) VALUES (?, ?, ?, 1) "
+                    "ON CONFLICT DO UPDATE SET named = named + 1",
+                    [(place, folder + name, folder) for _, name in page],
+                )
+
+    def _columns(self, field: FileField, tenant: Any | None, source: tuple[str, str]) -> list[Column]:
+        """Return the rows that name files of the source and were not read for it yet.
+
+        Where a source is for all, a row counts whoever owns it, and also if nobody does.
+        """
+        if (field, source) not in self._of_all:
+            return own_columns(field, tenant)
+        table = _schema_of_table(field, None if tenant is None else str(tenant.schema_name))
+        return [] if table is None else [Column(field, table[0])]
 
     def orphans(self) -> Iterator[tuple[Origin, str]]:
         """Yield the objects of the source that no row names."""

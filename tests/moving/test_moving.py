@@ -688,6 +688,38 @@ def test_files_of_public_rows_go_to_the_tenants_that_own_them(
     assert contents(old).keys() == {"nobodys.png"}
 
 
+def test_rows_of_public_keep_what_their_owner_has_in_the_old_place(
+    use: Use,
+    per_tenant: PerTenant,
+    old: str,
+    put: Put,
+    move: Run,
+    contents: Contents,
+    north: Client,
+    settings,
+) -> None:
+    """Of the old places, each tenant's own is no place without a tenant."""
+    folders = PerTenantPrefix(old)
+    use(Brand, MinioRouter(strategy=per_tenant), "logo")
+    use(Font, MinioRouter(strategy=folders), "file", "licence")
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "folders": {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": {"strategy": folders}},
+    }
+    Brand.objects.bulk_create([Brand(company=north, logo="both", width=1, height=1) for _ in range(2)])
+    Font.objects.create(brand=Brand.objects.earliest("pk"), file="both", licence="licence")
+    for name in ("both", "licence", "orphan"):
+        put(old, f"{north.schema_name}/{name}")
+
+    arguments = ("--from=folders", "--all-tenants", f"--model={Brand._meta.label}", "--delete-source")
+    done = move(*arguments, interactive=False)
+
+    assert done.error is None, done
+    assert "1 orphaned" in done.output
+    assert "1 stay in the old place" in done.output
+    assert contents(old).keys() == {f"{north.schema_name}/{name}" for name in ("both", "licence", "orphan")}
+
+
 # What another process does meanwhile
 
 
