@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.cache import cache as store
 from django.core.exceptions import ValidationError
+from django.core.files import File
 from django.core.signals import setting_changed
 from django.template.defaultfilters import filesizeformat
 from django.utils.module_loading import import_string
@@ -21,6 +22,7 @@ from django.utils.translation import gettext as _
 from . import tenancy
 from .conf import Config
 from .exceptions import ConfigurationError
+from .s3.uploads import size_of
 
 if TYPE_CHECKING:
     from .backend import MinioBackend
@@ -60,7 +62,7 @@ setting_changed.connect(_forget)
 @contextmanager
 def kept(tenant: Any, backend: MinioBackend, content: Any) -> Iterator[None]:
     """Refuse what does not fit, and count what was stored in the block. ``tenant`` None is the active one."""
-    size = getattr(content, "size", None) or 0
+    size = size_of(content if hasattr(content, "chunks") else File(content))
     schema_name = refuse_over_limit(tenant, backend, size)
     yield
     if schema_name is not None:

@@ -89,7 +89,7 @@ class Source:
                 f"{MIN_PART_SIZE} bytes. Raise it."
             )
         self._content = content
-        self.size = _size_of(content)
+        self.size = size_of(content)
         self._block_size = max(part_size, -(-self.size // MAX_PARTS))
         if self.size <= threshold:
             self._block_size = max(self._block_size, self.size)
@@ -387,7 +387,7 @@ def _was_repeated(response: BaseHTTPResponse) -> bool:
     return response.retries is not None and bool(response.retries.history)
 
 
-def _size_of(content: File[Any]) -> int:
+def size_of(content: File[Any]) -> int:
     """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
     try:
         return int(content.size or 0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ValidationError
+from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
@@ -69,6 +70,38 @@ def test_what_fits_is_stored_and_what_does_not_is_refused(north: Client, bare: M
     ]
     stored = {entry.object_name for entry in bare.list_objects(bucket_name=bucket_of(north))}
     assert stored == {"first.txt", "third.txt"}
+
+
+def test_a_plain_file_object_is_within_the_limit_as_well(north: Client) -> None:
+    """One that is no ``File`` of Django has no ``size``."""
+    with tenant_bucket_context(north):
+        with pytest.raises(ValidationError):
+            router.save("too-large.txt", io.BytesIO(b"x" * 101))
+        router.save("fits.txt", io.BytesIO(b"x" * 100))
+        with pytest.raises(ValidationError):
+            router.save("one-more.txt", io.BytesIO(b"x"))
+
+
+def test_a_stream_of_unknown_size_counts_with_the_next_measurement(
+    north: Client, bare: Minio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stream(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *args: Any) -> int:
+            raise io.UnsupportedOperation
+
+        tell = seek
+
+    monkeypatch.setattr(quota, "_FRESH", 0)
+    with tenant_bucket_context(north):
+        assert router.save("a.txt", File(Stream(b"x" * 100))) == "a.txt"
+        with pytest.raises(ValidationError):
+            router.save("b.txt", file_of(101))
+        with pytest.raises(ValidationError):
+            router.save("c.txt", file_of(1))
+    assert [entry.object_name for entry in bare.list_objects(bucket_name=bucket_of(north))] == ["a.txt"]
 
 
 def test_all_buckets_of_the_tenant_count_together(north: Client, bare: Minio) -> None:
