@@ -556,14 +556,18 @@ def _folder(prefix: str) -> str:
 
 
 def _header(key: str) -> str:
-    """Return the header that metadata of this key goes in: its own, as in the SDK, or user metadata."""
+    """Return the header that metadata of this key goes in: its own, as in the SDK, or user metadata.
+
+    In lower case, as two that differ in nothing else are one to the server, and no signature holds for them.
+    """
     lower = key.lower() if isinstance(key, str) else ""
-    if not _HEADER.fullmatch(lower) or lower.startswith(_OF_THE_REQUEST):
+    header = lower if lower in KEPT_HEADERS or lower.startswith("x-amz-") else f"x-amz-meta-{lower}"
+    if not _HEADER.fullmatch(lower) or header.startswith(_OF_THE_REQUEST):
         raise ConfigurationError(
             f"The metadata has the key {key!r}, which is no header to keep with an object. Name it with "
             "ASCII letters, digits and '-'; the x-amz- headers that say what a request is cannot be set."
         )
-    return key if lower in KEPT_HEADERS or lower.startswith("x-amz-") else f"x-amz-meta-{key}"
+    return header
 
 
 def _plain_text(key: str, value: Any) -> str:

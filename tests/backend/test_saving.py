@@ -183,6 +183,7 @@ def test_metadata_that_no_header_can_hold_is_refused_by_name(through: Make, prox
         "X-Amz-Security-Token",
         "x-amz-checksum-sha256",
         "X-Amz-Meta-Upload-Token",
+        "Upload-Token",
     ],
 )
 def test_metadata_cannot_make_another_request_of_a_save(through: Make, proxy: Proxy, key: Any) -> None:
@@ -191,6 +192,13 @@ def test_metadata_cannot_make_another_request_of_a_save(through: Make, proxy: Pr
     with pytest.raises(ConfigurationError, match="The metadata has the key"):
         storage.save("x.txt", ContentFile(b"x"))
     assert not proxy.requests
+
+
+def test_keys_that_differ_in_case_are_one(make: Make, bare: Minio, bucket: str) -> None:
+    make(metadata={"Source": "scanner", "X-Amz-Meta-source": "fax"}).save("x.txt", ContentFile(b"x"))
+
+    stat = bare.stat_object(bucket_name=bucket, object_name="x.txt")
+    assert {key.lower(): value for key, value in stat.metadata.items()}["x-amz-meta-source"] == "fax"
 
 
 class Progress:
