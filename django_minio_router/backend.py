@@ -399,7 +399,7 @@ class MinioBackend(Portable, Storage):
         route = self._route()
         path = route.path(name)
         reader = ObjectReader(route.internal, route.bucket, name, path, self._read_headers())
-        return ObjectFile(reader, name, reopen=lambda: self._open(name))
+        return ObjectFile(reader, text_of(name), reopen=lambda: self._open(name))
 
     def _read_headers(self) -> dict[str, str]:
         """A key of the customer's own is needed to read as well."""

@@ -120,7 +120,8 @@ def test_paths_will_do_as_well(storage: MinioBackend, bare: Minio, bucket: str) 
 
     assert storage.save(path, ContentFile(b"x")) == "a/x.txt"
     assert storage.exists(path)
-    assert storage.open(path).read() == b"x"
+    with storage.open(path) as file:
+        assert (file.read(), str(file)) == (b"x", "a/x.txt")
     assert stored(bare, bucket, "a/x.txt") == b"x"
 
 
