@@ -171,6 +171,9 @@ class Client:
         place = f"{bucket}/{name}" if name else bucket
         if response.status < 300 and not code:
             raise self.nonsense(place, "its answer cannot be read")
+        region = response.headers.get("x-amz-bucket-region", self.server.region)  # AWS tells it
+        if region != self.server.region:
+            message = f"{message} (the bucket is in {region!r}, and MINIO_REGION is {self.server.region!r})"
         raise self._refused(place, response.status, code, message)
 
     def nonsense(self, place: str, problem: str) -> ServerError:

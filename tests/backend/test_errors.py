@@ -172,6 +172,21 @@ def test_no_answer_but_404_means_absent(through: Make, proxy: Proxy, status: int
         assert caught.value.status == status
 
 
+@pytest.mark.parametrize("status", [301, 307, 400])
+def test_a_bucket_in_another_region_is_told_with_its_region(through: Make, proxy: Proxy, status: int) -> None:
+    """AWS says so in a header, and a HEAD has no body to say it in."""
+    proxy_says = answering(status, x_amz_bucket_region="eu-central-1")
+    storage = through()
+    proxy.when(proxy_says, times=None)
+
+    region = "the bucket is in 'eu-central-1', and MINIO_REGION is 'us-east-1'"
+    for ask in (storage.exists, storage.open, storage.delete):
+        with pytest.raises(ServerError, match=region):
+            ask("x.txt")
+    with pytest.raises(ServerError, match=region):
+        storage.save("x.txt", ContentFile(b"x"))
+
+
 def test_a_404_from_something_else_is_not_an_absent_object(through: Make, proxy: Proxy) -> None:
     storage = through()
     storage.save("y.txt", ContentFile(b"y"))
