@@ -39,8 +39,9 @@ class ObjectReader(io.RawIOBase):
     """The bytes of one object of one bucket, in one version.
 
     The first request fetches the beginning; reading on streams the rest. After a jump as little is fetched,
-    and four times as much each time that reading goes on. Each answer must carry the same entity tag. A
-    broken stream goes on by range from where it was, ``MINIO_RETRIES`` times without progress.
+    and four times as much each time that reading goes on. What the first request can hold whole is kept, so
+    jumping about in it fetches nothing. Each answer must carry the same entity tag. A broken stream goes on
+    by range from where it was, ``MINIO_RETRIES`` times without progress.
     """
 
     def __init__(self, client: Client, bucket: str, name: str, path: str, headers: Mapping[str, str]) -> None:
@@ -51,6 +52,7 @@ class ObjectReader(io.RawIOBase):
         self._stream_at = 0
         self._stream_end = 0
         self._ahead = _WHOLE  # bytes that the next request asks for, if it reads on
+        self._kept = b""  # the bytes of a small object, as far as they were read
         self._process = os.getpid()
         first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
         if first.status == 416:  # an empty object has no such range
@@ -140,7 +142,14 @@ class ObjectReader(io.RawIOBase):
         raise AssertionError  # the loop returns or raises
 
     def _read(self, size: int) -> bytes:
-        stream = self._stream_here()
+        if self.size > FIRST_RANGE:
+            return self._read_at(self._position, size)
+        while len(self._kept) < self.size:
+            self._kept += self._read_at(len(self._kept), self.size)
+        return self._kept[self._position : self._position + size]
+
+    def _read_at(self, place: int, size: int) -> bytes:
+        stream = self._stream_from(place)
         data: bytes = stream.read(min(size, _BLOCK, self._stream_end - self._stream_at))
         if not data:
             raise HTTPError(f"the body ended at byte {self._stream_at} of {self.size}")
@@ -149,19 +158,19 @@ class ObjectReader(io.RawIOBase):
             self._close_stream()
         return data
 
-    def _stream_here(self) -> BaseHTTPResponse:
-        """Return a stream that stands at the position; ask for a new one if the last stands elsewhere."""
+    def _stream_from(self, place: int) -> BaseHTTPResponse:
+        """Return a stream that stands at this byte; ask for a new one if the last stands elsewhere."""
         self._leave_parent()
-        if self._stream is not None and self._stream_at == self._position:
+        if self._stream is not None and self._stream_at == place:
             return self._stream
         self._close_stream()
-        return self._ask_for_rest()
+        return self._ask_for_rest(place)
 
-    def _ask_for_rest(self) -> BaseHTTPResponse:
-        reads_on = self._position == self._stream_at
+    def _ask_for_rest(self, place: int) -> BaseHTTPResponse:
+        reads_on = place == self._stream_at
         self._ahead = min(self._ahead * 4, _WHOLE) if reads_on else FIRST_RANGE
-        end = min(self._position + self._ahead, self.size) - 1
-        response = self._request({"Range": f"bytes={self._position}-{end}", "If-Match": self.etag})
+        end = min(place + self._ahead, self.size) - 1
+        response = self._request({"Range": f"bytes={place}-{end}", "If-Match": self.etag})
         if response.status in (412, 416):
             _give_back(response)
             raise self._replaced()
@@ -171,20 +180,20 @@ class ObjectReader(io.RawIOBase):
         if (span.tag, span.total) != (self.etag, self.size):
             self._drop_stream()
             raise self._replaced()
-        self._skip(response)
+        self._skip_to(place, response)
         return response
 
-    def _skip(self, response: BaseHTTPResponse) -> None:
-        """Read over what comes before the position: a proxy may not keep ranges and send all."""
-        while self._stream_at < self._position:
-            ahead = response.read(min(_BLOCK, self._position - self._stream_at))
+    def _skip_to(self, place: int, response: BaseHTTPResponse) -> None:
+        """Read over what comes before this byte: a proxy may not keep ranges and send all."""
+        while self._stream_at < place:
+            ahead = response.read(min(_BLOCK, place - self._stream_at))
             if not ahead:
                 raise HTTPError(f"the body ended at byte {self._stream_at} of {self.size}")
             self._stream_at += len(ahead)
-        if self._stream_at != self._position:
+        if self._stream_at != place:
             self._drop_stream()
-            place = f"{self._bucket}/{self._name}"
-            raise self._client.nonsense(place, f"it sent bytes from {self._stream_at} on, not as asked")
+            where = f"{self._bucket}/{self._name}"
+            raise self._client.nonsense(where, f"it sent bytes from {self._stream_at} on, not as asked")
 
     def _close_stream(self) -> None:
         """Give the connection back, ready for use if little is left unread."""

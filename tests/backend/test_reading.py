@@ -174,6 +174,25 @@ def test_zip_archives_open_in_place(through: Make, proxy: Proxy) -> None:
     assert proxy.sent < 7 * FIRST_RANGE < len(archive.getvalue()) / 2
 
 
+def test_jumping_about_in_a_small_file_takes_no_request(through: Make, proxy: Proxy) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("sheet.xml", BIG[:5000])
+        writer.writestr("styles.xml", BIG[5000 : FIRST_RANGE // 2])
+    storage = through()
+    storage.save("book.xlsx", ContentFile(archive.getvalue()))
+    proxy.forget()
+
+    with storage.open("book.xlsx") as file, zipfile.ZipFile(file) as reader:
+        assert reader.testzip() is None
+        assert reader.read("sheet.xml") == BIG[:5000]
+        for _ in range(2):
+            file.seek(0)
+            assert file.read() == archive.getvalue()
+
+    assert proxy.methods == ["GET"]
+
+
 def test_csv_is_read_as_text(storage: MinioBackend) -> None:
     rows = [[str(number), "grüße"] for number in range(30_000)]
     text = io.StringIO()
