@@ -23,11 +23,13 @@ class _OwnedFile(FieldFile):
     @property
     def storage(self) -> Storage:
         field: _OwnedField = self.field
-        return field.storage_of(self.instance)
+        # django-cleanup takes the row away before it deletes, so that the row stays as it is.
+        return field.storage_of(self.instance if isinstance(self.instance, Model) else self._made_for)
 
     @storage.setter
     def storage(self, storage: Storage) -> None:
         """Django sets the field's storage, which knows no row; ours is found anew at each call."""
+        self._made_for = self.instance
 
 
 class _OwnedImageFile(_OwnedFile, ImageFieldFile):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -73,6 +74,21 @@ def test_the_owner_may_be_a_dotted_path_or_a_callable(north: Client, contents: C
     font.licence.save("b.txt", ContentFile(b"callable"), save=False)
 
     assert contents(bucket_of(north)) == {"a.woff": b"path", "b.txt": b"callable"}
+
+
+def test_a_file_whose_row_is_taken_away_still_belongs_to_its_owner(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    """As django-cleanup does, which deletes the old file of a row without touching the row."""
+    brand = Brand.objects.create(company=north, logo=png(1, 1))
+    Seal.objects.create(schema_name=north.schema_name, file=ContentFile(b"seal", name="seal.txt"))
+    Brand.objects.create(company=south, logo=png(1, 1))
+    for file in Brand.objects.get(pk=brand.pk).logo, Seal.objects.get().file:
+        file.instance = SimpleNamespace()
+        file.delete(save=False)
+
+    assert contents(bucket_of(north)) == {}
+    assert list(contents(bucket_of(south))) == ["logo.png"]
 
 
 def test_a_row_may_own_its_file_itself(north: Client, contents: Contents) -> None:
