@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.signals import setting_changed
 from django.db import connections, transaction
+from django.db.models import QuerySet
 from django.db.models.signals import ModelSignal, post_delete, post_save
 from django.dispatch import Signal
 
@@ -166,7 +167,7 @@ def active_row(schema_name: str) -> Any:
 
 def _row(schema_name: str) -> Any:
     with _utils().schema_context(public_schema()):
-        row = tenant_model().objects.filter(schema_name=schema_name).first()
+        row = _all_rows().filter(schema_name=schema_name).first()
     if row is None:
         raise TenantRequired(
             f"The schema {schema_name!r} is active, but no tenant has it. Create the tenant first."
@@ -183,13 +184,18 @@ def tenant_model() -> type[Model]:
     return model
 
 
+def _all_rows() -> QuerySet[Any]:
+    """Return the rows of all tenants and of public; what the model's managers hide has files all the same."""
+    return QuerySet(tenant_model())
+
+
 def tenants(schema_names: Iterable[str] | None = None) -> Iterator[Any]:
     """Yield the rows of all tenants but public, or of those with the given schema names.
 
     Reads in chunks, so that memory does not grow with the number of tenants.
     """
     require_django_tenants()
-    rows = tenant_model().objects.exclude(schema_name=public_schema())
+    rows = _all_rows().exclude(schema_name=public_schema())
     if schema_names is not None:
         rows = rows.filter(schema_name__in=list(schema_names))
     yield from rows.order_by("pk").iterator(chunk_size=1000)
@@ -209,7 +215,7 @@ def row_of(said: Any) -> Any | None:
     more), and for public.
     """
     fields = said if isinstance(said, Mapping) else vars(said) if hasattr(said, "schema_name") else {}
-    rows = tenant_model().objects.exclude(schema_name=public_schema())
+    rows = _all_rows().exclude(schema_name=public_schema())
     if "schema_name" in fields:
         return rows.filter(schema_name=fields["schema_name"]).first()
     key = fields.get("pk", fields.get("id", said))
@@ -221,7 +227,7 @@ def row_of(said: Any) -> Any | None:
 
 def has_row(key: Any) -> bool:
     """Tell whether a tenant has this primary key, whatever its name is."""
-    return bool(tenant_model()._default_manager.filter(pk=key).exists())
+    return bool(_all_rows().filter(pk=key).exists())
 
 
 def ready_signals() -> list[Signal]:
@@ -296,7 +302,7 @@ def schema_exists(schema_name: str) -> bool:
 def left_schemas(tables: Collection[str]) -> dict[str, set[str]]:
     """Return the schemas, but for public, that have one of the tables and belong to no tenant, with those."""
     with in_schema(public_schema()), _connection().cursor() as cursor:
-        taken = {public_schema(), *tenant_model().objects.values_list("schema_name", flat=True)}
+        taken = {public_schema(), *_all_rows().values_list("schema_name", flat=True)}
         cursor.execute(
             "SELECT schemaname, tablename FROM pg_tables"
             " WHERE tablename = ANY(%s) AND NOT starts_with(schemaname, 'pg_')",

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.db.models import Manager, QuerySet
 from django_tenants.models import TenantMixin
 from django_tenants.signals import post_schema_sync
 from minio import Minio
@@ -170,6 +171,17 @@ class TestWithoutACommit:
         with pytest.raises(CommandError, match=f"shared-both: .* for the tenant {south.schema_name!r}"):
             run(north.schema_name)
         assert bare.bucket_exists(bucket_name=north.schema_name)  # not even what is north's alone
+
+    def test_a_tenant_that_the_manager_of_the_model_hides_counts_too(
+        self, run: Purge, north: Client, south: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = type("Shown", (Manager,), {"get_queryset": lambda self: QuerySet(Client).filter(pk=north.pk)})
+        Client.objects.update(name="both")
+        monkeypatch.setattr(Client, "objects", shown())
+        settings.MINIO_PRIVATE_BUCKETS = [PerTenant(function=name_of)]
+
+        with pytest.raises(CommandError, match=f"shared-both: .* for the tenant {south.schema_name!r}"):
+            run(north.schema_name)
 
     def test_a_bucket_that_a_setting_or_a_storage_uses_is_refused(
         self, run: Purge, north: Client, bare: Minio, settings: Any
