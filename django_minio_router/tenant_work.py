@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from . import tenancy
@@ -100,17 +100,25 @@ def initialize(schema_name: str | None, aliases: Collection[str] | None = None) 
     return report.result()
 
 
-def purge(schema_name: str, *, key: str | None, places: Collection[str]) -> dict[str, Any]:
+def purge(
+    schema_name: str,
+    *,
+    key: str | None,
+    places: Collection[str],
+    report: Callable[[int], None] = lambda count: None,
+) -> dict[str, Any]:
     """Delete what the tenant has in the places that were confirmed, each as ``Place.address`` says it.
 
     ``key`` is the primary key that its row had then; None if there was no row any more. If the name is
     another tenant's now, or a place is not this one's alone, ``RoutingError``, and nothing is deleted.
+    ``report`` is told how many versions were deleted since it was last told.
     """
     versions = 0
 
     def count(deleted: int) -> None:
         nonlocal versions
         versions += deleted
+        report(deleted)
 
     with tenancy.context_of(None):
         tenant = _confirmed(schema_name, key)

@@ -109,6 +109,22 @@ class TestWithoutACommit:
         assert "deleted" not in output
         assert names(bare, north.schema_name) == ["a.txt", "b.txt"]
 
+    def test_a_tenant_of_that_name_who_comes_before_the_answer_keeps_its_files(
+        self, run: Purge, north: Client, bare: Minio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        schema_name = north.schema_name
+        put(bare, schema_name, "a.txt")
+        Client.objects.filter(pk=north.pk)._raw_delete("default")
+
+        def yes(question: str) -> str:
+            Client.objects.create(schema_name=schema_name, name="another")
+            return "yes"
+
+        monkeypatch.setattr("builtins.input", yes)
+        with pytest.raises(CommandError, match="Nothing was deleted"):
+            run(schema_name, interactive=True)
+        assert names(bare, schema_name) == ["a.txt"]
+
     @pytest.mark.parametrize("answer", ["", "no", "y"])
     def test_it_asks_first(
         self, run: Purge, north: Client, bare: Minio, monkeypatch: pytest.MonkeyPatch, answer: str

@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router import tenancy
+from django_minio_router import tenancy, tenant_work
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.maintenance.places import Place
-from django_minio_router.maintenance.purging import Contents, empty, look_into, make_purge, refuse_shared
+from django_minio_router.maintenance.purging import Contents, look_into, make_purge, refuse_shared
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 
 
@@ -41,10 +41,16 @@ class Command(BaseCommand):
                 return
             if options["interactive"] and not _confirmed(schema_name):
                 raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
+            # Of this very tenant, in these places: much may have changed before somebody confirms it.
+            confirmed = {
+                "key": None if isinstance(tenant, str) else str(tenant.pk),
+                "places": [place.address for place in places],
+            }
             if options["enqueue"]:
-                self._enqueue(schema_name, tenant, places, options["queue"])
+                shown = self.stdout if self.verbosity > 0 else None
+                enqueue(shown, "purge", [schema_name], queue=options["queue"], **confirmed)
             else:
-                self._delete(places)
+                self._delete(schema_name, places, confirmed)
         except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
             raise CommandError(str(error)) from error
 
@@ -72,17 +78,10 @@ class Command(BaseCommand):
             self._say(f"In all {len(there)} places: {_described(total)}.")
         return [place for place, _ in there]
 
-    def _enqueue(self, schema_name: str, tenant: Any, places: list[Place], queue: str) -> None:
-        """Enqueue what was confirmed: of this very tenant, in these places."""
-        shown = self.stdout if self.verbosity > 0 else None
-        key = None if isinstance(tenant, str) else str(tenant.pk)
-        addresses = [place.address for place in places]
-        enqueue(shown, "purge", [schema_name], queue=queue, key=key, places=addresses)
-
-    def _delete(self, places: list[Place]) -> None:
+    def _delete(self, schema_name: str, places: list[Place], confirmed: dict[str, Any]) -> None:
         self.deleted = 0
+        tenant_work.purge(schema_name, **confirmed, report=self._count)
         for place in places:
-            empty(place, self._count)
             self._say(f"deleted: {place}")
         self._say(f"{self.deleted} versions deleted.")
 
