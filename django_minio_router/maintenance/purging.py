@@ -91,13 +91,21 @@ def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> N
     try:
         for attempt in range(_ATTEMPTS):
             _delete_all(client, place, report, by_name=attempt > 0)
-            if place.prefix or remove_bucket(client, place.bucket):
+            if _is_gone(client, place):
                 return
     except BucketNotFound:
         return
     raise ServerError(
         f"{place} is not empty after {_ATTEMPTS} attempts. Stop what stores files there, and repeat."
     )
+
+
+def _is_gone(client: Client, place: Place) -> bool:
+    """Tell whether nothing is left, and remove a bucket. MinIO lists ``a/b`` only once ``a`` is deleted."""
+    if not place.prefix:
+        return remove_bucket(client, place.bucket)
+    lists = (versions(client, place.bucket, place.prefix), current(client, place.bucket, place.prefix))
+    return next(chain(*lists), None) is None
 
 
 def _delete_all(client: Client, place: Place, report: Callable[[int], None], *, by_name: bool) -> None:

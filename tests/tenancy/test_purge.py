@@ -245,6 +245,17 @@ class TestWithoutACommit:
             [f"{south.schema_name}/a/b.txt", "everybody/c.txt", f"{north.schema_name}-2/d.txt"]
         )
 
+    def test_a_file_goes_from_the_folder_that_is_named_below_another_file(
+        self, run: Purge, north: Client, bare: Minio, bucket: str, settings: Any
+    ) -> None:
+        """MinIO does not list it before the other one is gone."""
+        settings.MINIO_PRIVATE_BUCKETS = [PerTenantPrefix(bucket)]
+        put(bare, bucket, *(f"{north.schema_name}/{name}" for name in ("a", "a/b", "c.txt")))
+
+        run(north.schema_name)
+
+        assert names(bare, bucket) == []
+
     def test_unfinished_uploads_go_from_the_tenants_folder_alone(
         self,
         run: Purge,
