@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router import tenancy
 
@@ -29,9 +29,9 @@ def refuse_dry_run(options: dict[str, Any]) -> None:
 
 
 def enqueue(
-    stdout: OutputWrapper | None, work: str, names: Iterable[str | None], *, queue: str, **arguments: Any
+    say: Callable[[str], None], work: str, names: Iterable[str | None], *, queue: str, **arguments: Any
 ) -> None:
-    """Enqueue the task of this name for each schema name, and print its id, its name and the schema name.
+    """Enqueue the task of this name for each schema name, and say its id, its name and the schema name.
 
     One at a time, so that memory does not grow with their number. ``CommandError`` where the project has no
     tasks, or none that workers could do.
@@ -42,9 +42,8 @@ def enqueue(
         for schema_name in names:
             result = task.enqueue(schema_name, **arguments)
             count += 1
-            _say(stdout, f"{result.id}\t{work}\t{schema_name or ''}")
-    _say(
-        stdout,
+            say(f"{result.id}\t{work}\t{schema_name or ''}")
+    say(
         f"{count} tasks enqueued. With these lines in a file, 'manage.py bucket_tasks FILE' tells how far "
         "they are, and which failed and why.",
     )
@@ -63,8 +62,3 @@ def _task(work: str, queue: str) -> Any:
             "result. Name another, such as 'django_tasks_db.DatabaseBackend', or leave out --enqueue."
         )
     return task
-
-
-def _say(stdout: OutputWrapper | None, text: str) -> None:
-    if stdout is not None:
-        stdout.write(text)

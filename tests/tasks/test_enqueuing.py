@@ -214,7 +214,7 @@ class TestInitializing:
                 yield tenant.schema_name
                 there.append(count_tasks())
 
-        enqueue(None, "measure", names(), queue="default")
+        enqueue(print, "measure", names(), queue="default")
 
         assert there == [1, 2]
 

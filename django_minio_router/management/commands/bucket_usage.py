@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.maintenance.usage import Meter, Usage
+from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
 from django_minio_router.tenant_work import names_of
@@ -20,7 +21,7 @@ _COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")  # of Usa
 _ROW = "{:<16} {:<30} {:<22} {:>8} {:>14}"
 
 
-class Command(BaseCommand):
+class Command(DialogueCommand):
     help = (
         "Print how many objects and bytes each tenant stores, by bucket and model. Without a tenant option "
         "this is about the active tenant, or about what is not one tenant's alone."
@@ -35,8 +36,8 @@ class Command(BaseCommand):
         self.failures = 0
         try:
             if options["enqueue"]:
-                shown = self.stdout if options["verbosity"] > 0 else None
-                enqueue(shown, "measure", names_of(tenants_asked_for(**options)), queue=options["queue"])
+                names = names_of(tenants_asked_for(**options))
+                enqueue(self.say, "measure", names, queue=options["queue"])
             else:
                 self._print(**options)
         except (ConfigurationError, RoutingError, DatabaseError) as error:

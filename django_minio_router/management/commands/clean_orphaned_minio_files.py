@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
@@ -27,12 +27,13 @@ from django_minio_router.maintenance.orphans import (
     make_sweep,
     own_routes,
 )
+from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
 
 _LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
 
 
-class Command(BaseCommand):
+class Command(DialogueCommand):
     help = (
         "Delete the objects that no row refers to, from the buckets that file fields store in. Without a "
         "tenant option this is about the active tenant, or about public. Files that were stored without a "
@@ -57,7 +58,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.verbosity = options["verbosity"]
         self.failures = 0
         if not 0 <= options["min_age"] <= _LONGEST:
             raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
@@ -82,13 +82,13 @@ class Command(BaseCommand):
 
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
         for place, reason in sorted(sweep.left_alone.items()):
-            self._say(self.style.WARNING(f"{place} is left alone: {reason}."))
+            self.say(self.style.WARNING(f"{place} is left alone: {reason}."))
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
             count = self._report(sweep, before, reported)
             if not count or dry_run:
                 return
-            if ask and not self._confirmed(count):
+            if ask and not self.may_delete(f"{count} objects"):
                 raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
             reported.seek(0)
             self._delete(sweep, before, reported)
@@ -96,11 +96,11 @@ class Command(BaseCommand):
     def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> int:
         count = size = 0
         for orphan in self._orphans(sweep, before):
-            self._say(f"orphan: {orphan.place.bucket}/{orphan.name}")
+            self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps(orphan) + "\n")
             count, size = count + 1, size + orphan.size
         orphans, buckets = _counted(count, "orphan"), _counted(len(sweep.cleanable), "bucket")
-        self._say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
+        self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
         return count
 
     def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:
@@ -110,12 +110,6 @@ class Command(BaseCommand):
             except (ServerError, DatabaseError) as error:
                 self._fail(f"{place}: {error}")
 
-    def _confirmed(self, count: int) -> bool:
-        try:
-            return input(f"Delete {count} objects for good? Type 'yes': ") == "yes"
-        except EOFError:
-            return False
-
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
         counts = Counter[Fate]()
         for deletion in delete_orphans(sweep, map(_orphan, reported), before):
@@ -124,16 +118,16 @@ class Command(BaseCommand):
             if deletion.fate is Fate.FAILED:
                 self._fail(line)
             elif deletion.fate is Fate.SPARED:
-                self._say(f"spared: {line}")
-        self._say(", ".join(f"{counts[fate]} {fate.value}" for fate in Fate) + ".")
+                self.say(f"spared: {line}")
+        self.say(", ".join(f"{counts[fate]} {fate.value}" for fate in Fate) + ".")
 
     def _report_missing(self, sweep: Sweep) -> None:
         count = 0
         for missing in self._missing(sweep):
             count += 1
             row = f"{missing.column} of the row {missing.key}"
-            self._say(self.style.WARNING(f"missing: {missing.place}/{missing.name}, which {row} refers to"))
-        self._say(f"{count} rows refer to a missing object.")
+            self.say(self.style.WARNING(f"missing: {missing.place}/{missing.name}, which {row} refers to"))
+        self.say(f"{count} rows refer to a missing object.")
 
     def _missing(self, sweep: Sweep) -> Iterator[Missing]:
         for route in own_routes(sweep):
@@ -141,10 +135,6 @@ class Command(BaseCommand):
                 yield from find_missing(route)
             except (ServerError, DatabaseError) as error:
                 self._fail(f"{route.column}: {error}")
-
-    def _say(self, text: str) -> None:
-        if self.verbosity > 0:
-            self.stdout.write(text)
 
     def _fail(self, text: str) -> None:
         self.failures += 1

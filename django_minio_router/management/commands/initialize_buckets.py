@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router import tenancy
@@ -17,6 +17,7 @@ from django_minio_router.buckets import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.initializer.applying import apply_plan
 from django_minio_router.initializer.planning import Plan, make_plan
+from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for, tenants_named
@@ -25,7 +26,7 @@ from django_minio_router.tenant_work import names_of
 _SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbosity is 2
 
 
-class Command(BaseCommand):
+class Command(DialogueCommand):
     help = (
         "Create the buckets of all storages in use, and set their policies. Strategies are expanded to "
         "concrete buckets, and nothing is changed if two contradict each other. Can be repeated. Without a "
@@ -52,7 +53,8 @@ class Command(BaseCommand):
         parser.add_argument("--silenced", action="store_true", help="print nothing but errors")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.verbosity = 0 if options["silenced"] else options["verbosity"]
+        if options["silenced"]:
+            self.verbosity = 0
         self.warnings = Counter[str]()
         self.dry_run = options["dry_run"] or options["check"]
         if options["jobs"] < 1:
@@ -85,10 +87,9 @@ class Command(BaseCommand):
 
     def _enqueue(self, *, queue: str, aliases: list[str] | None, **options: Any) -> None:
         """Enqueue a task for what no tenant is needed for, and one for each tenant."""
-        shown = self.stdout if self.verbosity > 0 else None
         names = (name for name in names_of(tenants_asked_for(**options)) if name is not None)
         try:
-            enqueue(shown, "initialize", chain([None], names), queue=queue, aliases=aliases)
+            enqueue(self.say, "initialize", chain([None], names), queue=queue, aliases=aliases)
         except (ConfigurationError, DatabaseError) as error:
             raise CommandError(str(error)) from error
 
@@ -147,8 +148,7 @@ class Command(BaseCommand):
         for warning, count in self.warnings.items():
             if count > _SAME_WARNINGS and self.verbosity == 1:
                 self._warn(f"{count - _SAME_WARNINGS} more buckets: {warning}.")
-        if self.verbosity > 0:
-            self.stdout.write(f"{summary}." if summary else "No storage in use needs a bucket here.")
+        self.say(f"{summary}." if summary else "No storage in use needs a bucket here.")
         if counts[State.FAILED]:
             raise CommandError(f"{counts[State.FAILED]} of {len(outcomes)} buckets failed.")
         differing = counts[State.CREATED] + counts[State.CHANGED]
@@ -159,5 +159,4 @@ class Command(BaseCommand):
             )
 
     def _warn(self, text: str) -> None:
-        if self.verbosity > 0:
-            self.stdout.write(self.style.WARNING(text))
+        self.say(self.style.WARNING(text))

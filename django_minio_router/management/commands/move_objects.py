@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router import tenancy
@@ -19,6 +19,7 @@ from django_minio_router.maintenance.moving import (
     make_move,
     move_files,
 )
+from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
@@ -28,7 +29,7 @@ _WARNED = {Fate.MISSING, Fate.SKIPPED}
 _FAILED = {Fate.DIFFERING, Fate.FAILED}
 
 
-class Command(BaseCommand):
+class Command(DialogueCommand):
     help = (
         "Copy the files that rows name from where they were to where their fields store now, and compare "
         "them. Nothing is ever overwritten. Can be repeated, and goes on after an interruption. Without a "
@@ -72,7 +73,7 @@ class Command(BaseCommand):
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.verbosity, self.dry_run, self.jobs = options["verbosity"], options["dry_run"], options["jobs"]
+        self.dry_run, self.jobs = options["dry_run"], options["jobs"]
         if self.jobs < 1:
             raise CommandError(f"--jobs is {self.jobs}. It takes a number from 1 up.")
         refuse_dry_run(options)
@@ -104,11 +105,11 @@ class Command(BaseCommand):
             self._delete(ledger, ask=options["interactive"])
 
     def _enqueue(self, *, delete_source: bool, interactive: bool, **options: Any) -> None:
-        what = "what each task has moved and no other row names"
-        if delete_source and interactive and not self._confirmed(what):
+        what = "from the old place what each task has moved and no other row names"
+        if delete_source and interactive and not self.may_delete(what):
             raise CommandError("Nothing was enqueued. Confirm with 'yes', or give --no-input.")
         enqueue(
-            self.stdout if self.verbosity > 0 else None,
+            self.say,
             "move",
             names_of(tenants_asked_for(**options)),
             queue=options["queue"],
@@ -135,7 +136,7 @@ class Command(BaseCommand):
             for fate in Fate
             if self.counts[fate] or fate is not Fate.SKIPPED
         )
-        self._say(", ".join(summary) + ".")
+        self.say(", ".join(summary) + ".")
 
     def _report(self, bar: ProgressBar, outcome: Outcome) -> None:
         line = f"{outcome.fate.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
@@ -152,17 +153,17 @@ class Command(BaseCommand):
         count = 0
         for origin, name in ledger.orphans():
             count += 1
-            self._say(f"orphaned: {name} in {origin}")
-        self._say(f"{count} orphaned: in the old place, and in no row.")
+            self.say(f"orphaned: {name} in {origin}")
+        self.say(f"{count} orphaned: in the old place, and in no row.")
 
     def _delete(self, ledger: Ledger, *, ask: bool) -> None:
         ready, needed = ledger.count()
         if needed:
-            self._say(f"{needed} stay in the old place: other rows, which were not moved, name them too.")
+            self.say(f"{needed} stay in the old place: other rows, which were not moved, name them too.")
         if self.dry_run or not ready:
-            self._say(f"{ready} {'would be' if self.dry_run else 'were'} deleted from the old place.")
+            self.say(f"{ready} {'would be' if self.dry_run else 'were'} deleted from the old place.")
             return
-        if ask and not self._confirmed(f"{ready} files"):
+        if ask and not self.may_delete(f"{ready} files from the old place"):
             raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
         deleted = 0
         for kept in ledger.give_up(jobs=self.jobs):
@@ -171,14 +172,4 @@ class Command(BaseCommand):
             else:
                 self.kept += 1
                 self.stderr.write(self.style.ERROR(f"kept: {kept.name}: {kept.cause}"))
-        self._say(f"{deleted} were deleted from the old place.")
-
-    def _confirmed(self, what: str) -> bool:
-        try:
-            return input(f"Delete {what} from the old place for good? Type 'yes': ") == "yes"
-        except EOFError:
-            return False
-
-    def _say(self, text: str) -> None:
-        if self.verbosity > 0:
-            self.stdout.write(text)
+        self.say(f"{deleted} were deleted from the old place.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
@@ -12,10 +12,11 @@ from django_minio_router import tenancy, tenant_work
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.maintenance.places import Place
 from django_minio_router.maintenance.purging import Contents, look_into, make_purge, refuse_shared
+from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 
 
-class Command(BaseCommand):
+class Command(DialogueCommand):
     help = (
         "Delete all files of a tenant from the server: every version, unfinished uploads, and its buckets. "
         "The tenant's row and schema stay, or may be gone already. Can be repeated."
@@ -30,7 +31,6 @@ class Command(BaseCommand):
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, schema_name: str, **options: Any) -> None:
-        self.verbosity = options["verbosity"]
         refuse_dry_run(options)
         try:
             tenant = self._tenant(schema_name)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             places = self._report(found.places)
             if not places or options["dry_run"]:
                 return
-            if options["interactive"] and not _confirmed(schema_name):
+            if options["interactive"] and not self.may_delete(f"all files of the tenant {schema_name!r}"):
                 raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
             # Of this very tenant, in these places: much may have changed before somebody confirms it.
             confirmed = {
@@ -47,8 +47,7 @@ class Command(BaseCommand):
                 "places": [place.address for place in places],
             }
             if options["enqueue"]:
-                shown = self.stdout if self.verbosity > 0 else None
-                enqueue(shown, "purge", [schema_name], queue=options["queue"], **confirmed)
+                enqueue(self.say, "purge", [schema_name], queue=options["queue"], **confirmed)
             else:
                 self._delete(schema_name, places, confirmed)
         except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
@@ -61,7 +60,7 @@ class Command(BaseCommand):
             raise CommandError(f"{schema_name!r} is the public schema, and no tenant.")
         row = tenancy.row_of({"schema_name": schema_name})
         if row is None:
-            self._say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
+            self.say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
         return row or schema_name
 
     def _report(self, places: list[Place]) -> list[Place]:
@@ -70,29 +69,25 @@ class Command(BaseCommand):
         there = [(place, contents) for place, contents in found if _is_something(place, contents)]
         for place, contents in there:
             kind = "folder" if place.prefix else "bucket"
-            self._say(f"{kind} {place} on {place.server.endpoint}: {_described(contents)}")
+            self.say(f"{kind} {place} on {place.server.endpoint}: {_described(contents)}")
         if not there:
-            self._say("There is nothing to delete.")
+            self.say("There is nothing to delete.")
         elif len(there) > 1:
             total = sum((contents for _, contents in there), start=Contents())
-            self._say(f"In all {len(there)} places: {_described(total)}.")
+            self.say(f"In all {len(there)} places: {_described(total)}.")
         return [place for place, _ in there]
 
     def _delete(self, schema_name: str, places: list[Place], confirmed: dict[str, Any]) -> None:
         self.deleted = 0
         tenant_work.purge(schema_name, **confirmed, report=self._count)
         for place in places:
-            self._say(f"deleted: {place}")
-        self._say(f"{self.deleted} versions deleted.")
+            self.say(f"deleted: {place}")
+        self.say(f"{self.deleted} versions deleted.")
 
     def _count(self, count: int) -> None:
         self.deleted += count
         if self.deleted % 10_000 == 0:
-            self._say(f"{self.deleted} versions deleted so far")
-
-    def _say(self, text: str) -> None:
-        if self.verbosity > 0:
-            self.stdout.write(text)
+            self.say(f"{self.deleted} versions deleted so far")
 
 
 def _is_something(place: Place, contents: Contents) -> bool:
@@ -104,10 +99,3 @@ def _described(contents: Contents) -> str:
         f"{contents.objects} objects and old versions, {filesizeformat(contents.size)}, "
         f"{contents.markers} delete markers, {contents.uploads} unfinished uploads"
     )
-
-
-def _confirmed(schema_name: str) -> bool:
-    try:
-        return input(f"Delete all files of the tenant {schema_name!r} for good? Type 'yes': ") == "yes"
-    except EOFError:
-        return False
