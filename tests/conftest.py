@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -17,6 +17,9 @@ from django.db.models import Model
 from minio import Minio
 
 from tests.which_server import is_minio
+
+if TYPE_CHECKING:
+    from tests.customers.models import Client
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)
@@ -68,6 +71,17 @@ def bucket(bare: Minio, new_name: Callable[[str], str]) -> str:
 
 
 @pytest.fixture
+def contents(bare: Minio) -> Callable[[str], dict[str, bytes]]:
+    """Return a function that reads a whole bucket: names and contents."""
+
+    def read(bucket: str) -> dict[str, bytes]:
+        names = [entry.object_name for entry in bare.list_objects(bucket_name=bucket, recursive=True)]
+        return {name: bare.get_object(bucket_name=bucket, object_name=name).data for name in names}
+
+    return read
+
+
+@pytest.fixture
 def project(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The settings of a project that uses no bucket yet: the fields of the test models store elsewhere."""
     from django_minio_router.discovery import uses
@@ -93,3 +107,14 @@ def use(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(field, "storage", bound)
 
     return use
+
+
+@pytest.fixture
+def north(make_tenant: Callable[[str], Client]) -> Client:
+    """A tenant as the tests of the folder make them."""
+    return make_tenant("north")
+
+
+@pytest.fixture
+def south(make_tenant: Callable[[str], Client]) -> Client:
+    return make_tenant("south")

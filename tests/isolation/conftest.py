@@ -35,22 +35,6 @@ def make_tenant(
 
 
 @pytest.fixture
-def north(make_tenant: Callable[[str], Client]) -> Client:
-    return make_tenant("north")
-
-
-@pytest.fixture
-def south(make_tenant: Callable[[str], Client]) -> Client:
-    return make_tenant("south")
-
-
-@pytest.fixture
-def contents(bare: Minio) -> Contents:
+def contents(contents: Callable[[str], dict[str, bytes]]) -> Contents:
     """Return a function that reads the bucket of a tenant's site: names and contents."""
-
-    def read(tenant: Client) -> dict[str, bytes]:
-        bucket = f"test-brands-{tenant.schema_name}"
-        names = [entry.object_name for entry in bare.list_objects(bucket_name=bucket, recursive=True)]
-        return {name: bare.get_object(bucket_name=bucket, object_name=name).read() for name in names}
-
-    return read
+    return lambda tenant: contents(f"test-brands-{tenant.schema_name}")

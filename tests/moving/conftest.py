@@ -35,17 +35,6 @@ def put(bare: Minio) -> Put:
 
 
 @pytest.fixture
-def contents(bare: Minio) -> Contents:
-    """Return a function that reads a whole bucket: names and contents."""
-
-    def read(bucket: str) -> dict[str, bytes]:
-        names = [entry.object_name for entry in bare.list_objects(bucket_name=bucket, recursive=True)]
-        return {name: bare.get_object(bucket_name=bucket, object_name=name).read() for name in names}
-
-    return read
-
-
-@pytest.fixture
 def per_tenant(bare: Minio, north: Client, south: Client, new_name: Callable[[str], str]) -> PerTenant:  # noqa: F811
     """The new place: a bucket for each of the two tenants, on the server."""
     strategy = PerTenant(new_name("t") + "-{schema_name}")

@@ -36,8 +36,3 @@ def make_tenant(bare: Minio, new_name: Callable[[str], str]) -> Callable[[str], 
 @pytest.fixture
 def acme(make_tenant: Callable[[str], Client]) -> Client:
     return make_tenant("acme")
-
-
-@pytest.fixture
-def north(make_tenant: Callable[[str], Client]) -> Client:
-    return make_tenant("north")

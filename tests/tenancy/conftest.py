@@ -20,24 +20,3 @@ def make_tenant(db, bare: Minio, new_name: Callable[[str], str]) -> Callable[[st
         return tenant
 
     return make
-
-
-@pytest.fixture
-def north(make_tenant: Callable[[str], Client]) -> Client:
-    return make_tenant("north")
-
-
-@pytest.fixture
-def south(make_tenant: Callable[[str], Client]) -> Client:
-    return make_tenant("south")
-
-
-@pytest.fixture
-def contents(bare: Minio) -> Callable[[str], dict[str, bytes]]:
-    """Return a function that reads a whole bucket: names and contents."""
-
-    def read(bucket: str) -> dict[str, bytes]:
-        names = [entry.object_name for entry in bare.list_objects(bucket_name=bucket, recursive=True)]
-        return {name: bare.get_object(bucket_name=bucket, object_name=name).read() for name in names}
-
-    return read
