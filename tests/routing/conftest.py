@@ -11,17 +11,6 @@ from tests.customers.models import Client
 
 
 @pytest.fixture
-def stored(bare: Minio) -> Callable[[str], dict[str, bytes]]:
-    """Return a function that reads names and contents of a bucket with the bare client."""
-
-    def read(bucket: str) -> dict[str, bytes]:
-        names = [found.object_name for found in bare.list_objects(bucket_name=bucket, recursive=True)]
-        return {name: bare.get_object(bucket_name=bucket, object_name=name).data for name in names}
-
-    return read
-
-
-@pytest.fixture
 def make_tenant(bare: Minio, new_name: Callable[[str], str]) -> Callable[[str], Client]:
     """Return a function that makes a tenant, not saved, and the bucket that PerTenant() gives it."""
 

@@ -30,7 +30,7 @@ from tests.customers.models import Client
 from tests.docs.models import Contract, Invoice, Letter, Logo, Note, PaidInvoice, Receipt, Report, shared
 
 ROOT = Path(__file__).parents[2]
-Stored = Callable[[str], dict[str, bytes]]
+Contents = Callable[[str], dict[str, bytes]]
 
 
 def default(backend: str, **options: Any) -> override_settings:
@@ -103,24 +103,26 @@ class TestFieldsWithARouter:
 
 
 class TestTheDefaultStorage:
-    def test_it_routes_by_model(self, bucket: str, stored: Stored) -> None:
+    def test_it_routes_by_model(self, bucket: str, contents: Contents) -> None:
         with routed_by(PerModel({"docs.Note": bucket})):
             note = Note()
             note.file.save("a.txt", ContentFile(b"noted"), save=False)
-            assert stored(bucket) == {note.file.name: b"noted"}
+            assert contents(bucket) == {note.file.name: b"noted"}
             assert note.file.read() == b"noted"
             with pytest.raises(ModelRequired):
                 default_storage.save("a.txt", ContentFile(b"?"))
 
-    def test_it_routes_by_tenant_and_to_one_bucket(self, bucket: str, stored: Stored, acme: Client) -> None:
+    def test_it_routes_by_tenant_and_to_one_bucket(
+        self, bucket: str, contents: Contents, acme: Client
+    ) -> None:
         with routed_by("django_minio_router.strategies.PerTenant"), tenant_context(acme):
             note = Note()
             note.file.save("a.txt", ContentFile(b"of acme"), save=False)
-            assert stored(acme.schema_name) == {note.file.name: b"of acme"}
+            assert contents(acme.schema_name) == {note.file.name: b"of acme"}
         with routed_by(FixedBucket(bucket, public_read=False)):
             default_storage.save("a.txt", ContentFile(b"a"))
             assert Note(file="a.txt").file.read() == b"a"
-        assert stored(bucket) == {"a.txt": b"a"}
+        assert contents(bucket) == {"a.txt": b"a"}
 
     def test_fields_follow_when_it_changes_and_changes_back(self, new_name: Callable[[str], str]) -> None:
         names = [new_name("first"), new_name("second")]
@@ -224,14 +226,14 @@ class TestHistoricalModels:
     def historical(self, db: None) -> Any:
         return MigrationLoader(connection).project_state(("docs", "0001_initial")).apps
 
-    def test_route_as_their_models_do(self, historical: Any, acme: Client, stored: Stored) -> None:
+    def test_route_as_their_models_do(self, historical: Any, acme: Client, contents: Contents) -> None:
         old_contract = historical.get_model("docs", "Contract")
         assert old_contract is not Contract
         with tenant_context(acme):
             contract = old_contract()
             contract.file.save("a.txt", ContentFile(b"migrated"), save=False)
             assert Contract(file="a.txt").file.read() == b"migrated"
-        assert stored(acme.schema_name) == {"a.txt": b"migrated"}
+        assert contents(acme.schema_name) == {"a.txt": b"migrated"}
 
     @pytest.mark.parametrize("model", [Invoice, Receipt, Letter, PaidInvoice, Report])
     def test_have_the_buckets_of_their_models(self, historical: Any, model: type[models.Model]) -> None:

@@ -32,7 +32,7 @@ from strategies.hash_sharded import HashSharded
 from tests.customers.models import Branch, Client
 from tests.docs.models import Contract, Invoice, Photo
 
-Stored = Callable[[str], dict[str, bytes]]
+Contents = Callable[[str], dict[str, bytes]]
 
 
 def store(tenant: Client, name: str, content: bytes) -> Contract:
@@ -51,13 +51,17 @@ def public_schema() -> Iterator[None]:
 
 
 class TestTwoTenants:
-    def test_one_name_in_one_field_is_two_files(self, acme: Client, north: Client, stored: Stored) -> None:
+    def test_one_name_in_one_field_is_two_files(
+        self, acme: Client, north: Client, contents: Contents
+    ) -> None:
         ours, theirs = store(acme, "a.pdf", b"of acme"), store(north, "a.pdf", b"of north")
         assert (ours.file.name, theirs.file.name) == ("a.pdf", "a.pdf")
-        assert stored(acme.schema_name) == {"a.pdf": b"of acme"}
-        assert stored(north.schema_name) == {"a.pdf": b"of north"}
+        assert contents(acme.schema_name) == {"a.pdf": b"of acme"}
+        assert contents(north.schema_name) == {"a.pdf": b"of north"}
 
-    def test_every_call_goes_to_the_tenant_of_now(self, acme: Client, north: Client, stored: Stored) -> None:
+    def test_every_call_goes_to_the_tenant_of_now(
+        self, acme: Client, north: Client, contents: Contents
+    ) -> None:
         contract = store(acme, "a.pdf", b"of acme")
         storage = contract.file.storage
         with tenant_context(north):
@@ -77,9 +81,9 @@ class TestTwoTenants:
             assert storage.get_available_name("a.pdf") != "a.pdf"
             assert f"/{acme.schema_name}/a.pdf" in storage.url("a.pdf")
             storage.delete("a.pdf")
-        assert stored(acme.schema_name) == {}
+        assert contents(acme.schema_name) == {}
 
-    def test_an_image_knows_its_size(self, acme: Client, stored: Stored) -> None:
+    def test_an_image_knows_its_size(self, acme: Client, contents: Contents) -> None:
         picture = BytesIO()
         Image.new("RGB", (3, 2)).save(picture, "PNG")
         photo = Photo()
@@ -87,11 +91,11 @@ class TestTwoTenants:
             photo.image.save("a.png", ContentFile(picture.getvalue()), save=False)
             for same in (photo, Photo(image="a.png")):
                 assert (same.image.width, same.image.height) == (3, 2)
-        assert stored(acme.schema_name) == {"a.png": picture.getvalue()}
+        assert contents(acme.schema_name) == {"a.png": picture.getvalue()}
 
     @pytest.mark.django_db
     def test_rows_in_schemas_of_their_own(
-        self, new_name: Callable[[str], str], bare: Minio, stored: Stored
+        self, new_name: Callable[[str], str], bare: Minio, contents: Contents
     ) -> None:
         schema_names = [new_name("acme"), new_name("north")]
         for schema_name in schema_names:
@@ -106,9 +110,9 @@ class TestTwoTenants:
                 contract = Contract.objects.get()
                 assert contract.file.name == "a.pdf"
                 assert contract.file.read() == schema_name.encode()
-            assert stored(schema_name) == {"a.pdf": schema_name.encode()}
+            assert contents(schema_name) == {"a.pdf": schema_name.encode()}
 
-    def test_threads_keep_to_their_tenants(self, make_tenant: Any, stored: Stored) -> None:
+    def test_threads_keep_to_their_tenants(self, make_tenant: Any, contents: Contents) -> None:
         tenants = [make_tenant(f"tenant{number}") for number in range(4)]
         together = threading.Barrier(8)
 
@@ -125,7 +129,7 @@ class TestTwoTenants:
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(work, range(8)))
         for index, tenant in enumerate(tenants):
-            assert stored(tenant.schema_name) == {
+            assert contents(tenant.schema_name) == {
                 f"{number}-{turn}.txt": f"{tenant.schema_name} {number} {turn}".encode()
                 for number in (index, index + 4)
                 for turn in range(5)
@@ -156,14 +160,14 @@ class TestNoTenant:
 
     @pytest.mark.parametrize("call", CALLS)
     def test_in_a_new_thread_every_call_raises(
-        self, call: Callable[[Any], Any], acme: Client, stored: Stored
+        self, call: Callable[[Any], Any], acme: Client, contents: Contents
     ) -> None:
         """A thread has a database connection of its own, which knows no tenant."""
         with tenant_context(acme), ThreadPoolExecutor(1) as threads:
             routed = threads.submit(call, Contract().file.storage)
             with pytest.raises(TenantRequired):
                 routed.result()
-        assert stored(acme.schema_name) == {}
+        assert contents(acme.schema_name) == {}
 
     def test_in_an_async_task_the_thread_is_asked(self, acme: Client) -> None:
         async def ask() -> str:
@@ -179,22 +183,22 @@ class TestNoTenant:
             Contract().file.storage.url("a.txt")
 
     def test_a_bucket_for_public_takes_public_files(
-        self, acme: Client, bucket: str, stored: Stored, public_schema: None
+        self, acme: Client, bucket: str, contents: Contents, public_schema: None
     ) -> None:
         router = MinioRouter(strategy=PerTenant(public=bucket))
         router.save("a.txt", ContentFile(b"of public"))
         with tenant_context(acme):
             router.save("a.txt", ContentFile(b"of acme"))
-        assert stored(bucket) == {"a.txt": b"of public"}
-        assert stored(acme.schema_name) == {"a.txt": b"of acme"}
+        assert contents(bucket) == {"a.txt": b"of public"}
+        assert contents(acme.schema_name) == {"a.txt": b"of acme"}
 
-    def test_no_tenant_gets_the_bucket_of_public(self, bucket: str, stored: Stored) -> None:
+    def test_no_tenant_gets_the_bucket_of_public(self, bucket: str, contents: Contents) -> None:
         """Whoever may choose a schema name must not choose another one's bucket with it."""
         router = MinioRouter(strategy=PerTenant(public=bucket))
         intruder = Client(schema_name=bucket)
         with tenant_context(intruder), pytest.raises(RoutingError, match="and to public"):
             router.save("a.txt", ContentFile(b"?"))
-        assert stored(bucket) == {}
+        assert contents(bucket) == {}
 
 
 class TestLateResponses:
@@ -352,7 +356,7 @@ class TestSchemaContext:
             self.bucket_of(field="name")
 
     def test_files_stay_where_they_are_when_a_schema_is_renamed(
-        self, tenant: Client, bare: Minio, stored: Stored, new_name: Callable[[str], str]
+        self, tenant: Client, bare: Minio, contents: Contents, new_name: Callable[[str], str]
     ) -> None:
         template = new_name("media") + "-{id}"
         bucket = template.format(id=tenant.id)
@@ -364,7 +368,7 @@ class TestSchemaContext:
         tenant.save()
         with schema_context(tenant.schema_name):
             assert router.open("a.txt").read() == b"kept"
-        assert stored(bucket) == {"a.txt": b"kept"}
+        assert contents(bucket) == {"a.txt": b"kept"}
 
 
 class TestWhatATenantLacks:
