@@ -391,7 +391,7 @@ class MinioBackend(Portable, Storage):
         if mode != "rb":
             raise ValueError(
                 f"{name!r} cannot be opened with the mode {mode!r}: objects are read-only. "
-                "Use 'rb', and save() to store content."
+                "Use 'rb', for text in an io.TextIOWrapper, and save() to store content."
             )
         return self._open(name, "rb")
 

@@ -142,6 +142,8 @@ def test_other_modes_are_an_error(storage: MinioBackend, small: str) -> None:
             storage.open(small, mode)
     with storage.open(small) as file, pytest.raises(ValueError, match="'wb'"):
         file.open("wb")
+    with pytest.raises(ValueError, match=r"for text in an io\.TextIOWrapper"):
+        storage.open(small, "r")
 
 
 def test_a_missing_object_is_file_not_found(storage: MinioBackend, bucket: str) -> None:
