@@ -62,6 +62,7 @@ class MinioRouter(Portable, Storage):
         self.origin = self
         self._model: type[Model] | None = None
         self._tenant: Any = None
+        self._newer: tuple[MinioRouter, ...] = ()  # those that this one is the fallback of
         self._options = options
         self._unrouted = MinioBackend(**options)
         self._fallback = load_place(fallback, options) if fallback is not None else None
@@ -103,12 +104,14 @@ class MinioRouter(Portable, Storage):
             old = storages[old]
         if not isinstance(old, MinioRouter):
             return old
-        if old.origin is self.origin:
+        newer = (*self._newer, self.origin)
+        if old.origin in newer:
             raise ConfigurationError(
-                "A MinioRouter names itself as its fallback. Name the place that it replaces."
+                "A MinioRouter names itself as its fallback, or one that falls back on it. Name the place "
+                "that it replaces."
             )
         bound = copy.copy(old)
-        bound._model, bound._tenant = self._model, self._tenant
+        bound._model, bound._tenant, bound._newer = self._model, self._tenant, newer
         return bound
 
     @property

@@ -423,6 +423,34 @@ def test_a_storage_cannot_fall_back_on_itself(settings, per_tenant: PerTenant, i
         storages["default"].exists("a.txt")
 
 
+def test_two_storages_cannot_fall_back_on_each_other(settings, bucket: str, old: str) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        **{
+            alias: {
+                "BACKEND": "django_minio_router.MinioRouter",
+                "OPTIONS": {"strategy": FixedBucket(name, public_read=False), "fallback": fallback},
+            }
+            for alias, name, fallback in (("one", bucket, "other"), ("other", old, "one"))
+        },
+    }
+    for alias in ("one", "other"):
+        with pytest.raises(ConfigurationError, match="one that falls back on it"):
+            storages[alias].exists("a.txt")
+
+
+def test_a_place_that_has_a_fallback_can_be_one(
+    settings, per_tenant: PerTenant, bucket: str, old: str, put: Put, inside: None
+) -> None:
+    put(old, "oldest.txt")
+    put(bucket, "older.txt")
+    oldest = FixedBucket(old, public_read=False)
+    between = MinioRouter(strategy=FixedBucket(bucket, public_read=False), fallback=oldest)
+    router = MinioRouter(strategy=per_tenant, fallback=between)
+    for name in ("oldest.txt", "older.txt"):
+        assert router.open(name).read() == b"x"
+
+
 def test_a_fallback_that_is_nothing_is_refused(per_tenant: PerTenant) -> None:
     for wrong in (17, "no.such.Strategy", "Not a bucket"):
         with pytest.raises(ConfigurationError):
