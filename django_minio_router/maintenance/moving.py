@@ -22,7 +22,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.db import router
+from django.db import DatabaseError, router
 from django.db.models import QuerySet
 
 from .. import tenancy
@@ -266,21 +266,28 @@ def move_files(move: Move, tenant: Any | None, *, jobs: int = 8, dry_run: bool =
     """Copy the files that this tenant's rows name, ``jobs`` at a time, and yield what became of each.
 
     None is public. Can be repeated, and be run for several tenants at once. Raise ``ServerError`` if a server
-    cannot be reached; what failed for one file alone is an outcome.
+    cannot be reached; what failed for one file or one column alone is an outcome.
     """
     routes, left_out = _routes(move, tenant)
     yield from left_out
     with ThreadPoolExecutor(jobs) as threads:
         for route in routes:
-            if not route.target.is_there:
-                yield from _lacking(route)
-                continue
-            for page in route.column.pages():
-                # Each name once, as two threads with one file take the claim of the other for a leftover.
-                rows = Counter(name for _, name in page)
-                carry = partial(_carry, route, dry_run)
-                for outcome, count in zip(threads.map(carry, rows), rows.values(), strict=True):
-                    yield from repeat(outcome, count)
+            try:
+                yield from _move_column(route, threads, dry_run)
+            except DatabaseError as error:  # such as of a tenant whose schema lacks the table
+                yield Outcome(Fate.FAILED, str(route.column), "", str(error).strip())
+
+
+def _move_column(route: _Route, threads: ThreadPoolExecutor, dry_run: bool) -> Iterator[Outcome]:
+    if not route.target.is_there:
+        yield from _lacking(route)
+        return
+    carry = partial(_carry, route, dry_run)
+    for page in route.column.pages():
+        # Each name once, as two threads with one file take the claim of the other for a leftover.
+        rows = Counter(name for _, name in page)
+        for outcome, count in zip(threads.map(carry, rows), rows.values(), strict=True):
+            yield from repeat(outcome, count)
 
 
 def _routes(move: Move, tenant: Any | None) -> tuple[list[_Route], list[Outcome]]:

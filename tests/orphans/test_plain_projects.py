@@ -204,6 +204,41 @@ def test_nothing_needs_django_tenants(site: Site, bucket: str, command: str, who
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture
+def lacking(tmp_path: Path, bucket: str) -> Site:
+    """A project with a second bucket, and without the table of one of its models."""
+    site = make_site(tmp_path, bucket, "default", more='MINIO_PUBLIC_BUCKETS = [f"{BUCKET}-more"]')
+    migrate(site)
+    run(site, "from django.db import connection; connection.cursor().execute('DROP TABLE parcels')")
+    return site
+
+
+def test_a_table_that_is_missing_stops_no_other_count(lacking: Site, bucket: str, put) -> None:
+    put("a.txt")
+
+    done = lacking.manage("bucket_usage", "--format=csv")
+
+    assert done.returncode == 1
+    assert f"{bucket}: no such table: parcels" in done.stderr
+    assert "1 places could not be read" in done.stderr
+    assert f",{bucket}-more,,,0,0" in done.stdout
+
+
+def test_a_table_that_is_missing_stops_no_other_move(
+    lacking: Site, bucket: str, bare: Minio, names: Names
+) -> None:
+    old = f"{bucket}-more"
+    bare.make_bucket(bucket_name=old)
+    bare.put_object(bucket_name=old, object_name="a.txt", data=BytesIO(b"x"), length=1)
+    run(lacking, 'models.Letter.objects.create(file="a.txt")')
+
+    done = lacking.manage("move_objects", f"--from={old}", "--model=shelf.Parcel", "--model=shelf.Letter")
+
+    assert done.returncode == 1
+    assert "failed: shelf.Parcel.file: no such table: parcels" in done.stderr
+    assert names() == {"a.txt"}
+
+
 def test_the_bucket_of_a_field_that_was_removed_is_not_touched(
     site: Site, tmp_path: Path, bucket: str, put, names: Names
 ) -> None:

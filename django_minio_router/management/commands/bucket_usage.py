@@ -58,9 +58,9 @@ class Command(DialogueCommand):
             for place in meter.places(tenant):
                 try:
                     yield from meter.measure(tenant, place)
-                except ServerError as error:
+                except (ServerError, DatabaseError) as error:
                     self.failures += 1
-                    self.stderr.write(self.style.ERROR(f"{place}: {error}"))
+                    self.stderr.write(self.style.ERROR(f"{place}: {str(error).strip()}"))
 
 
 class _Format(Protocol):
