@@ -28,6 +28,7 @@ from django.db.models import QuerySet
 from .. import tenancy
 from ..backend import MinioBackend
 from ..binding import file_fields
+from ..conf import Config
 from ..exceptions import ConfigurationError, RoutingError, ServerError
 from ..fallback import is_same_place
 from ..fields import BucketFileField, BucketImageField
@@ -106,7 +107,8 @@ def load_source(text: str) -> Storage:
     if isinstance(place, str):
         return storages[place]
     if isinstance(place, MinioRouter) and place.strategy == FixedBucket(bucket):
-        return MinioBackend(bucket, public=False)  # nobody links there, so it need not be declared
+        # Nobody links there, so it need not be declared.
+        return MinioBackend(bucket, public=bucket in Config().declared[1])
     return place
 
 

@@ -113,6 +113,30 @@ def test_each_tenants_files_go_to_its_bucket_and_the_source_stays(
     assert contents(old) == {"a/north.txt": b"north", "a/south.txt": b"south"}
 
 
+@pytest.mark.parametrize("declared", ["MINIO_PUBLIC_BUCKETS", "MINIO_PRIVATE_BUCKETS", ""])
+def test_the_old_bucket_may_be_public_private_or_undeclared(
+    use: Use,
+    per_tenant: PerTenant,
+    bucket: str,
+    put: Put,
+    move: Run,
+    contents: Contents,
+    north: Client,
+    settings,
+    declared: str,
+) -> None:
+    use(Receipt, MinioRouter(strategy=per_tenant), "file", "scan")
+    if declared:
+        setattr(settings, declared, [bucket])
+    put(bucket, "a.txt")
+    name_in_rows(north, "a.txt")
+
+    done = move(f"--from={bucket}", "--all-tenants")
+
+    assert done.error is None, done
+    assert contents(bucket_of(per_tenant, north)) == {"a.txt": b"x"}
+
+
 def test_one_tenant_can_be_moved_alone(
     receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, south: Client
 ) -> None:
