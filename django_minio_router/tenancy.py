@@ -32,6 +32,8 @@ _acting_for: ContextVar[Any] = ContextVar("minio_router_acting_for", default=Non
 _KEPT_ROWS = 4096
 _ROW_LIFE = 60.0  # seconds; what another process does to a tenant, no signal tells here
 _rows: BoundedCache[str, tuple[float, Any]] = BoundedCache(_KEPT_ROWS)
+# Schema names of rows that were saved and may be rolled back, of which no signal tells: kept until then.
+_uncommitted: BoundedCache[str, float] = BoundedCache(_KEPT_ROWS)
 
 
 @cache
@@ -158,10 +160,11 @@ def active_row(schema_name: str) -> Any:
     if isinstance(tenant, tenant_model()):
         return tenant
     # Under schema_context() the connection carries a schema name and no row.
-    kept = _rows.get(schema_name)
-    if kept is None or kept[0] < time.monotonic():
-        kept = (time.monotonic() + _ROW_LIFE, _row(schema_name))
-        _rows.set(schema_name, kept)
+    kept, now = _rows.get(schema_name), time.monotonic()
+    if kept is None or kept[0] < now:
+        kept = (now + _ROW_LIFE, _row(schema_name))
+        if (_uncommitted.get(schema_name) or now) <= now:
+            _rows.set(schema_name, kept)
     return kept[1]
 
 
@@ -345,6 +348,7 @@ def _forget_row(*, instance: Any, **kwargs: object) -> None:
     """Forget the row now, and again after the commit: until then other threads read the old one."""
     forget = partial(_forget, instance.pk, instance.schema_name)
     forget()
+    _uncommitted.set(instance.schema_name, time.monotonic() + _ROW_LIFE)
     transaction.on_commit(forget, using=database_alias())
 
 
@@ -352,6 +356,7 @@ def _forget(key: object, schema_name: str) -> None:
     """Forget a row also under the name that it had before a rename: another tenant may get that now."""
     _rows.discard_if(lambda kept: kept[1].pk == key)
     _rows.discard(schema_name)
+    _uncommitted.discard(schema_name)
 
 
 def connect() -> None:

@@ -252,9 +252,12 @@ class TestSchemaContext:
     """``schema_context("acme")`` gives the connection a schema name, and no row to take fields from."""
 
     @pytest.fixture
-    def tenant(self, new_name: Callable[[str], str]) -> Client:
+    def tenant(
+        self, new_name: Callable[[str], str], django_capture_on_commit_callbacks: Callable[..., Any]
+    ) -> Client:
         tenant = Client(schema_name=new_name("acme"), name=new_name("bucket"))
-        tenant.save()
+        with django_capture_on_commit_callbacks(execute=True):
+            tenant.save()
         return tenant
 
     def bucket_of(self, **options: Any) -> str:
@@ -302,6 +305,20 @@ class TestSchemaContext:
         tenant.save()
         with schema_context(tenant.schema_name), self.reads(1):
             assert self.bucket_of(field="name") == tenant.name
+
+    def test_a_change_that_is_rolled_back_leaves_nothing(
+        self, tenant: Client, new_name: Callable[[str], str]
+    ) -> None:
+        """Files would go where the row never said, until the row is read again."""
+        before, changed = tenant.name, new_name("changed")
+        with transaction.atomic():
+            tenant.name = changed
+            tenant.save()
+            with schema_context(tenant.schema_name):
+                assert self.bucket_of(field="name") == changed
+            transaction.set_rollback(True)
+        with schema_context(tenant.schema_name):
+            assert self.bucket_of(field="name") == before
 
     def test_a_deleted_row_is_forgotten(self, tenant: Client) -> None:
         schema_name = tenant.schema_name
