@@ -14,7 +14,7 @@ from minio import Minio
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import PerTenant
 from tests.customers.models import Client
-from tests.moving.conftest import Contents, Put, bucket_of, contents, per_tenant, put, refer  # noqa: F401
+from tests.moving.conftest import Contents, Put, bucket_of, per_tenant, put, refer  # noqa: F401
 from tests.orphans.conftest import Use, no_other_fields, north, south, tenants, use  # noqa: F401
 from tests.orphans.per_tenant.models import Receipt
 
