@@ -341,28 +341,30 @@ def _carry(route: _Route, dry_run: bool, name: str) -> Outcome:
 def _moved(route: _Route, name: str, dry_run: bool) -> Outcome:
     origin, target = route.origin, route.target
     outcome = partial(Outcome, where=str(route.column), name=name)
-    there, here = target.look(name), origin.look(name)
+    here, there = origin.look(name), target.look(name)
     if there is not None and there.is_deleted:
         return outcome(Fate.MISSING, cause="it was deleted before it was moved")
-    if there is not None and there.is_claim and not dry_run:
-        target.delete(name)  # of a run that was interrupted
+    claimed = there is not None and there.is_claim
+    if claimed:
         there = None
     if here is None or here.is_deleted:
+        if claimed and not dry_run:
+            target.delete(name)  # nobody is at work: the source was gone before the claim was seen
         return outcome(Fate.THERE) if there else outcome(Fate.MISSING, cause=f"it is not in {origin}")
     fate = Fate.THERE
     if there is None:
         fate = Fate.COPIED
         if dry_run:
             return outcome(fate)
-        there = _received(route, name, here)
+        there = _received(route, name, here, claimed)
     if there is None or not is_same(name, here, origin, there, target):
         return outcome(Fate.DIFFERING, cause=f"{target} has another content under this name")
     return outcome(fate, source=_source(origin), verified=here.version)
 
 
-def _received(route: _Route, name: str, here: Found) -> Found | None:
+def _received(route: _Route, name: str, here: Found, claimed: bool) -> Found | None:
     with suppress(FileExistsError):  # somebody stored it meanwhile: it is compared all the same
-        route.target.receive(name, here, route.origin)
+        route.target.receive(name, here, route.origin, claimed)
     return route.target.look(name)
 
 

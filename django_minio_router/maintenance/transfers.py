@@ -169,12 +169,16 @@ class Bucket(MinioBackend):
     def remove(self, name: str) -> None:
         self.delete(name)
 
-    def receive(self, name: str, found: Found, origin: Origin) -> None:
-        """Take over a file. ``FileExistsError`` if the name is taken meanwhile; nothing is replaced."""
+    def receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
+        """Take over a file. ``FileExistsError`` if the name is taken meanwhile; nothing is replaced.
+
+        Where it is ``claimed``, by a run that was interrupted or is at work, the claim is used and never
+        removed: by then it may be the file, and the only one.
+        """
         if isinstance(origin, Bucket) and self._can_copy_from(origin):
-            self._copy(name, found, origin)
+            self._copy(name, found, origin, claimed)
         else:
-            self._stream(name, found, origin)
+            self._stream(name, found, origin, claimed)
 
     def _can_copy_from(self, origin: Bucket) -> bool:
         """Tell whether one server has both, and may be asked to copy.
@@ -184,20 +188,27 @@ class Bucket(MinioBackend):
         same_server = origin.client is self.client
         return same_server and not (self.sse or origin.sse or self._saves_replace)
 
-    def _copy(self, name: str, found: Found, origin: Bucket) -> None:
-        claim = self._upload(name, {CLAIM_HEADER: "1"})
-        claim.run(self._source(ContentFile(b"")))
+    def _copy(self, name: str, found: Found, origin: Bucket, claimed: bool) -> None:
+        if not claimed:
+            self._upload(name, {CLAIM_HEADER: "1"}).run(self._source(ContentFile(b"")))
         try:
             self._copy_over_claim(name, found, origin)
         except BaseException as error:
-            with suppress(OSError):
-                self.delete(name)
+            if not claimed:
+                self._drop_claim(name)
             if not isinstance(error, ServerError) or error.status not in (403, 501):
                 raise
             logger.info("The server does not copy %r itself (%s), so it is streamed.", name, error)
         else:
             return
-        self._stream(name, found, origin)
+        self._stream(name, found, origin, claimed)
+
+    def _drop_claim(self, name: str) -> None:
+        """Give the name up, unless another run has used the claim."""
+        with suppress(OSError):
+            there = self.look(name)
+            if there is not None and there.is_claim:
+                self.delete(name)
 
     def _copy_over_claim(self, name: str, found: Found, origin: Bucket) -> None:
         origin_path = origin._route().path(name)
@@ -222,11 +233,13 @@ class Bucket(MinioBackend):
         if b"<ETag>" not in response.data:
             route.internal.refuse(response, route.bucket, name)
 
-    def _stream(self, name: str, found: Found, origin: Origin) -> None:
+    def _stream(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
+        condition: dict[str, Any] = {"only_new": False} if claimed else {}
         with origin.read(name) as content:
             kept = kept_headers(found)
             headers = self._guarded(name, kept) if kept else self._object_headers(name, content)
-            self._upload(name, {**headers, **self._encryption()}).run(self._source(content))
+            upload = self._upload(name, {**headers, **self._encryption()}, **condition)
+            upload.run(self._source(content))
 
     def _upload(
         self, name: str, headers: Mapping[str, str], kind: type[_Transfer] | None = None, **options: Any

@@ -764,6 +764,34 @@ def test_the_claim_of_an_interrupted_run_is_no_file_and_is_cleared_by_the_next(
     assert contents(bucket_of(receipts, north)) == {"a.txt": b"old"}
 
 
+@pytest.mark.parametrize("place", ["bucket", "media"])
+def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_lost(
+    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, monkeypatch,
+    settings, tmp_path: Path, bare: Minio, place: str,
+) -> None:  # fmt: skip
+    """The other run held the name when this one looked."""
+    settings.MEDIA_ROOT = tmp_path
+    (tmp_path / "a.txt").write_bytes(b"a")
+    put(old, "a.txt", b"a")
+    bucket, look = bucket_of(receipts, north), transfers.Bucket.look
+    put(bucket, "a.txt", b"", metadata={"being-moved": "1"})
+    name_in_rows(north, "a.txt")
+
+    def just_before_the_other_ends(self: transfers.Bucket, name: str) -> transfers.Found | None:
+        found = look(self, name)
+        if found is not None and found.is_claim:
+            put(bucket, name, b"a")
+            bare.remove_object(bucket_name=old, object_name=name)
+            (tmp_path / name).unlink()
+        return found
+
+    monkeypatch.setattr(transfers.Bucket, "look", just_before_the_other_ends)
+    done = move(f"--from={old if place == 'bucket' else 'media'}", f"--tenant={north.schema_name}")
+
+    assert "1 failed" in done.output
+    assert contents(bucket) == {"a.txt": b"a"}
+
+
 def test_what_is_saved_between_the_look_and_the_copy_is_not_overwritten(
     receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, monkeypatch
 ) -> None:
