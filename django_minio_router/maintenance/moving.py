@@ -286,7 +286,7 @@ def _move_column(route: _Route, threads: ThreadPoolExecutor, dry_run: bool) -> I
         return
     carry = partial(_carry, route, dry_run)
     for page in route.column.pages():
-        # Each name once, as two threads with one file take the claim of the other for a leftover.
+        # Each name once: of several rows that share a file, each thread would copy it.
         rows = Counter(name for _, name in page)
         for outcome, count in zip(threads.map(carry, rows), rows.values(), strict=True):
             yield from repeat(outcome, count)
@@ -365,7 +365,10 @@ def _moved(route: _Route, name: str, dry_run: bool) -> Outcome:
 def _received(route: _Route, name: str, here: Found, claimed: bool) -> Found | None:
     with suppress(FileExistsError):  # somebody stored it meanwhile: it is compared all the same
         route.target.receive(name, here, route.origin, claimed)
-    return route.target.look(name)
+    there = route.target.look(name)
+    if there is not None and there.is_claim and not claimed:  # of another run, which moves the same file
+        return _received(route, name, here, claimed=True)
+    return there
 
 
 # What no row needs any more

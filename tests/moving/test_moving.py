@@ -792,6 +792,22 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
     assert contents(bucket) == {"a.txt": b"a"}
 
 
+def test_a_file_that_another_run_holds_is_moved_by_both(
+    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, monkeypatch
+) -> None:
+    put(old, "a.txt", b"old")
+    name_in_rows(north, "a.txt")
+    bucket, receive = bucket_of(receipts, north), transfers.Bucket.receive
+
+    def held_meanwhile(self: transfers.Bucket, *arguments: object) -> None:
+        put(bucket, "a.txt", b"", metadata={"being-moved": "1"})
+        receive(self, *arguments)
+
+    monkeypatch.setattr(transfers.Bucket, "receive", held_meanwhile)
+    assert "1 copied" in move(f"--from={old}", "--all-tenants").output
+    assert contents(bucket) == {"a.txt": b"old"}
+
+
 def test_what_is_saved_between_the_look_and_the_copy_is_not_overwritten(
     receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, monkeypatch
 ) -> None:
