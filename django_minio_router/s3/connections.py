@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from queue import LifoQueue
+from threading import Condition, RLock
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -53,12 +55,27 @@ class _TLSConnection(_InOnePiece, HTTPSConnection):
     pass
 
 
+class _Idle(LifoQueue[Any]):
+    """Connections that wait for their next request, with a lock that its thread may take once more.
+
+    The garbage collector gives back the connections of files that nobody closed, and may run just while
+    its thread is in here.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self.mutex = RLock()  # type: ignore[assignment]  # typeshed knows the other lock only
+        self.not_empty, self.not_full = Condition(self.mutex), Condition(self.mutex)
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
+    QueueCls = _Idle
 
 
 class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
+    QueueCls = _Idle
 
 
 POOL_CLASSES = {"http": _Pool, "https": _TLSPool}

@@ -25,6 +25,10 @@ _BLOCK = 1024 * 1024  # bytes taken from the network at once, and lost when it b
 _WHOLE = 1 << 62
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
+# What open files read from. Nothing else holds it but the file, and of a file that nobody closed, in a cycle
+# of references, the garbage collector would close the socket first and let the file give it back then.
+_streams: set[BaseHTTPResponse] = set()
+
 
 class Span(NamedTuple):
     """Which bytes of an object an answer holds: from ``start`` up to but without ``end``, of ``total``."""
@@ -82,6 +86,7 @@ class ObjectReader(io.RawIOBase):
 
     def _open_stream(self, response: BaseHTTPResponse) -> Span:
         self._stream = response
+        _streams.add(response)
         try:
             span = _span(response)
         except (KeyError, ValueError):
@@ -198,24 +203,30 @@ class ObjectReader(io.RawIOBase):
     def _close_stream(self) -> None:
         """Give the connection back, ready for use if little is left unread."""
         self._leave_parent()
-        stream, self._stream = self._stream, None
+        stream = self._let_go()
         if stream is not None:
             if self._stream_end - self._stream_at > FIRST_RANGE:
                 stream.close()
             _give_back(stream)
 
     def _drop_stream(self) -> None:
-        stream, self._stream = self._stream, None
+        stream = self._let_go()
         if stream is not None:
             stream.close()
             stream.release_conn()
+
+    def _let_go(self) -> BaseHTTPResponse | None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            _streams.discard(stream)
+        return stream
 
     def _leave_parent(self) -> None:
         """In a forked child let go of the connection, from which the parent reads, and of its client."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._client = get_client(self._client.server)
-            self._stream = None
+            self._let_go()
 
     def close(self) -> None:
         if not self.closed:

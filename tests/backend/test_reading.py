@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import faulthandler
+import gc
 import io
 import os
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import LifoQueue
 from typing import Any
 
 import pytest
@@ -301,6 +305,56 @@ def test_files_that_nobody_closes_give_their_connection_back(through: Make, prox
         storage.open(big).read(10)
 
     assert proxy.connections == 0
+
+
+@contextmanager
+def collected_by_hand() -> Iterator[None]:
+    """Let the garbage collector run where the test says so, and nowhere else. A deadlock ends the run."""
+    gc.collect()
+    gc.disable()
+    faulthandler.dump_traceback_later(60, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        gc.enable()
+
+
+def leave_in_a_cycle(file: Any) -> None:
+    """Nobody closes it, and only the garbage collector finds it, as with a row and the file it opened."""
+    file.itself = file
+
+
+@pytest.mark.parametrize("name", ["big.bin", "small.bin"])
+def test_files_that_only_the_garbage_collector_finds_give_their_connection_back(
+    through: Make, proxy: Proxy, big: str, small: str, name: str
+) -> None:
+    storage = through()
+
+    with collected_by_hand():
+        for _ in range(3):
+            leave_in_a_cycle(storage.open(name))
+        gc.collect()
+        connections = proxy.connections
+        for _ in range(3):
+            leave_in_a_cycle(storage.open(name))
+
+    assert proxy.connections == connections == 2  # and the one of the warm-up
+
+
+def test_the_garbage_collector_may_run_while_a_connection_is_taken(
+    through: Make, big: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = through()
+
+    def collect_and_take(idle: Any) -> Any:
+        gc.collect()
+        return idle.queue.pop()
+
+    with collected_by_hand():
+        leave_in_a_cycle(storage.open(big))
+        monkeypatch.setattr(LifoQueue, "_get", collect_and_take)
+        assert storage.exists(big)
 
 
 def test_a_file_left_in_the_middle_of_its_stream_leaves_no_open_connection(
