@@ -51,6 +51,8 @@ KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with
 # the other: of 8 uploads completed at the same moment up to 8 succeeded, and one was left.
 _SAFE_LAST_STEP = ("AmazonS3", "MinIO")
 
+_TAKEN = {"ConditionalRequestConflict", "PreconditionFailed"}  # also within a 200
+
 
 class Block:
     """What goes in one request, in pieces so small that they are still in the processor's cache when the
@@ -302,9 +304,12 @@ class Upload:
         in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500
         if in_doubt and self._is_stored(token):
             return
-        if only_new and response.status in (409, 412):
-            raise self._taken()
-        self.client.refuse(response, self.bucket, self.name)
+        try:
+            self.client.refuse(response, self.bucket, self.name)
+        except ServerError as error:
+            if only_new and (error.status in (409, 412) or error.code in _TAKEN):
+                raise self._taken() from error
+            raise
 
     def _is_stored(self, token: str) -> bool:
         try:
@@ -379,8 +384,10 @@ class Upload:
 
 def _says_stored(response: BaseHTTPResponse) -> bool:
     """Tell whether the answer names the object. A completed upload says 200 before the work is done, and
-    then perhaps an error; a page of something else says 200 too."""
-    return response.status == 200 and ("ETag" in response.headers or b"<ETag>" in response.data)
+    then perhaps an error, with the entity tag of a part; a page of something else says 200 too."""
+    if response.status != 200 or b"<Error" in response.data:
+        return False
+    return "ETag" in response.headers or b"<ETag>" in response.data
 
 
 def _was_repeated(response: BaseHTTPResponse) -> bool:

@@ -422,6 +422,49 @@ def test_an_error_after_200_is_an_error(through: Make, proxy: Proxy, bare: Minio
     assert uploads_in(bare, bucket) == []
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+def test_an_error_after_200_that_names_a_part_is_no_success(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, retries: int
+) -> None:
+    storage = through(MINIO_RETRIES=retries)
+    body = b"<Error><Code>InvalidPart</Code><PartNumber>1</PartNumber><ETag>0cc1</ETag></Error>"
+    proxy.when(answering(200, body), where=completes)
+
+    with pytest.raises(ServerError, match="InvalidPart"):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
+def test_a_name_that_is_taken_after_200_is_left_alone(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, code: str
+) -> None:
+    storage = through()
+
+    def taken_late(exchange: Exchange) -> None:
+        MinioBackend(bucket, public=False).save("x.bin", ContentFile(b"of somebody else"))
+        answering(200, f"<Error><Code>{code}</Code></Error>".encode())(exchange)
+
+    proxy.when(as_aws, where=lambda request: request.query == "uploads=", times=None)
+    proxy.when(taken_late, where=completes)
+
+    name = storage.save("x.bin", ContentFile(LARGE))
+
+    assert sorted(names_in(bare, bucket)) == sorted({"x.bin", name})
+    assert stored(bare, bucket, "x.bin") == b"of somebody else"
+    assert stored(bare, bucket, name) == LARGE
+    assert uploads_in(bare, bucket) == []
+
+
+def as_aws(exchange: Exchange) -> None:
+    """Let the server say that its last step is safe, so that no name is claimed."""
+    answer = exchange.forward()
+    answer.set("Server", "AmazonS3")
+    exchange.relay(answer)
+
+
 def test_a_part_that_fails_removes_the_upload(through: Make, proxy: Proxy, bare: Minio, bucket: str) -> None:
     storage = through(MINIO_RETRIES=0)
     proxy.when(answering(403), where=lambda request: "partNumber=2&" in request.query)
