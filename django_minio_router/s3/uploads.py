@@ -199,8 +199,8 @@ class Upload:
             if response.status != 200:
                 self.client.refuse(response, self.bucket, self.name)
             upload_id = self._text_in(response, "UploadId")
-        except ServerError as error:
-            if error.status is None or error.status >= 500:
+        except BaseException as error:  # such as KeyboardInterrupt, and a time limit that Celery raises
+            if not isinstance(error, ServerError) or error.status is None or error.status >= 500:
                 self._abort_partless(self._uploads())
             raise
         strays = self._uploads() - {upload_id} if _was_repeated(response) else set()
@@ -415,7 +415,7 @@ def _blocks(content: File[Any], size: int) -> Iterator[Block]:
     where there is nothing at all."""
     block = Block()
     for chunk in content.chunks(chunk_size=PIECE):
-        data = memoryview(chunk.encode() if isinstance(chunk, str) else bytes(chunk))
+        data = _view(chunk)
         while len(block) + len(data) > size:
             room = size - len(block)
             block.add(data[:room])
@@ -423,6 +423,13 @@ def _blocks(content: File[Any], size: int) -> Iterator[Block]:
             block, data = Block(), data[room:]
         block.add(data)
     yield block
+
+
+def _view(chunk: Any) -> memoryview:
+    """Return what nobody changes while it is sent. A number is a ``TypeError``; ``bytes`` makes zeros of it."""
+    if isinstance(chunk, str):
+        chunk = chunk.encode()
+    return memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
 
 
 def _elements(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:

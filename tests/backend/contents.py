@@ -28,10 +28,10 @@ class OneWay(io.RawIOBase):
 class Generated(File):
     """A file without any file below it, which makes its content up."""
 
-    def __init__(self, block: bytes, times: int) -> None:
+    def __init__(self, block: Any, times: int) -> None:
         super().__init__(None, "generated.bin")
         self.block, self.times = block, times
 
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+    def chunks(self, chunk_size: int | None = None) -> Iterator[Any]:
         for _ in range(self.times):
             yield self.block

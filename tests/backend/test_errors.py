@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -329,6 +331,25 @@ def test_a_begun_upload_whose_answer_is_lost_is_removed(
 
     assert uploads_in(bare, bucket) == []
     assert names_in(bare, bucket) == []
+
+
+def test_a_begun_upload_that_is_interrupted_is_removed(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    def interrupt(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        exchange.proxy.closing.wait(1)
+        exchange.relay(answer)
+
+    storage = through()
+    proxy.when(interrupt, where=lambda request: request.query == "uploads=")
+
+    with pytest.raises(KeyboardInterrupt):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert uploads_in(bare, bucket) == []
+    assert storage.save("x.bin", ContentFile(LARGE)) == "x.bin"
 
 
 def test_the_uploads_of_others_under_that_name_are_left_alone(

@@ -501,6 +501,14 @@ def test_content_that_fails_half_way_leaves_nothing_behind(
     assert uploads_in(bare, bucket) == []
 
 
+def test_content_that_yields_numbers_is_refused(storage: MinioBackend, bare: Minio, bucket: str) -> None:
+    """``yield from`` over bytes gives numbers, and ``bytes(5)`` is five zeros."""
+    with pytest.raises(TypeError, match="int"):
+        storage.save("x.bin", Generated(5, 3))
+
+    assert names_in(bare, bucket) == []
+
+
 def test_more_parts_than_s3_takes_are_refused_and_removed(
     make: Make, bare: Minio, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
