@@ -426,7 +426,7 @@ def _blocks(content: File[Any], size: int) -> Iterator[Block]:
 
 
 def _view(chunk: Any) -> memoryview:
-    """Return what nobody changes while it is sent. A number is a ``TypeError``; ``bytes`` makes zeros of it."""
+    """Return what nobody changes while it is sent. ``TypeError`` for a number: ``bytes(5)`` is five zeros."""
     if isinstance(chunk, str):
         chunk = chunk.encode()
     return memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
