@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -17,7 +18,7 @@ from django.utils.functional import SimpleLazyObject
 
 from .backend import MinioBackend
 from .conf import Config
-from .exceptions import BucketNotFound
+from .exceptions import BucketNotFound, ServerError
 
 _FRESH = 1.0  # seconds
 
@@ -97,17 +98,29 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
 
     # The names in the bucket, while files are post-processed: Django asks for each several times.
     _there: set[str] | None = None
+    _sources: Collection[str] = ()  # those among them that were collected, and so hold no hash
 
     def load_manifest(self) -> Any:
         load: Any = cache(super().load_manifest)  # for the constructor, where no request may be sent
         return SimpleLazyObject(lambda: load()[0]), SimpleLazyObject(lambda: load()[1])
 
+    def read_manifest(self) -> Any:
+        """Return the text of the manifest, once more from its start if it was replaced meanwhile."""
+        try:
+            return super().read_manifest()
+        except ServerError as error:
+            if error.code != "PreconditionFailed":
+                raise
+        return super().read_manifest()
+
     def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        self._there = set() if dry_run else set(self._names())
+        self._there, self._sources = set() if dry_run else set(self._names()), paths
+        # Files refer to each other by their names alone: no signature of a link would hold for ever.
+        self._known_route = replace(self._route(), is_public=True)
         try:
             yield from super().post_process(paths, dry_run=dry_run, **options)
         finally:
-            self._there = None
+            self._there = self._known_route = None
 
     def _names(self) -> Iterator[str]:
         route = self._route()
@@ -131,7 +144,8 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
 
     def _tells_content(self, name: str) -> bool:
         """Tell whether an object of this name has this content, since the name holds its hash."""
-        return name != self.manifest_name and not self.keep_intermediate_files
+        unhashed = name == self.manifest_name or name in self._sources
+        return not (unhashed or self.keep_intermediate_files)
 
     def delete(self, name: str) -> None:
         """Remove the file; while files are post-processed only to be stored anew, so not then."""

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.template import Context, Template
 
 from django_minio_router.static import MinioManifestStaticStorage
-from tests.proxy import Proxy
+from tests.proxy import Exchange, Proxy, forward
 
 PLAIN = "django_minio_router.models.MinioBackendStatic"
 HASHED = "django_minio_router.static.MinioManifestStaticStorage"
@@ -195,6 +195,13 @@ class TestLinks:
         assert proxy.requests == []
 
 
+class WithoutHashes(MinioManifestStaticStorage):
+    """Some files keep their names, such as a service worker, which pages look for under its own."""
+
+    def file_hash(self, name, content=None):
+        return None if name == "app.css" else super().file_hash(name, content)
+
+
 class TestHashedNames:
     def test_of_all_files_and_of_what_they_refer_to(self, hashed, contents):
         assert "4 static files copied, 4 post-processed." in collect()
@@ -278,3 +285,45 @@ class TestHashedNames:
 
         with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
             MinioManifestStaticStorage().url("app.css")
+
+    def test_a_manifest_that_is_replaced_while_it_is_read_is_read_again(self, hashed, proxy, bare, contents):
+        collect()
+        manifest = json.loads(contents(hashed)["staticfiles.json"])
+        manifest["paths"] |= {f"{i:040}.css": f"{i:040}.0cc175b9c0f1.css" for i in range(3000)}
+
+        def put(more: str) -> None:
+            text = json.dumps({**manifest, "more": more}).encode()
+            bare.put_object(
+                bucket_name=hashed, object_name="staticfiles.json", data=BytesIO(text), length=len(text)
+            )
+
+        def replace(exchange: Exchange) -> None:
+            put("of the next release")
+            forward(exchange)
+
+        put("of this release")
+        proxy.when(replace, where=lambda request: "if-match" in request.headers)
+
+        assert "/app." in MinioManifestStaticStorage().url("app.css")
+
+    def test_a_file_that_keeps_its_name_gets_its_new_content(self, project, hashed, source, contents):
+        project.STORAGES = {
+            **project.STORAGES,
+            "staticfiles": {"BACKEND": f"{__name__}.{WithoutHashes.__name__}"},
+        }
+        for place in ("left", "right"):
+            change(source, "app.css", f'body {{ background: url("images/sky.png") {place} }}')
+            collect()
+
+            sky = json.loads(contents(hashed)["staticfiles.json"])["paths"]["images/sky.png"]
+            assert contents(hashed)["app.css"].decode() == f'body {{ background: url("{sky}") {place} }}'
+
+    def test_files_of_a_private_bucket_refer_to_each_other_by_their_names(self, project, hashed, contents):
+        project.MINIO_PRIVATE_BUCKETS = [hashed]
+        collect()
+
+        paths = json.loads(contents(hashed)["staticfiles.json"])["paths"]
+        page = contents(hashed)[paths["app.css"]].decode()
+        assert f'url("{paths["images/sky.png"]}")' in page
+        assert "X-Amz" not in page
+        assert "X-Amz-Signature" in staticfiles_storage.url("app.css")
