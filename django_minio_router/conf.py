@@ -203,7 +203,7 @@ class Config:
                     "from minio.credentials."
                 )
         return Server(
-            endpoint=endpoint,
+            endpoint=endpoint.lower(),  # as browsers write it; a link is signed for what they send
             use_https=use_https,
             region=self.get("MINIO_REGION") or DEFAULTS["MINIO_REGION"],
             access_key=self.get("MINIO_ACCESS_KEY"),

@@ -349,6 +349,7 @@ def test_public_links_are_for_the_external_endpoint_too(
         ("files.example.com:8443", True, "https://files.example.com:8443/"),
         ("example.com/files", True, "https://example.com/files/"),
         ("[2001:db8::1]:9000", False, "http://[2001:db8::1]:9000/"),
+        ("https://Files.Example.com/Below", None, "https://files.example.com/Below/"),
     ],
 )
 def test_the_external_endpoint_is_written_in_several_ways(
@@ -359,6 +360,16 @@ def test_the_external_endpoint_is_written_in_several_ways(
 
     assert storage.url("x.txt").startswith(f"{expected}{storage.bucket}/x.txt?X-Amz-Algorithm=")
     assert storage.base_url_external == expected.rstrip("/")
+
+
+def test_a_host_in_capital_letters_is_signed_as_browsers_send_it(
+    storage: MinioBackend, settings: Any, browser: urllib3.PoolManager
+) -> None:
+    storage.save("x.txt", ContentFile(b"content"))
+    port = settings.MINIO_ENDPOINT.rpartition(":")[2]
+    settings.MINIO_EXTERNAL_ENDPOINT = f"LocalHost:{port}"
+
+    assert browser.request("GET", storage.url("x.txt")).data == b"content"
 
 
 def test_an_external_link_is_signed_for_what_the_server_will_see(
