@@ -244,8 +244,10 @@ class ObjectFile(File):  # type: ignore[type-arg]
     DEFAULT_CHUNK_SIZE = 2 * FIRST_RANGE
 
     def __init__(self, reader: ObjectReader, name: str, reopen: Any) -> None:
-        # As much as a request fetches, so that its connection is free again after the first read.
-        super().__init__(io.BufferedReader(reader, FIRST_RANGE), name)
+        # As much as a request fetches, so that its connection is free again after the first read. What is
+        # small the reader keeps itself.
+        ahead = FIRST_RANGE if reader.size > FIRST_RANGE else io.DEFAULT_BUFFER_SIZE
+        super().__init__(io.BufferedReader(reader, ahead), name)
         self.mode = "rb"
         self._reopen = reopen
         self._size = reader.size

@@ -15,6 +15,7 @@ import pytest
 from minio import Minio
 
 from django_minio_router import MinioBackend
+from django_minio_router.s3.reading import FIRST_RANGE
 
 from .contents import Generated
 
@@ -118,6 +119,19 @@ def test_lines_and_jumps_take_little(shelf: MinioBackend, large: str) -> None:
                 file.readline(100_000)
 
     assert growth(read) <= 2
+
+
+def test_small_files_that_stay_open_are_held_once(storage: MinioBackend) -> None:
+    storage.save("small.bin", Generated(bytes(FIRST_RANGE), 1))
+    still_open = []
+
+    def read() -> None:
+        for _ in range(40):
+            file = storage.open("small.bin")
+            file.read(10)
+            still_open.append(file)
+
+    assert growth(read) <= 1.3 * 40 * FIRST_RANGE / MIB
 
 
 def test_copying_from_object_to_object_streams(
