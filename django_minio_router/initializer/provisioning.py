@@ -41,13 +41,14 @@ def _bring_about(planned: PlannedBucket) -> Outcome:
 
 
 def _provision_when_ready(*, tenant: Any, **kwargs: object) -> None:
-    if Config().get("MINIO_PROVISION_TENANTS"):
-        transaction.on_commit(partial(_provision, tenant), using=tenancy.database_alias())
+    transaction.on_commit(partial(_provision, tenant), using=tenancy.database_alias())
 
 
 def _provision(said: Any) -> None:
     """Provision a tenant and log what fails: an exception would make django-tenants delete the tenant."""
     try:
+        if not Config().get("MINIO_PROVISION_TENANTS"):
+            return
         tenant = tenancy.row_of(said)
         if tenant is None:
             logger.info("There is no tenant %r (any more), so no bucket was created for it.", said)

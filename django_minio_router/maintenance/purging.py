@@ -160,7 +160,7 @@ def refuse_shared(found: Purge) -> None:
 
 
 def _purge_when_deleted(*, instance: Any, **kwargs: object) -> None:
-    if not Config().get("MINIO_PURGE_DELETED_TENANTS") or instance.schema_name == tenancy.public_schema():
+    if instance.schema_name == tenancy.public_schema():
         return
     if tenancy.is_being_created(instance):
         return  # files of a former tenant of that name may be there, and nobody asked to delete them
@@ -169,7 +169,10 @@ def _purge_when_deleted(*, instance: Any, **kwargs: object) -> None:
 
 
 def _purge(row: Any) -> None:
+    """Purge a tenant and log what fails: django-tenants has dropped the schema, so the row has to go too."""
     try:
+        if not Config().get("MINIO_PURGE_DELETED_TENANTS"):
+            return
         places = purge(row)
     except Exception:
         logger.exception(

@@ -202,19 +202,27 @@ def test_a_server_that_does_not_answer_leaves_the_tenant_and_is_logged_with_the_
     assert held(tenant.schema_name) == buckets_of(tenant.schema_name)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"), [("MINIO_BUCKET_HOOKS", ["nowhere.hook"]), ("MINIO_PROVISION_TENANTS", "always")]
+)
 def test_a_wrong_setting_leaves_a_tenant_with_its_schema(
-    settings: Any, new_name: NewName, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    setting: str,
+    value: object,
+    settings: Any,
+    new_name: NewName,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """django-tenants deletes a tenant, schema and all, when a receiver of its signal raises."""
     monkeypatch.setattr(Client, "auto_create_schema", True)
-    settings.MINIO_BUCKET_HOOKS = ["nowhere.hook"]
+    setattr(settings, setting, value)
     schema_name = new_name("s")
     tenant = Client(schema_name=schema_name, name=schema_name)
     tenant.save(verbosity=0)
     try:
         assert schema_exists(schema_name)
         assert Client.objects.filter(schema_name=schema_name).exists()
-        assert "nowhere.hook" in caplog.text
+        assert setting in caplog.text
         assert "may not be ready" in caplog.text
     finally:
         tenant.delete(force_drop=True)

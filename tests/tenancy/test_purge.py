@@ -450,6 +450,18 @@ class TestWhenTheRowIsDeleted:
         call_command("purge_tenant", tenant.schema_name, interactive=False, stdout=StringIO())
         assert not bare.bucket_exists(bucket_name=tenant.schema_name)
 
+    def test_a_wrong_setting_leaves_no_row_whose_schema_is_gone(
+        self, settings: Any, new_name: NewName, bare: Minio, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """django-tenants drops the schema first."""
+        tenant = create(new_name("t"))
+        settings.MINIO_PURGE_DELETED_TENANTS = "always"
+        tenant.delete()
+
+        assert not Client.objects.filter(schema_name=tenant.schema_name).exists()
+        assert bare.bucket_exists(bucket_name=tenant.schema_name)
+        assert "MINIO_PURGE_DELETED_TENANTS" in caplog.text
+
 
 def test_the_function_for_tasks_can_be_repeated(
     north: Client, south: Client, bare: Minio, settings: Any
