@@ -15,6 +15,18 @@ Hook: TypeAlias = Policy | Callable[[str], Policy]
 
 _Rule: TypeAlias = tuple[Any, ...]
 
+_ELEMENTS = (
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+)
+
 
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:
     """Return a policy that lets anybody read objects, and with ``listing`` also find their names."""
@@ -47,17 +59,35 @@ def policy_of(hook: Hook, bucket: str) -> Policy:
             f"The policy hook of {bucket!r} gave {shortened(given)}, which is no policy. "
             "Give a dictionary with 'Version' and a list under 'Statement'."
         )
+    _refuse_unknown_elements(statements, bucket)
     return {**policy, "Statement": statements}
 
 
+def _refuse_unknown_elements(statements: list[Policy], bucket: str) -> None:
+    """Refuse ``"effect"``: servers read it as ``"Effect"``, and a bucket would be open that looks closed."""
+    unknown = {element for statement in statements for element in statement} - set(_ELEMENTS)
+    if unknown:
+        raise ConfigurationError(
+            f"The policy hook of {bucket!r} gave a statement with {', '.join(map(repr, sorted(unknown)))}. "
+            f"Write what a statement has as S3 does: {', '.join(_ELEMENTS)}."
+        )
+
+
 def opens_to_everybody(policy: Policy) -> bool:
-    """Tell whether any statement allows something to everybody without a condition."""
+    """Tell whether any statement allows something to everybody without a condition.
+
+    Servers take principals for patterns, and some the wildcards of any kind: ``{"Service": "*"}``.
+    """
     return any(
         statement.get("Effect") == "Allow"
-        and ("NotPrincipal" in statement or ("AWS", "*") in _principals(statement.get("Principal")))
+        and ("NotPrincipal" in statement or any(map(_is_everybody, _principals(statement.get("Principal")))))
         and not statement.get("Condition")
         for statement in _as_list(policy.get("Statement"))
     )
+
+
+def _is_everybody(principal: tuple[str, str]) -> bool:
+    return not str(principal[1]).strip("*?")
 
 
 def same_policy(one: Policy | None, other: Policy | None) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+import urllib3
 from django import VERSION
 from django.conf import settings
 from django.core.files.storage import InMemoryStorage, Storage, storages
@@ -79,6 +80,14 @@ def contents(bare: Minio) -> Callable[[str], dict[str, bytes]]:
         return {name: bare.get_object(bucket_name=bucket, object_name=name).data for name in names}
 
     return read
+
+
+@pytest.fixture
+def anonymous(settings: Any) -> Callable[[str], int]:
+    """Return a function that asks for a path as any visitor could, and returns the HTTP status."""
+    scheme = "https" if settings.MINIO_USE_HTTPS else "http"
+    origin = f"{scheme}://{settings.MINIO_ENDPOINT}"
+    return lambda path: urllib3.request("GET", f"{origin}/{path}", retries=False).status
 
 
 @pytest.fixture

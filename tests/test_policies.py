@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
+from io import BytesIO
 
 import pytest
+from minio.error import S3Error
 
 from django_minio_router import ConfigurationError
 from django_minio_router.policies import opens_to_everybody, policy_of, public_policy, same_policy
@@ -163,6 +166,21 @@ class TestOpening:
     def test_to_everybody(self, principal):
         assert opens_to_everybody(policy(allow(Principal=principal)))
 
+    @pytest.mark.parametrize(
+        "principal",
+        ["*", "", {"AWS": "**"}, {"AWS": "?*"}, {"aws": "*"}, {"CanonicalUser": "*"}, {"Service": ["*"]}],
+        ids=str,
+    )
+    def test_no_form_that_a_server_takes_for_everybody_is_overlooked(
+        self, bare, bucket, anonymous, principal
+    ):
+        bare.put_object(bucket_name=bucket, object_name="a.txt", data=BytesIO(b"x"), length=1)
+        given = of_bucket(policy(allow(Principal=principal)), bucket)
+        with suppress(S3Error):  # not every server takes every form
+            bare.set_bucket_policy(bucket_name=bucket, policy=json.dumps(given))
+
+        assert opens_to_everybody(given) or anonymous(f"{bucket}/a.txt") == 403
+
     def test_to_everybody_but_some(self):
         assert opens_to_everybody(policy(negated("Principal", "someone", Effect="Allow")))
 
@@ -199,3 +217,10 @@ class TestHooks:
     def test_what_is_no_policy_is_refused(self, given):
         with pytest.raises(ConfigurationError, match="hook of 'docs'"):
             policy_of(lambda bucket: given, "docs")
+
+    def test_an_element_that_servers_read_in_any_case_and_we_do_not_is_refused(self):
+        given = allow(effect="Allow")
+        del given["Effect"]
+
+        with pytest.raises(ConfigurationError, match="statement with 'effect'"):
+            policy_of(policy(given), "docs")

@@ -1,4 +1,4 @@
-"""Tenants, a proxy before the server, and what the server and its visitors say about a bucket."""
+"""Tenants, a proxy before the server, and what the server says about a bucket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import urllib3
 from minio import Minio
 from minio.error import S3Error
 
@@ -49,11 +48,3 @@ def policy(bare: Minio) -> Callable[[str], Any]:
             return None
 
     return read
-
-
-@pytest.fixture
-def anonymous(settings: Any) -> Callable[[str], int]:
-    """Return a function that asks for a path as any visitor could, and returns the HTTP status."""
-    scheme = "https" if settings.MINIO_USE_HTTPS else "http"
-    origin = f"{scheme}://{settings.MINIO_ENDPOINT}"
-    return lambda path: urllib3.request("GET", f"{origin}/{path}", retries=False).status
