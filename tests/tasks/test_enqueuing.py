@@ -398,8 +398,10 @@ class TestWhatIsRefused:
         with pytest.raises(CommandError, match=r"cannot use Django's tasks\. .*'other'"):
             enqueue("initialize_buckets", "--queue", "other")
 
-    def test_a_file_that_is_not_there(self, read: Read) -> None:
+    def test_a_file_that_is_not_there_or_no_text(self, tmp_path: Path) -> None:
         assert "cannot be read: No such file" in str(read_error("nowhere.txt"))
+        (tmp_path / "utf16.txt").write_text("1\tpurge\tacme\n", encoding="utf-16")
+        assert "cannot be read: 'utf-8' codec" in str(read_error(str(tmp_path / "utf16.txt")))
 
     def test_a_file_without_tasks_and_a_task_that_was_pruned(
         self, enqueue: Enqueue, read: Read, pair: list[Client], tmp_path: Path

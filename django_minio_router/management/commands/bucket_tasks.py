@@ -56,9 +56,10 @@ class Command(BaseCommand):
                         task = {"id": key, "task": rest[0], "tenant": rest[1], **_state(key)}
                         self.counts[task["status"]] += 1
                         yield task
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            cause = getattr(error, "strerror", error)
             raise CommandError(
-                f"{file} cannot be read: {error.strerror}. Give the file with what --enqueue printed."
+                f"{file} cannot be read: {cause}. Give the file with what --enqueue printed."
             ) from error
 
     def _print_table(self, tasks: Iterator[dict[str, Any]]) -> None:
