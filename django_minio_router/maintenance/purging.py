@@ -23,7 +23,9 @@ from .places import Map, Place
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 3  # at a bucket in which something is stored while it is emptied
+# At a place in which something is stored while it is emptied. MinIO lists ``a/b`` only once ``a`` is gone,
+# and ``a/b/c`` only then: a name has at most 1024 bytes, so 512 folders.
+_ATTEMPTS = 512
 
 
 class Contents(NamedTuple):
@@ -101,7 +103,7 @@ def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> N
 
 
 def _is_gone(client: Client, place: Place) -> bool:
-    """Tell whether nothing is left, and remove a bucket. MinIO lists ``a/b`` only once ``a`` is deleted."""
+    """Tell whether nothing is left, and remove a bucket."""
     if not place.prefix:
         return remove_bucket(client, place.bucket)
     lists = (versions(client, place.bucket, place.prefix), current(client, place.bucket, place.prefix))

@@ -80,7 +80,8 @@ def uploads(client: Client, bucket: str, prefix: str = "") -> Iterator[Upload]:
         root = fetch(client, bucket, f"{query}&upload-id-marker={_quoted(upload_id)}&uploads=")
         for begun in root.iter("Upload"):
             name = unquote_plus(begun.findtext("Key") or "")
-            if name.startswith(prefix):
+            # SeaweedFS takes an object below ".uploads/" for an upload without a name: the bucket's own path.
+            if name and name.startswith(prefix):
                 yield Upload(name, begun.findtext("UploadId") or "")
         last = key, upload_id
         key = unquote_plus(root.findtext("NextKeyMarker") or "")

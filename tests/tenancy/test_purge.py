@@ -256,6 +256,23 @@ class TestWithoutACommit:
 
         assert names(bare, bucket) == []
 
+    def test_so_does_one_below_many_others(self, run: Purge, north: Client, bare: Minio) -> None:
+        put(bare, north.schema_name, *("/".join("abcdef"[:depth]) for depth in range(1, 7)))
+
+        run(north.schema_name)
+
+        assert not bare.bucket_exists(bucket_name=north.schema_name)
+
+    def test_an_object_that_a_server_lists_as_an_upload_is_in_nobodys_way(
+        self, run: Purge, north: Client, bare: Minio
+    ) -> None:
+        """SeaweedFS lists it without a name, and without one the request is for the bucket itself."""
+        put(bare, north.schema_name, "a.txt", ".uploads/b.txt")
+
+        run(north.schema_name)
+
+        assert not bare.bucket_exists(bucket_name=north.schema_name)
+
     def test_unfinished_uploads_go_from_the_tenants_folder_alone(
         self,
         run: Purge,
