@@ -125,8 +125,8 @@ def meeting_templates(strategy: Any, other: Any) -> Error:
 
 def unknown_tenant_field(name: str, model: type[Model], strategy: Any) -> Error:
     return Error(
-        f"{strategy!r} uses the field {name!r}, which {model._meta.label} does not have.",
-        hint="Correct the name, or add the field.",
+        f"{strategy!r} uses the field {name!r}, which {model._meta.label} does not have, or not as a value.",
+        hint="Correct the name, or add the field. Of a relation name the key, such as 'owner_id'.",
         id="minio_router.E014",
     )
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from inspect import getattr_static
+from typing import Any
 
 from django.core.checks import CheckMessage
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
 from .. import messages, tenancy
 from ..exceptions import ConfigurationError, InvalidBucketName, RoutingError, TenantRequired
 from ..naming import bucket_name_problem, bucket_template
 from .base import BucketStrategy
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 
 class NamedByTenant(BucketStrategy):
@@ -92,6 +92,11 @@ class NamedByTenant(BucketStrategy):
             raise ConfigurationError(
                 f"{self!r} uses the field {field!r}, which {type(tenant).__name__} does not have."
             ) from None
+        if callable(value) or isinstance(value, Model):  # whose texts may be the same for many tenants
+            raise ConfigurationError(
+                f"{self!r} uses {field!r} of the tenant, a {type(value).__name__}, which is no value for a "
+                "name. Name a field that holds one; of a relation its key, such as 'owner_id'."
+            )
         if value is None or value == "":
             raise RoutingError(
                 f"{self!r} uses the field {field!r}, which is empty for the tenant "
@@ -112,11 +117,10 @@ class NamedByTenant(BucketStrategy):
     def _check_fields(self) -> Iterable[CheckMessage]:
         model = tenancy.tenant_model()
         used = self._fields()
-        for name in used:
-            if not hasattr(model, name):
-                yield messages.unknown_tenant_field(name, model, self)
-        stored = {field.name: field for field in model._meta.fields}
-        if used and all(name in stored and not stored[name].unique for name in used):
+        wrong = [name for name in used if not _is_value(model, name)]
+        for name in wrong:
+            yield messages.unknown_tenant_field(name, model, self)
+        if used and not wrong and all(_may_be_shared(model, name) for name in used):
             yield messages.shared_tenant_field(used, model, self)
 
     def _fields(self) -> Sequence[str]:
@@ -158,6 +162,23 @@ def _refuse_wrong(strategy: str, template: str | None, field: object, function: 
             f"The function {function!r} of {strategy} is not callable. Give it a function of the tenant row "
             "that returns a name."
         )
+
+
+def _is_value(model: type[Model], name: str) -> bool:
+    """Tell whether rows have a value of that name: no method, no other row, and no set of rows."""
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return hasattr(model, name) and not callable(getattr(model, name))
+    return not field.is_relation or name == getattr(field, "attname", None)
+
+
+def _may_be_shared(model: type[Model], name: str) -> bool:
+    """Tell whether rows may have the same value; of what a property gives nothing is known."""
+    for field in model._meta.fields:
+        if name in {field.name, field.attname}:
+            return not field.unique
+    return not hasattr(getattr_static(model, name), "__get__")  # a value of the class
 
 
 @lru_cache(maxsize=16_384)

@@ -405,6 +405,15 @@ class TestWhatATenantLacks:
         with tenant_context(Client(schema_name="acme")), unknown:
             router.url("a.txt")
 
+    @pytest.mark.parametrize("name", ["domains", "save", "head_office"])
+    def test_what_is_no_value_names_no_bucket(self, name: str) -> None:
+        """The text of a relation or of another row may be the same for many tenants."""
+        router = MinioRouter(strategy=PerTenant(f"media-{{{name}}}"))
+        acme = Client(pk=1, schema_name="acme")
+        acme.head_office = Client(name="Hamburg")  # type: ignore[attr-defined]
+        with tenant_context(acme), pytest.raises(ConfigurationError, match=f"'{name}' of the tenant, a "):
+            router.url("a.txt")
+
     @pytest.mark.parametrize("name", ["Not_Valid", "ab", "a..b", "minio"])
     def test_a_stored_name_that_s3_refuses_is_named_with_the_strategy(self, name: str) -> None:
         router = MinioRouter(strategy=PerTenant(field="name"))
@@ -460,7 +469,10 @@ class TestArguments:
         assert ids(PerTenant(field="pk")) == []
         assert ids(PerTenant("media-{nope}")) == ["minio_router.E014"]
         assert ids(PerTenant(field="nope")) == ["minio_router.E014"]
+        assert ids(PerTenant("media-{domains}")) == ["minio_router.E014"]
+        assert ids(PerTenant("media-{save}")) == ["minio_router.E014"]
         assert ids(PerTenant(field="name")) == ["minio_router.W003"]
+        assert ids(PerTenant("media-{auto_create_schema}")) == ["minio_router.W003"]
         assert ids(PerTenant("media-{name}")) == ["minio_router.W003"]
         assert ids(PerTenant(public="Not_Valid")) == ["minio_router.E006"]
 
