@@ -156,7 +156,8 @@ def current_tenant() -> Any:
 
 def active_row(schema_name: str) -> Any:
     """Return the row of the active tenant, whose schema name is known."""
-    tenant = _acting_for.get() or _connection().tenant
+    said = _acting_for.get()
+    tenant = _connection().tenant if said is None else said  # a row with a length may be false
     if isinstance(tenant, tenant_model()):
         return tenant
     # Under schema_context() the connection carries a schema name and no row.

@@ -37,6 +37,16 @@ def test_it_comes_before_the_connections_tenant(north: Client, south: Client) ->
         assert router.backend.bucket == bucket_of(north)
 
 
+def test_it_does_so_for_a_row_that_is_false(
+    north: Client, south: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one with a length is, such as the number of its users."""
+    monkeypatch.setattr(Client, "__len__", lambda tenant: 0, raising=False)
+    by_id = MinioRouter(strategy=PerTenant("media-{id}"))
+    with tenant_context(south), tenant_bucket_context(north):
+        assert by_id.backend.bucket == f"media-{north.pk}"
+
+
 def test_it_ends_with_its_block_also_on_an_exception(north: Client, south: Client) -> None:
     with tenant_context(south):
         with pytest.raises(RuntimeError), tenant_bucket_context(north):
