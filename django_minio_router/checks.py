@@ -166,7 +166,10 @@ def _strategy_messages(found: list[Use], different: list[Config]) -> Iterator[Ch
                 if not isinstance(strategy, FixedBucket):
                     models.setdefault(strategy, [])
     for strategy, of_strategy in models.items():
-        yield from strategy.check(of_strategy)
+        try:
+            yield from strategy.check(of_strategy)
+        except ConfigurationError as error:
+            yield messages.bad_setting(error)
 
 
 def _single_buckets(found: list[Use]) -> Iterator[CheckMessage]:

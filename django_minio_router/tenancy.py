@@ -181,11 +181,16 @@ def _row(schema_name: str) -> Any:
 
 @cache
 def tenant_model() -> type[Model]:
-    """Return the model that ``TENANT_MODEL`` names. ``ConfigurationError`` if it is not set."""
-    if getattr(settings, "TENANT_MODEL", None) is None:
+    """Return the model that ``TENANT_MODEL`` names. ``ConfigurationError`` if it names none."""
+    name = getattr(settings, "TENANT_MODEL", None)
+    if name is None:
         raise ConfigurationError("TENANT_MODEL is not set, so there are no tenants. Set up django-tenants.")
-    model: type[Model] = _utils().get_tenant_model()
-    return model
+    try:
+        return apps.get_model(name)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"TENANT_MODEL is {name!r}, which is no model: {error}. Write 'app_label.ModelName'."
+        ) from error
 
 
 def _all_rows() -> QuerySet[Any]:

@@ -554,6 +554,14 @@ def test_w001_plain_http_for_links(project):
     assert ids(deploy=True) == []
 
 
+@pytest.mark.parametrize("name", ["Client", "customers.Nobody", "nowhere.Client", 7, None])
+def test_e001_a_tenant_model_that_is_none(project, use, name):
+    use(Contract, MinioRouter(strategy=PerTenant("media-{id}")))
+    project.TENANT_MODEL = name
+
+    assert only("E001").msg.startswith("TENANT_MODEL is ")
+
+
 def test_w001_only_before_a_deployment(project):
     project.MINIO_USE_HTTPS = False
 
