@@ -350,12 +350,12 @@ def connect_to_tenants(signal: ModelSignal, receiver: Callable[..., None]) -> No
             signal.connect(receiver, sender=model)
 
 
-def _forget_row(*, instance: Any, **kwargs: object) -> None:
+def _forget_row(*, instance: Any, using: str, **kwargs: object) -> None:
     """Forget the row now, and again after the commit: until then other threads read the old one."""
     forget = partial(_forget, instance.pk, instance.schema_name)
     forget()
     _uncommitted.set(instance.schema_name, time.monotonic() + _ROW_LIFE)
-    transaction.on_commit(forget, using=database_alias())
+    transaction.on_commit(forget, using=using)
 
 
 def _forget(key: object, schema_name: str) -> None:
