@@ -37,7 +37,7 @@ from .s3 import clients
 from .s3.clients import Client, Query
 from .s3.reading import ObjectFile, ObjectReader, modified_time
 from .s3.status import MinioServerStatus, probe
-from .s3.uploads import KEPT_HEADERS, TOKEN_HEADER, Source, Upload
+from .s3.uploads import KEPT_HEADERS, TOKEN_HEADER, Block, Source, Upload, checksum_of
 
 _MAX_NAMES = 100
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
@@ -307,7 +307,7 @@ class MinioBackend(Portable, Storage):
         if known is not None:
             return known
         sibling = posixpath.join(posixpath.dirname(self._prefix + name), get_random_string(16))
-        headers = self._object_headers(name, content)
+        headers = {**self._object_headers(name, content), **checksum_of(Block(), route.internal)}
         return route.internal.try_conditions(route.bucket, sibling, headers)
 
     def _choose_name(self, name: str, max_length: int | None, save: _Save) -> str:

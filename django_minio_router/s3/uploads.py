@@ -77,6 +77,14 @@ class Block:
         return base64.b64encode(self._crc32.to_bytes(4, "big")).decode()
 
 
+def checksum_of(block: Block, client: Client) -> dict[str, str]:
+    """Return the header by which the server refuses what changed on the way.
+
+    Even for nothing at all: a bucket of AWS that keeps objects for some time refuses all without it.
+    """
+    return {CHECKSUM_HEADER: block.checksum} if client.server.checksums else {}
+
+
 class Source:
     """The content of a save in blocks, from its start; what fits into one block goes in one request.
 
@@ -167,7 +175,7 @@ class Upload:
 
     def _put(self, block: Block) -> None:
         token = secrets.token_hex(16)
-        headers = {**self.headers, TOKEN_HEADER: token, **self._checksum_of(block)}
+        headers = {**self.headers, TOKEN_HEADER: token, **checksum_of(block, self.client)}
         self._store("PUT", "", headers, block.pieces, token, only_new=self.only_new)
         self._advance(len(block))
 
@@ -225,17 +233,13 @@ class Upload:
             yield self._finish(*under_way.popleft())
 
     def _send_part(self, upload_id: str, number: int, part: Block) -> tuple[str, str]:
-        headers = {**self._key_headers, **self._checksum_of(part)}
+        headers = {**self._key_headers, **checksum_of(part, self.client)}
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
         response = self.client.request("PUT", self.path, query, headers=headers, body=part.pieces)
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
         self._compare(response, headers)
         return response.headers.get("ETag", ""), headers.get(CHECKSUM_HEADER, "")
-
-    def _checksum_of(self, block: Block) -> dict[str, str]:
-        """Return the header by which the server refuses what changed on the way."""
-        return {CHECKSUM_HEADER: block.checksum} if self.client.server.checksums else {}
 
     def _compare(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> None:
         """Raise ``ServerError`` if the server says that it stored other bytes than were sent."""
@@ -256,7 +260,8 @@ class Upload:
     def _claimed(self) -> Iterator[None]:
         """Hold the name with an empty object of our own, which goes when the block fails."""
         token = secrets.token_hex(16)
-        self._store("PUT", "", {**self.headers, TOKEN_HEADER: token}, b"", token, only_new=True)
+        headers = {**self.headers, TOKEN_HEADER: token, **checksum_of(Block(), self.client)}
+        self._store("PUT", "", headers, b"", token, only_new=True)
         try:
             yield
         except BaseException:

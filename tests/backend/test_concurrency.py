@@ -112,6 +112,18 @@ def test_it_is_found_out_once_whether_the_server_keeps_conditions(make: Make, pr
     assert proxy.methods == ["PUT"]
 
 
+@pytest.mark.parametrize("size", [1, 6 * MIB], ids=["one request", "parts"])
+def test_all_that_is_put_has_a_checksum(make: Make, proxy: Proxy, size: int) -> None:
+    """The trial too, and an empty claim: AWS takes nothing else in a bucket with a default retention."""
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, MINIO_MULTIPART_PART_SIZE=5 * MIB, **keys())
+
+    storage.save("x.bin", ContentFile(bytes(size)))
+
+    put = [request for request in proxy.requests if request.method == "PUT"]
+    assert len(put) >= 3
+    assert all("x-amz-checksum-crc32" in request.headers for request in put)
+
+
 def test_a_server_without_conditions_gets_names_with_a_random_part(
     make: Make, proxy: Proxy, bare: Minio, bucket: str
 ) -> None:
