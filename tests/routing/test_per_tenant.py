@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.http import FileResponse, StreamingHttpResponse
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context, tenant_context
@@ -260,6 +260,14 @@ class TestSchemaContext:
             tenant.save()
         return tenant
 
+    @pytest.fixture
+    def primary(self) -> Iterator[str]:
+        """The alias of another connection to the database, as where a project reads from a replica."""
+        connections["primary"] = connection.copy("primary")
+        with closing(connections["primary"]):
+            yield "primary"
+        del connections["primary"]
+
     def bucket_of(self, **options: Any) -> str:
         return MinioRouter(strategy=PerTenant(**options)).backend.bucket
 
@@ -367,6 +375,17 @@ class TestSchemaContext:
                 tenant.save()
                 assert threads.submit(read).result() == before
             assert threads.submit(read).result() == tenant.name
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_row_that_another_alias_saves_is_read_again_after_its_commit(
+        self, tenant: Client, primary: str, new_name: Callable[[str], str]
+    ) -> None:
+        before, tenant.name = tenant.name, new_name("renamed")
+        with schema_context(tenant.schema_name):
+            with transaction.atomic(using=primary):
+                tenant.save(using=primary)
+                assert self.bucket_of(field="name") == before
+            assert self.bucket_of(field="name") == tenant.name
 
     def test_a_schema_without_a_tenant_has_no_bucket(self, new_name: Callable[[str], str]) -> None:
         with schema_context(new_name("nobody")), pytest.raises(TenantRequired, match="no tenant has it"):
