@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from django.core.cache import cache as store
 from django.core.exceptions import ValidationError
@@ -84,7 +85,7 @@ def _refuse_for_active_tenant(backend: MinioBackend, size: int) -> str | None:
     if limit is None or not tenancy.has_schemas() or tenancy.current_schema() is None:
         return None
     tenant = tenancy.current_tenant()
-    allowed = limit(tenant)
+    allowed = _checked(limit(tenant), tenant.schema_name)
     if allowed is None:
         return None
     used, places = _measured(tenant, anew=False)
@@ -95,6 +96,16 @@ def _refuse_for_active_tenant(backend: MinioBackend, size: int) -> str | None:
     if used + size > allowed:
         raise _too_large(size, allowed, used)
     return str(tenant.schema_name)
+
+
+def _checked(allowed: Any, schema_name: str) -> int | None:
+    """Return the limit, or raise ``ConfigurationError`` if it is no number: to NaN, any file would fit."""
+    if allowed is None or (isinstance(allowed, int | float | Decimal) and allowed == allowed):
+        return cast("int | None", allowed)
+    raise ConfigurationError(
+        f"MINIO_QUOTA gave {allowed!r} for the tenant {schema_name!r}. Return the number of bytes that it "
+        "may store, or None for no limit."
+    )
 
 
 def _too_large(size: int, allowed: int, used: int) -> ValidationError:

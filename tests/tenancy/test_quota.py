@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -234,6 +235,14 @@ def test_a_wrong_setting_is_found_by_check_and_when_it_is_used(
 
     assert "minio_router.E001" in {message.id for message in run_checks() if "MINIO_QUOTA" in message.msg}
     with tenant_bucket_context(north), pytest.raises(ConfigurationError, match="MINIO_QUOTA"):
+        router.save("a.txt", file_of(1))
+
+
+@pytest.mark.parametrize("answer", ["100", b"100", [100], float("nan")], ids=repr)
+def test_what_is_no_number_of_bytes_is_named(north: Client, limits: dict[str, Any], answer: Any) -> None:
+    limits["north"] = answer
+    wrong = pytest.raises(ConfigurationError, match=f"MINIO_QUOTA gave {re.escape(repr(answer))} for")
+    with tenant_bucket_context(north), wrong:
         router.save("a.txt", file_of(1))
 
 
