@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -14,6 +15,7 @@ from django import VERSION
 from django.conf import settings
 from django.core.files.storage import InMemoryStorage, Storage, storages
 from django.core.signals import setting_changed
+from django.db import connection, connections
 from django.db.models import Model
 from minio import Minio
 
@@ -116,6 +118,15 @@ def use(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(field, "storage", bound)
 
     return use
+
+
+@pytest.fixture
+def primary() -> Iterator[str]:
+    """The alias of another connection to the database, as where a project reads from a replica."""
+    connections["primary"] = connection.copy("primary")
+    with closing(connections["primary"]):
+        yield "primary"
+    del connections["primary"]
 
 
 @pytest.fixture

@@ -161,13 +161,13 @@ def refuse_shared(found: Purge) -> None:
 # When a row is deleted
 
 
-def _purge_when_deleted(*, instance: Any, **kwargs: object) -> None:
+def _purge_when_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
     if instance.schema_name == tenancy.public_schema():
         return
     if tenancy.is_being_created(instance):
         return  # files of a former tenant of that name may be there, and nobody asked to delete them
     row = copy.copy(instance)  # Django takes the key away from the instance, which a strategy may need
-    transaction.on_commit(partial(_purge, row), using=tenancy.database_alias())
+    transaction.on_commit(partial(_purge, row), using=using)
 
 
 def _purge(row: Any) -> None:

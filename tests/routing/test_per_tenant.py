@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.http import FileResponse, StreamingHttpResponse
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context, tenant_context
@@ -259,14 +259,6 @@ class TestSchemaContext:
         with django_capture_on_commit_callbacks(execute=True):
             tenant.save()
         return tenant
-
-    @pytest.fixture
-    def primary(self) -> Iterator[str]:
-        """The alias of another connection to the database, as where a project reads from a replica."""
-        connections["primary"] = connection.copy("primary")
-        with closing(connections["primary"]):
-            yield "primary"
-        del connections["primary"]
 
     def bucket_of(self, **options: Any) -> str:
         return MinioRouter(strategy=PerTenant(**options)).backend.bucket

@@ -400,6 +400,16 @@ class TestWhenTheRowIsDeleted:
 
         assert bare.bucket_exists(bucket_name=tenant.schema_name)
 
+    def test_neither_does_one_through_another_alias(
+        self, new_name: NewName, bare: Minio, primary: str
+    ) -> None:
+        tenant = create(new_name("t"))
+        with transaction.atomic(using=primary):
+            Client.objects.using(primary).get(pk=tenant.pk).delete()
+            transaction.set_rollback(True, using=primary)
+
+        assert bare.bucket_exists(bucket_name=tenant.schema_name)
+
     def test_a_bucket_named_by_the_rows_key_goes_although_the_row_has_none_any_more(
         self, settings: Any, new_name: NewName, bare: Minio
     ) -> None:
