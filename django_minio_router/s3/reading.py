@@ -201,10 +201,9 @@ class ObjectReader(io.RawIOBase):
             raise self._client.nonsense(where, f"it sent bytes from {self._stream_at} on, not as asked")
 
     def _close_stream(self) -> None:
-        """Give the connection back, ready for use if little is left unread."""
-        self._leave_parent()
+        """Give the connection back, ready for use if little is left unread; not one of a parent process."""
         stream = self._let_go()
-        if stream is not None:
+        if stream is not None and self._process == os.getpid():
             if self._stream_end - self._stream_at > FIRST_RANGE:
                 stream.close()
             _give_back(stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
+from django_minio_router.s3 import clients
 from tests.processes import in_children
 from tests.proxy import Exchange, Proxy, answering, drop_answer, forward, without
 
@@ -345,6 +347,20 @@ def test_a_file_that_a_child_drops_stays_open_in_the_parent(storage: MinioBacken
     in_children(2, lambda number: opened.clear())
 
     assert opened[0].read() == data[MIB:]
+
+
+@forks
+def test_a_child_may_drop_a_file_while_it_makes_its_client(storage: MinioBackend) -> None:
+    """The garbage collector may find it just then."""
+    storage.save("x.bin", ContentFile(bytes(3 * MIB)))
+    opened = [storage.open("x.bin")]
+
+    def drop(number: int) -> None:
+        signal.alarm(20)
+        with clients._registry._lock:
+            opened.clear()
+
+    in_children(1, drop)
 
 
 @pytest.fixture
