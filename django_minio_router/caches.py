@@ -24,14 +24,17 @@ class BoundedCache(Generic[K, V]):
 
     def __init__(self, maxsize: int) -> None:
         self._items: LRUCache[K, V] = LRUCache(maxsize)
+        self.discards = 0  # how often something was discarded, there or not
 
     def get(self, key: K) -> V | None:
         with _lock:
             return self._items.get(key)
 
-    def set(self, key: K, value: V) -> None:
+    def set(self, key: K, value: V, *, since: int | None = None) -> None:
+        """Keep the item. With ``since``, which ``discards`` was before it was read, only if it still is."""
         with _lock:
-            self._items[key] = value
+            if since is None or since == self.discards:
+                self._items[key] = value
 
     def get_or_make(self, key: K, make: Callable[[K], V]) -> V:
         """Return the item, made outside the lock if it is missing; one made meanwhile wins."""
@@ -44,14 +47,17 @@ class BoundedCache(Generic[K, V]):
 
     def discard(self, key: K) -> None:
         with _lock:
+            self.discards += 1
             self._items.pop(key, None)
 
     def discard_if(self, unwanted: Callable[[V], bool]) -> None:
         """Look at every item, so this is for what happens seldom; ``unwanted`` must not block."""
         with _lock:
+            self.discards += 1
             for key in [key for key, value in self._items.items() if unwanted(value)]:
                 del self._items[key]
 
     def clear(self) -> None:
         with _lock:
+            self.discards += 1
             self._items.clear()

@@ -163,9 +163,10 @@ def active_row(schema_name: str) -> Any:
     # Under schema_context() the connection carries a schema name and no row.
     kept, now = _rows.get(schema_name), time.monotonic()
     if kept is None or kept[0] < now:
+        since = _rows.discards  # while this thread reads, another one may commit
         kept = (now + _ROW_LIFE, _row(schema_name))
         if (_uncommitted.get(schema_name) or now) <= now:
-            _rows.set(schema_name, kept)
+            _rows.set(schema_name, kept, since=since)
     return kept[1]
 
 

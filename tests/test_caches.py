@@ -54,6 +54,19 @@ def test_discarded_and_cleared_items_are_gone() -> None:
     assert (cache.get("b"), cache.get("c")) == (None, None)
 
 
+def test_what_was_read_before_a_discard_is_not_kept_after_it() -> None:
+    cache: BoundedCache[str, int] = BoundedCache(3)
+    before = cache.discards
+    cache.set("a", 1, since=before)
+    assert cache.get("a") == 1
+
+    for discard in (lambda: cache.discard("a"), lambda: cache.discard_if(bool), cache.clear):
+        before = cache.discards
+        discard()
+        cache.set("a", 1, since=before)
+        assert cache.get("a") is None
+
+
 def test_an_item_is_made_when_it_is_missing() -> None:
     cache: BoundedCache[str, list[str]] = BoundedCache(2)
     made: list[str] = []

@@ -369,6 +369,27 @@ class TestSchemaContext:
             assert threads.submit(read).result() == tenant.name
 
     @pytest.mark.django_db(transaction=True)
+    def test_a_row_that_another_thread_saves_while_it_is_read_is_read_again(
+        self, tenant: Client, new_name: Callable[[str], str]
+    ) -> None:
+        before, tenant.name = tenant.name, new_name("renamed")
+
+        def save() -> None:
+            with closing(connection):
+                tenant.save()
+
+        def save_after(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+            result = execute(sql, *args)
+            if Client._meta.db_table in sql:
+                threads.submit(save).result()
+            return result
+
+        with ThreadPoolExecutor(1) as threads, schema_context(tenant.schema_name):
+            with connection.execute_wrapper(save_after):
+                assert self.bucket_of(field="name") == before
+            assert self.bucket_of(field="name") == tenant.name
+
+    @pytest.mark.django_db(transaction=True)
     def test_a_row_that_another_alias_saves_is_read_again_after_its_commit(
         self, tenant: Client, primary: str, new_name: Callable[[str], str]
     ) -> None:
