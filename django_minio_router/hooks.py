@@ -1,8 +1,8 @@
 """Bucket hooks: what a project sets on its buckets beyond the policy, and ready-made ones.
 
 A hook is called with the SDK's client and the bucket, when the bucket is created and at each run of
-``initialize_buckets``, in a thread of its own and for no tenant. So it can be repeated, and returns True
-if it changed something.
+``initialize_buckets``, which may be in a thread of its own, and for no tenant. So it can be repeated, and
+returns True if it changed something.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TypeAlias
 from django.utils.module_loading import import_string
 from minio import Minio
 
+from . import tenancy
 from .conf import Config
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .s3.clients import Client, client_of
@@ -82,8 +83,8 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
     run = HooksRun([], [])
     for hook in bucket_hooks(config):
         try:
-            with client.plain_errors(bucket):
-                changed = hook(client.sdk, bucket)
+            with client.plain_errors(bucket), tenancy.context_of(None):
+                changed = _told(hook(client.sdk, bucket))
         except Exception as error:
             if isinstance(hook, _Required) or not _is_missing_feature(error):
                 raise ServerError(
@@ -94,6 +95,15 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
             if changed:
                 run.changed.append(name_of(hook))
     return run
+
+
+def _told(changed: object) -> bool:
+    """Refuse what a coroutine function or a generator gives: its code has not run."""
+    if changed is None or isinstance(changed, bool):
+        return bool(changed)
+    raise TypeError(
+        f"it returned {changed!r}. A hook returns True if it changed the bucket, else False or None"
+    )
 
 
 def _is_missing_feature(error: Exception) -> bool:

@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
+from django_tenants.utils import tenant_context
 from minio import Minio
 from minio.commonconfig import Filter, Tags
 from minio.error import S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
-from django_minio_router import ConfigurationError, MinioBackend, hooks
+from django_minio_router import ConfigurationError, MinioBackend, hooks, tenancy, tenant_bucket_context
 from django_minio_router.conf import Config
 from django_minio_router.initializer.applying import apply_plan
 from django_minio_router.initializer.planning import Plan, make_plan
+from django_minio_router.initializer.provisioning import provision
 from django_minio_router.s3.clients import get_client
+from tests.customers.models import Client
 
 Run = Callable[..., str]
 
@@ -209,6 +212,35 @@ def test_a_dotted_path_names_a_ready_made_one(run: Run, bucket: str, bare: Minio
 
 def test_a_failing_hook_fails_its_bucket_and_names_itself(run: Run, bucket: str) -> None:
     assert run(bucket, fails) == f"failed The bucket hook fails failed for {bucket!r}: no luck"
+
+
+async def a_coroutine(client: Minio, bucket: str) -> None:
+    fails(client, bucket)
+
+
+def a_generator(client: Minio, bucket: str) -> Iterator[None]:
+    yield fails(client, bucket)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'a_coroutine' was never awaited")
+@pytest.mark.parametrize("hook", [a_coroutine, a_generator])
+def test_a_hook_whose_code_does_not_run_has_failed(run: Run, bucket: str, hook: object) -> None:
+    assert re.match(
+        rf"failed The bucket hook \w+ failed for '{bucket}': it returned <\w+ object", run(bucket, hook)
+    )
+
+
+def test_hooks_run_for_no_tenant_whoever_is_active(settings: Any, north: Client, bucket: str) -> None:
+    active = []
+    settings.MINIO_BUCKET_HOOKS = [lambda client, bucket: active.append(tenancy.current_schema())]
+    with tenant_bucket_context(north):
+        MinioBackend(bucket, public=False).check_bucket_existence()
+        provision(north)
+    with tenant_context(north):
+        provision(north)
+        assert tenancy.current_schema() == north.schema_name
+
+    assert set(active) == {None}
 
 
 def test_a_failing_hook_does_not_stop_the_other_buckets(
