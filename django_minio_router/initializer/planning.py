@@ -91,7 +91,7 @@ class Plan:
 
     buckets: dict[tuple[str, str], PlannedBucket] = field(default_factory=dict)
     skipped: list[Source] = field(default_factory=list)
-    idle_hooks: list[str] = field(default_factory=list)
+    idle_hooks: list[str | BucketStrategy] = field(default_factory=list)
     refused: dict[Outcome, frozenset[str]] = field(default_factory=dict)
     _owners: dict[tuple[str, Location], str] = field(default_factory=dict)
 
@@ -143,15 +143,18 @@ class Plan:
                 f"({source.where}). Give each of them a name of its own."
             )
 
-    def apply_hooks(self, config: Config) -> None:
-        """Give the buckets that the hooks of a configuration name their policy."""
+    def apply_hooks(self, config: Config, strategies: Collection[BucketStrategy]) -> None:
+        """Give the buckets that the hooks of a configuration name their policy; ``strategies`` did theirs."""
         for target, hook in hooks(config).items():
             if isinstance(target, str):
                 planned = self.buckets.get((config.internal.endpoint, target))
                 if planned is not None:
                     planned.hook = policy_of(hook, target)
-                elif target not in self.idle_hooks:
-                    self.idle_hooks.append(target)
+                    continue
+            elif target in strategies:
+                continue
+            if target not in self.idle_hooks:
+                self.idle_hooks.append(target)
 
     def only(self, aliases: Collection[str]) -> Plan:
         """Return the part that storages of these aliases need."""
@@ -187,7 +190,7 @@ def make_plan(tenants: Iterable[Any] = (), aliases: Collection[str] | None = Non
             for source in varying:
                 plan.expand(source)
     for config in different:
-        plan.apply_hooks(config)
+        plan.apply_hooks(config, {source.strategy for source in sources})
     return plan if aliases is None else plan.only(aliases)
 
 

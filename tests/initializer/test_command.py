@@ -10,7 +10,7 @@ from django.core.management.base import SystemCheckError
 from django_tenants.utils import tenant_context
 
 from django_minio_router import MinioBackend, MinioRouter
-from django_minio_router.strategies import PerTenant
+from django_minio_router.strategies import PerModel, PerTenant
 from tests.docs.models import Contract, Receipt
 from tests.initializer.test_apply import logos_only, refusing
 
@@ -90,6 +90,16 @@ class TestOutput:
         project.MINIO_POLICY_HOOKS = [("paperz", logos_only)]
 
         assert "The policy hook of 'paperz' did nothing" in Run().out
+
+    def test_so_is_one_for_a_strategy_that_nothing_uses(self, project, two):
+        used, other = PerModel(default=two[0]), PerModel(default=two[1])
+        project.MINIO_PRIVATE_BUCKETS = [used]
+        project.MINIO_POLICY_HOOKS = [(used, logos_only), (other, logos_only)]
+
+        told = Run().out
+
+        assert f"The policy hook of {other!r} did nothing" in told
+        assert f"{used!r} did nothing" not in told
 
 
 class TestFailures:

@@ -140,7 +140,7 @@ class Command(DialogueCommand):
         for source in () if self.told_tenants else plan.skipped:
             self._warn(f"Skipped {source.where}: no tenant is active. Use --all-tenants, or --tenant SCHEMA.")
         for target in plan.idle_hooks:
-            self._warn(f"The policy hook of {target!r} did nothing: no storage in this run has that bucket.")
+            self._warn(f"The policy hook of {target!r} did nothing: no storage in this run uses it.")
 
     def _conclude(self, outcomes: list[Outcome], *, check: bool) -> None:
         counts = Counter(outcome.state for outcome in outcomes)
