@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from ipaddress import ip_network
 from itertools import product
 from reprlib import repr as shortened
 from typing import Any, TypeAlias
@@ -126,15 +128,19 @@ def _principals(principal: Any) -> list[tuple[str, str]]:
 
 
 def _conditions(condition: Any) -> frozenset[_Rule]:
-    """Return operator, key and values of each condition; servers turn values into lists of strings."""
+    """Return operator, key and values of each condition; servers rewrite values."""
     return frozenset(
-        (operator, key.lower(), frozenset(map(_text_of, _as_list(values))))
+        (operator, key.lower(), frozenset(_text_of(operator, value) for value in _as_list(values)))
         for operator, keys in (condition or {}).items()
         for key, values in keys.items()
     )
 
 
-def _text_of(value: Any) -> str:
+def _text_of(operator: str, value: Any) -> str:
+    """Return the value as text, and an address as the network that it is, as MinIO does."""
+    if "IpAddress" in operator:
+        with suppress(ValueError):
+            return str(ip_network(str(value), strict=False))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -140,6 +140,7 @@ def of_bucket(given: dict, bucket: str) -> dict:
         policy(allow(Principal="*", Action="s3:GetObject", Resource=f"{ARN}/*", Sid="reading")),
         policy(negated("Resource", f"{ARN}/open/*")),
         policy(allow(Condition={"Bool": {"aws:SecureTransport": "false"}})),
+        policy(allow(Condition={"IpAddress": {"aws:SourceIp": ["10.0.0.1", "10.1.0.1/16"]}})),
         policy(
             allow(
                 Action="s3:ListBucket",
@@ -152,7 +153,7 @@ def of_bucket(given: dict, bucket: str) -> dict:
         ),
         policy(allow(), allow(Action=["s3:GetObject", "s3:PutObject"])),
     ],
-    ids=["listing", "reading", "short form", "negation", "condition", "conditions", "overlap"],
+    ids=["listing", "reading", "short form", "negation", "condition", "addresses", "conditions", "overlap"],
 )
 def test_what_a_server_gives_back_is_what_it_was_given(bare, bucket, given):
     wanted = of_bucket(given, bucket)
