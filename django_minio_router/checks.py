@@ -217,7 +217,7 @@ def _meeting_templates(found: list[Use], different: list[Config]) -> Iterator[Ch
     places: dict[tuple[str, str], dict[NamedByTenant, BucketTemplate]] = {}
     for strategy, config in _with_configs(found, different):
         if isinstance(strategy, NamedByTenant) and strategy.template is not None:
-            place = (config.get("MINIO_ENDPOINT"), getattr(strategy, "bucket", ""))
+            place = (config.get("MINIO_ENDPOINT"), str(getattr(strategy, "bucket", "")))
             places.setdefault(place, {})[strategy] = bucket_template(strategy.template)
     for templates in places.values():
         for (one, template), (other, another) in combinations(templates.items(), 2):

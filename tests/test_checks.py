@@ -397,6 +397,13 @@ def test_e006_an_invalid_bucket_name_of_a_storage_and_of_a_strategy(use):
     assert ids() == ["E006", "E006"]
 
 
+@pytest.mark.parametrize("bucket", [["customers"], {"name": "customers"}, 7])
+def test_e006_a_bucket_of_folders_that_is_no_name(use, bucket):
+    use(Contract, MinioRouter(strategy=PerTenantPrefix(bucket)))
+
+    assert repr(bucket) in only("E006").msg
+
+
 @pytest.mark.parametrize("expiry", [timedelta(days=7, seconds=1), timedelta(0)])
 def test_e007_links_that_would_live_too_long_or_not_at_all(project, expiry):
     project.MINIO_URL_EXPIRY_HOURS = expiry

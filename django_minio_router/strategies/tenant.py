@@ -58,7 +58,7 @@ class NamedByTenant(BucketStrategy):
                 "No tenant is active, so there is no bucket for this call. Enter "
                 f"tenant_context(tenant), or give {type(self).__name__}(public=...) a name."
             )
-        return self.public
+        return self._text(self.public, tenancy.public_schema())
 
     def _tenant_name(self, schema_name: str) -> str:
         if self.template is not None:
@@ -69,7 +69,7 @@ class NamedByTenant(BucketStrategy):
         return str(self._value(tenant, str(self.field)))
 
     def _text(self, name: str, schema_name: str) -> str:
-        """Return what the function gave. Nothing may be the same for many tenants."""
+        """Return what was given for a name. Nothing may be the same for many tenants."""
         if not isinstance(name, str) or not name:
             raise InvalidBucketName(
                 f"{self!r} gave the name {name!r} for the tenant {schema_name!r}. Return a string that no "

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -459,6 +460,12 @@ class TestWhatATenantLacks:
         with tenant_context(Client(schema_name="acme")), pytest.raises(InvalidBucketName) as caught:
             router.url("a.txt")
         assert repr(answer) in str(caught.value)
+
+    @pytest.mark.parametrize("strategy", [PerTenant, partial(PerTenantPrefix, "customers")])
+    @pytest.mark.parametrize("public", [7, ""])
+    def test_public_needs_a_name_as_well(self, strategy: Any, public: Any, public_schema: None) -> None:
+        with pytest.raises(InvalidBucketName, match=f"gave the name {public!r} for the tenant 'public'"):
+            MinioRouter(strategy=strategy(public=public)).url("a.txt")
 
     @pytest.mark.parametrize("name", ["acme/north", "acme/", "/", "../acme"])
     def test_a_folder_within_another_tenant_s_is_refused(self, name: str, bucket: str) -> None:
