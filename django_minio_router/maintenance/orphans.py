@@ -476,14 +476,16 @@ def find_missing(route: Route) -> Iterator[Missing]:
     """Yield the rows of a column whose object is not where the route leads."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for page in route.column.pages():
-            present = threads.map(partial(_is_there, route.backend), (name for _, name in page))
+            present = threads.map(partial(_is_there, route), (name for _, name in page))
             for (key, name), there in zip(page, present, strict=True):
                 if not there:
                     yield Missing(route.column, key, route.place, name)
 
 
-def _is_there(backend: MinioBackend, name: str) -> bool:
+def _is_there(route: Route, name: str) -> bool:
     try:
-        return backend.exists(name)
+        # A thread's own connection is on public, which a fallback for tenants may ask.
+        with tenancy.in_schema(route.column.schema):
+            return route.backend.exists(name)
     except (BucketNotFound, SuspiciousFileOperation):
         return False
