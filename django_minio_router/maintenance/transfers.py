@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import quote
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 from urllib3.response import BaseHTTPResponse
@@ -93,7 +96,13 @@ class Folder:
         return self.key
 
     def object_name(self, name: str) -> str:
-        return name
+        """Return the one name of a local file, which a row may also have as a path, or as ``./name``."""
+        if not name or not isinstance(self._storage, FileSystemStorage):
+            return name
+        try:
+            return Path(self._storage.path(name)).relative_to(self.key).as_posix()
+        except (SuspiciousFileOperation, ValueError):  # nothing that is here
+            return name
 
     def look(self, name: str) -> Found | None:
         if not self._storage.exists(name):
@@ -109,7 +118,8 @@ class Folder:
         return self._storage.open(name, "rb")
 
     def object_names(self) -> Iterator[str]:
-        yield from self._below("")
+        # Only to be shown: no row and no terminal takes a name that is no text.
+        return (os.fsencode(name).decode(errors="backslashreplace") for name in self._below(""))
 
     def _below(self, folder: str) -> Iterator[str]:
         try:

@@ -1,0 +1,141 @@
+"""What a run must leave in the old place, since a row that it did not move needs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+from django_tenants.files.storage import TenantFileSystemStorage
+from django_tenants.utils import tenant_context
+
+from django_minio_router import MinioRouter
+from django_minio_router.strategies import PerTenant, PerTenantPrefix
+from tests.customers.models import Client
+from tests.moving.conftest import Contents, Put, store
+from tests.moving.test_moving import Run, move, name_in_rows, old, receipts  # noqa: F401
+from tests.orphans.conftest import Clean, Use, clean  # noqa: F401
+from tests.orphans.per_tenant.models import Receipt
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("north", "south")]
+
+
+@pytest.fixture
+def folders(use: Use, old: str) -> None:  # noqa: F811
+    """The new place is a folder for each tenant, in the very bucket that the files are in."""
+    use(Receipt, MinioRouter(strategy=PerTenantPrefix(old)), "file", "scan")
+
+
+def test_a_model_that_is_named_twice_is_moved_once(
+    receipts: PerTenant,  # noqa: F811
+    old: str,  # noqa: F811
+    put: Put,
+    move: Run,  # noqa: F811
+    contents: Contents,
+    north: Client,
+    south: Client,
+) -> None:
+    put(old, "a.txt")
+    name_in_rows(north, "a.txt")
+    name_in_rows(south, "a.txt")
+    model = f"--model={Receipt._meta.label}"
+
+    move(f"--from={old}", f"--tenant={north.schema_name}", model, model, "--delete-source", interactive=False)
+
+    assert contents(old).keys() == {"a.txt"}
+
+
+@pytest.mark.usefixtures("folders")
+def test_what_was_moved_within_a_bucket_is_no_orphan(
+    old: str,  # noqa: F811
+    put: Put,
+    move: Run,  # noqa: F811
+    north: Client,
+) -> None:
+    put(old, "a.txt")
+    name_in_rows(north, "a.txt")
+
+    assert "0 orphaned" in move(f"--from=bucket:{old}", "--all-tenants").output
+
+
+@pytest.mark.usefixtures("folders")
+def test_a_new_file_within_the_bucket_is_not_deleted_as_an_old_one(
+    old: str,  # noqa: F811
+    move: Run,  # noqa: F811
+    contents: Contents,
+    north: Client,
+    south: Client,
+) -> None:
+    with tenant_context(north):
+        store(Receipt, "new.txt")
+    name_in_rows(south, f"{north.schema_name}/new.txt")
+
+    move(f"--from=bucket:{old}", "--all-tenants", "--delete-source", interactive=False)
+
+    assert f"{north.schema_name}/new.txt" in contents(old)
+
+
+@pytest.mark.usefixtures("receipts")
+def test_a_claim_in_the_old_place_is_no_file(
+    old: str,  # noqa: F811
+    put: Put,
+    move: Run,  # noqa: F811
+    north: Client,
+) -> None:
+    put(old, "a.txt", b"", metadata={"being-moved": "1"})
+    name_in_rows(north, "a.txt")
+
+    assert "0 copied, 0 already there, 1 missing" in move(f"--from={old}", "--all-tenants").output
+
+
+@pytest.mark.usefixtures("receipts")
+@pytest.mark.parametrize("written", ["./a.txt", "{}/a.txt"])
+def test_a_local_file_stays_for_a_row_that_writes_its_name_otherwise(
+    tmp_path: Path,
+    settings,
+    move: Run,  # noqa: F811
+    north: Client,
+    written: str,
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    (tmp_path / "a.txt").write_text("a")
+    name_in_rows(north, "a.txt", written.format(tmp_path))
+
+    move("--from=media", "--all-tenants", "--delete-source", interactive=False)
+
+    assert (tmp_path / "a.txt").exists()
+
+
+@pytest.mark.usefixtures("receipts")
+def test_a_local_name_that_is_no_text_is_reported(
+    tmp_path: Path,
+    settings,
+    move: Run,  # noqa: F811
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9.txt")).touch()
+
+    assert r"orphaned: \xe9.txt" in move("--from=media", "--all-tenants").output
+
+
+def test_what_is_missing_is_told_for_each_tenant_in_a_fallback_that_asks_the_connection(
+    use: Use,
+    per_tenant: PerTenant,
+    tmp_path: Path,
+    settings,
+    clean: Clean,  # noqa: F811
+    north: Client,
+    south: Client,
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    use(Receipt, MinioRouter(strategy=per_tenant, fallback=TenantFileSystemStorage()), "file", "scan")
+    with tenant_context(north):
+        TenantFileSystemStorage().save("a.txt", ContentFile(b"north"))
+    name_in_rows(north, "a.txt")
+    name_in_rows(south, "a.txt")
+
+    output = clean("--all-tenants", "--check-missing", dry_run=True)
+
+    assert "1 rows refer to a missing object." in output
+    assert f"in the schema {south.schema_name!r} of the row" in output
