@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.exceptions import FieldError
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.db import DatabaseError, router
-from django.db.models import QuerySet
+from django.db.models import F, FileField, QuerySet
 
 from .. import tenancy
 from ..backend import MinioBackend
@@ -39,9 +39,10 @@ from .orphans import Column, storage_doubt
 from .transfers import Bucket, Found, Origin, is_same, origin_of
 
 if TYPE_CHECKING:
-    from django.db.models import FileField, Model
+    from django.db.models import Model
 
 _PAGE = 500  # names at a time
+_NAME = "minio_router_name"  # of the file of a row, as a column of its own
 _BUCKET = "bucket:"
 
 
@@ -196,9 +197,12 @@ class _OwnedColumn(Column):
     def _page(self, last: Any) -> list[tuple[Any, Any]]:
         if self._owner_path() is not None:
             return super()._page(last)
+        # Of a row that holds an image without its dimensions Django opens the image, in the new place.
+        files = [field.attname for field in self.field.model._meta.fields if isinstance(field, FileField)]
         with tenancy.in_schema(self.schema):
             rows = self._rows() if last is None else self._rows().filter(pk__gt=last)
-            return [(row.pk, self._name_in(row)) for row in rows.order_by("pk")[:_PAGE]]
+            rows = rows.defer(*files).annotate(**{_NAME: F(self.field.attname)}).order_by("pk")
+            return [(row.pk, self._name_in(row)) for row in rows[:_PAGE]]
 
     def _owner_path(self) -> str | None:
         """Return the lookup of the owner's schema; None where only the row itself can tell."""
@@ -218,7 +222,7 @@ class _OwnedColumn(Column):
         except RoutingError:
             return ""
         belongs = getattr(owner, "schema_name", owner) == self.owner
-        return str(self.field.value_from_object(row)) if belongs else ""
+        return str(getattr(row, _NAME) or "") if belongs else ""
 
 
 def own_columns(field: FileField, tenant: Any | None) -> list[Column]:

@@ -5,21 +5,33 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.management import CommandError, call_command
 from django.db.models import Model
 from django_tenants.utils import tenant_context
 from minio import Minio
 from urllib3.connectionpool import HTTPConnectionPool
 
+from django_minio_router import MinioRouter
 from django_minio_router.strategies import BucketStrategy, PerTenant
 from tests.customers.models import Client
-from tests.orphans.conftest import no_other_fields, north, south, tenants, use  # noqa: F401
+from tests.orphans.conftest import Use, clean, no_other_fields, north, south, tenants, use  # noqa: F401
+from tests.orphans.per_tenant.models import Receipt
 
 Put = Callable[..., None]
 Contents = Callable[[str], dict[str, bytes]]
 Requests = Callable[[], AbstractContextManager[list[str]]]
+
+
+class Done(NamedTuple):
+    output: str
+    error: str | None
+
+
+Run = Callable[..., Done]
 
 
 @pytest.fixture
@@ -79,3 +91,40 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
             yield sent
 
     return recorded
+
+
+@pytest.fixture
+def move() -> Callable[..., Done]:
+    """Return a function that runs the command, and returns what it said and how it failed."""
+
+    def move(*arguments: str, **options: object) -> Done:
+        out = io.StringIO()
+        error = None
+        try:
+            call_command("move_objects", *arguments, **options, stdout=out, stderr=out, no_color=True)
+        except CommandError as raised:
+            error = str(raised)
+        return Done(out.getvalue(), error)
+
+    return move
+
+
+@pytest.fixture
+def old(bare: Minio, new_name: Callable[[str], str], settings) -> str:
+    """The shared bucket that files were in."""
+    name = new_name("old")
+    bare.make_bucket(bucket_name=name)
+    settings.MINIO_PRIVATE_BUCKETS = [name]
+    return name
+
+
+@pytest.fixture
+def receipts(use: Use, per_tenant: PerTenant, old: str) -> PerTenant:  # noqa: F811
+    """Receipts are to be moved from the shared bucket to one of each tenant."""
+    use(Receipt, MinioRouter(strategy=per_tenant, fallback=old), "file", "scan")
+    return per_tenant
+
+
+def name_in_rows(tenant: Client, *names: str, model: type[Model] = Receipt) -> None:
+    with tenant_context(tenant):
+        refer(model, *names)

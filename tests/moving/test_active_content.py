@@ -18,8 +18,7 @@ from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.maintenance import transfers
 from django_minio_router.strategies import PerTenant
 from tests.customers.models import Client
-from tests.moving.conftest import Contents, Put, Requests, bucket_of, refer
-from tests.moving.test_moving import Run, move, name_in_rows, old, receipts  # noqa: F401
+from tests.moving.conftest import Contents, Put, Requests, Run, bucket_of, name_in_rows, refer
 from tests.orphans.conftest import Use
 from tests.orphans.per_tenant.models import Receipt
 
@@ -47,7 +46,7 @@ Disposition = Callable[[str, str], "str | None"]
 
 
 def test_a_copy_within_the_server_is_stored_to_download(
-    receipts: PerTenant, old: str, put: Put, move: Run, bare: Minio, north: Client,  # noqa: F811
+    receipts: PerTenant, old: str, put: Put, move: Run, bare: Minio, north: Client,
     disposition: Disposition, contents: Contents, requests: Requests,
 ) -> None:  # fmt: skip
     tags = Tags.new_object_tags()
@@ -77,7 +76,7 @@ def test_a_copy_within_the_server_is_stored_to_download(
 
 
 def test_a_large_copy_in_parts_is(
-    receipts: PerTenant, old: str, put: Put, move: Run, north: Client,  # noqa: F811
+    receipts: PerTenant, old: str, put: Put, move: Run, north: Client,
     disposition: Disposition, monkeypatch: pytest.MonkeyPatch, on_minio: bool,
 ) -> None:  # fmt: skip
     if on_minio:
@@ -99,7 +98,7 @@ def test_a_large_copy_in_parts_is(
 
 
 def test_a_file_that_was_on_disk_is(
-    use: Use, per_tenant: PerTenant, move: Run, north: Client, disposition: Disposition,  # noqa: F811
+    use: Use, per_tenant: PerTenant, move: Run, north: Client, disposition: Disposition,
     settings, tmp_path: Path, requests: Requests,
 ) -> None:  # fmt: skip
     settings.MEDIA_ROOT = tmp_path
@@ -115,7 +114,7 @@ def test_a_file_that_was_on_disk_is(
 
 
 def test_where_saves_replace_what_is_streamed_is(
-    use: Use, per_tenant: PerTenant, old: str, put: Put, move: Run, north: Client,  # noqa: F811
+    use: Use, per_tenant: PerTenant, old: str, put: Put, move: Run, north: Client,
     disposition: Disposition, requests: Requests,
 ) -> None:  # fmt: skip
     use(Receipt, MinioRouter(strategy=per_tenant, fallback=old, replace_existing=True), "file", "scan")
@@ -130,7 +129,7 @@ def test_where_saves_replace_what_is_streamed_is(
 
 
 def test_where_the_project_wants_it_shown_it_is_copied_as_it_was(
-    use: Use, per_tenant: PerTenant, old: str, put: Put, move: Run, north: Client,  # noqa: F811
+    use: Use, per_tenant: PerTenant, old: str, put: Put, move: Run, north: Client,
     disposition: Disposition,
 ) -> None:  # fmt: skip
     use(
@@ -158,7 +157,7 @@ def inside(router: MinioRouter, tenant: Client, name: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("public", [False, True])
 def test_a_link_to_the_old_place_says_download_too(
-    per_tenant: PerTenant, old: str, put: Put, north: Client, public: bool  # noqa: F811
+    per_tenant: PerTenant, old: str, put: Put, north: Client, public: bool
 ) -> None:  # fmt: skip
     router = MinioRouter(strategy=per_tenant, fallback=MinioBackend(old, public=public))
     put(old, "a.html", b"<script>", content_type="text/html")
@@ -182,7 +181,7 @@ def test_a_storage_of_another_kind_is_asked_as_ever(per_tenant: PerTenant, north
 
 
 def test_once_it_is_moved_the_link_leads_to_the_new_place(
-    receipts: PerTenant, old: str, put: Put, move: Run, north: Client  # noqa: F811
+    receipts: PerTenant, old: str, put: Put, move: Run, north: Client
 ) -> None:  # fmt: skip
     put(old, "a.html", b"<script>", content_type="text/html")
     name_in_rows(north, "a.html")

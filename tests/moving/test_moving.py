@@ -9,14 +9,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import urllib3
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.core.management import CommandError, call_command
-from django.db.models import Model
 from django_tenants.files.storage import TenantFileSystemStorage
 from django_tenants.utils import tenant_context
 from minio import Minio
@@ -26,7 +23,7 @@ from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
 from django_minio_router.maintenance import transfers
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
-from tests.moving.conftest import Contents, Put, Requests, bucket_of, refer
+from tests.moving.conftest import Contents, Put, Requests, Run, bucket_of, name_in_rows, refer
 from tests.orphans.conftest import Use
 from tests.orphans.everywhere.models import Paper
 from tests.orphans.in_public.models import Notice
@@ -45,51 +42,6 @@ NASTY = [
     "'quoted' (1)!*.txt",
     "😀/" + "x" * 180 + ".txt",
 ]
-
-
-class Done(NamedTuple):
-    output: str
-    error: str | None
-
-
-@pytest.fixture
-def move() -> Callable[..., Done]:
-    """Return a function that runs the command, and returns what it said and how it failed."""
-
-    def move(*arguments: str, **options: object) -> Done:
-        out = io.StringIO()
-        error = None
-        try:
-            call_command("move_objects", *arguments, **options, stdout=out, stderr=out, no_color=True)
-        except CommandError as raised:
-            error = str(raised)
-        return Done(out.getvalue(), error)
-
-    return move
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def old(bare: Minio, new_name: Callable[[str], str], settings) -> str:
-    """The shared bucket that files were in."""
-    name = new_name("old")
-    bare.make_bucket(bucket_name=name)
-    settings.MINIO_PRIVATE_BUCKETS = [name]
-    return name
-
-
-@pytest.fixture
-def receipts(use: Use, per_tenant: PerTenant, old: str) -> PerTenant:
-    """Receipts are to be moved from the shared bucket to one of each tenant."""
-    use(Receipt, MinioRouter(strategy=per_tenant, fallback=old), "file", "scan")
-    return per_tenant
-
-
-def name_in_rows(tenant: Client, *names: str, model: type[Model] = Receipt) -> None:
-    with tenant_context(tenant):
-        refer(model, *names)
 
 
 # From one bucket to a bucket for each tenant
@@ -710,6 +662,22 @@ def test_files_of_public_rows_go_to_the_tenants_that_own_them(
     assert done.error is None, done
     assert contents(bucket_of(per_tenant, north)).keys() == {"north.png", "north.ttf", "north.txt"}
     assert contents(old).keys() == {"nobodys.png"}
+
+
+def test_an_image_without_dimensions_is_not_opened_to_find_its_owner(
+    use: Use, per_tenant: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client,
+    monkeypatch,
+) -> None:  # fmt: skip
+    use(Brand, MinioRouter(strategy=per_tenant), "logo")
+    monkeypatch.setattr(Brand._meta.get_field("logo"), "owner", lambda brand: brand.company)
+    Brand.objects.create(company=north)
+    Brand.objects.update(logo="north.png")
+    put(old, "north.png")
+
+    done = move(f"--from={old}", "--all-tenants")
+
+    assert done.error is None, done
+    assert contents(bucket_of(per_tenant, north)).keys() == {"north.png"}
 
 
 def test_rows_of_public_keep_what_their_owner_has_in_the_old_place(

@@ -13,25 +13,24 @@ from django_tenants.utils import tenant_context
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from tests.customers.models import Client
-from tests.moving.conftest import Contents, Put, store
-from tests.moving.test_moving import Run, move, name_in_rows, old, receipts  # noqa: F401
-from tests.orphans.conftest import Clean, Use, clean  # noqa: F401
+from tests.moving.conftest import Contents, Put, Run, name_in_rows, store
+from tests.orphans.conftest import Clean, Use
 from tests.orphans.per_tenant.models import Receipt
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("north", "south")]
 
 
 @pytest.fixture
-def folders(use: Use, old: str) -> None:  # noqa: F811
+def folders(use: Use, old: str) -> None:
     """The new place is a folder for each tenant, in the very bucket that the files are in."""
     use(Receipt, MinioRouter(strategy=PerTenantPrefix(old)), "file", "scan")
 
 
 def test_a_model_that_is_named_twice_is_moved_once(
-    receipts: PerTenant,  # noqa: F811
-    old: str,  # noqa: F811
+    receipts: PerTenant,
+    old: str,
     put: Put,
-    move: Run,  # noqa: F811
+    move: Run,
     contents: Contents,
     north: Client,
     south: Client,
@@ -48,9 +47,9 @@ def test_a_model_that_is_named_twice_is_moved_once(
 
 @pytest.mark.usefixtures("folders")
 def test_what_was_moved_within_a_bucket_is_no_orphan(
-    old: str,  # noqa: F811
+    old: str,
     put: Put,
-    move: Run,  # noqa: F811
+    move: Run,
     north: Client,
 ) -> None:
     put(old, "a.txt")
@@ -61,8 +60,8 @@ def test_what_was_moved_within_a_bucket_is_no_orphan(
 
 @pytest.mark.usefixtures("folders")
 def test_a_new_file_within_the_bucket_is_not_deleted_as_an_old_one(
-    old: str,  # noqa: F811
-    move: Run,  # noqa: F811
+    old: str,
+    move: Run,
     contents: Contents,
     north: Client,
     south: Client,
@@ -78,9 +77,9 @@ def test_a_new_file_within_the_bucket_is_not_deleted_as_an_old_one(
 
 @pytest.mark.usefixtures("receipts")
 def test_a_claim_in_the_old_place_is_no_file(
-    old: str,  # noqa: F811
+    old: str,
     put: Put,
-    move: Run,  # noqa: F811
+    move: Run,
     north: Client,
 ) -> None:
     put(old, "a.txt", b"", metadata={"being-moved": "1"})
@@ -94,7 +93,7 @@ def test_a_claim_in_the_old_place_is_no_file(
 def test_a_local_file_stays_for_a_row_that_writes_its_name_otherwise(
     tmp_path: Path,
     settings,
-    move: Run,  # noqa: F811
+    move: Run,
     north: Client,
     written: str,
 ) -> None:
@@ -111,7 +110,7 @@ def test_a_local_file_stays_for_a_row_that_writes_its_name_otherwise(
 def test_a_local_name_that_is_no_text_is_reported(
     tmp_path: Path,
     settings,
-    move: Run,  # noqa: F811
+    move: Run,
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9.txt")).touch()
@@ -119,12 +118,24 @@ def test_a_local_name_that_is_no_text_is_reported(
     assert r"orphaned: \xe9.txt" in move("--from=media", "--all-tenants").output
 
 
+@pytest.mark.usefixtures("receipts")
+def test_an_old_place_that_cannot_be_read_is_named_without_a_traceback(
+    tmp_path: Path,
+    settings,
+    move: Run,
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    (tmp_path / "loop").symlink_to("loop")
+
+    assert f"{tmp_path}/loop'. Start it again" in (move("--from=media", "--all-tenants").error or "")
+
+
 def test_what_is_missing_is_told_for_each_tenant_in_a_fallback_that_asks_the_connection(
     use: Use,
     per_tenant: PerTenant,
     tmp_path: Path,
     settings,
-    clean: Clean,  # noqa: F811
+    clean: Clean,
     north: Client,
     south: Client,
 ) -> None:

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router import tenancy
-from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.exceptions import ConfigurationError, RoutingError
 from django_minio_router.maintenance.moving import (
     Fate,
     Ledger,
@@ -87,8 +87,9 @@ class Command(DialogueCommand):
                 self._do(move, **options)
         except (ConfigurationError, RoutingError, DatabaseError) as error:
             raise CommandError(str(error)) from error
-        except ServerError as error:
-            raise CommandError(f"{error} Start it again: what is done stays done.") from error
+        except OSError as error:  # of the server, or of a folder that cannot be read
+            cause = str(error).rstrip(".")
+            raise CommandError(f"{cause}. Start it again: what is done stays done.") from error
         failures = sum(self.counts[fate] for fate in _FAILED)
         if failures or self.kept:
             raise CommandError(f"{failures + self.kept} files need a look; see above.")
