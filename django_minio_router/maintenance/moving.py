@@ -36,7 +36,7 @@ from ..router import MinioRouter, load_place, load_strategy
 from ..s3.contents import pages
 from ..strategies import BucketStrategy, FixedBucket
 from .orphans import Column, storage_doubt
-from .transfers import Bucket, Found, Origin, is_same, origin_of
+from .transfers import Bucket, Found, Origin, is_one, is_same, origin_of
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -364,6 +364,8 @@ def _moved(route: _Route, name: str, dry_run: bool) -> Outcome:
         there = _received(route, name, here, claimed)
     if there is None or not is_same(name, here, origin, there, target):
         return outcome(Fate.DIFFERING, cause=f"{target} has another content under this name")
+    if fate is Fate.THERE and is_one(name, here, origin, there, target):
+        return outcome(fate)  # not verified: there is no second file, so this one must stay
     return outcome(fate, source=_source(origin), verified=here.version)
 
 

@@ -339,6 +339,15 @@ def is_same(name: str, found: Found, origin: Origin, there: Found, target: Bucke
     return _digest(origin, name, "sha256") == _digest(target, name, "sha256")
 
 
+def is_one(name: str, found: Found, origin: Origin, there: Found, target: Bucket) -> bool:
+    """Tell whether the two are one object, of a server that is known under two names or with two keys."""
+    return (
+        isinstance(origin, Bucket)
+        and (origin.bucket, origin.object_name(name)) == (target.bucket, target.object_name(name))
+        and found.headers.get("Last-Modified") == there.headers.get("Last-Modified")
+    )
+
+
 def _digest(place: Origin, name: str, algorithm: str) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with place.read(name) as content:

@@ -11,7 +11,7 @@ from django_tenants.files.storage import TenantFileSystemStorage
 from django_tenants.utils import tenant_context
 
 from django_minio_router import MinioRouter
-from django_minio_router.strategies import PerTenant, PerTenantPrefix
+from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.moving.conftest import Contents, Put, Run, name_in_rows, store
 from tests.orphans.conftest import Clean, Use
@@ -73,6 +73,35 @@ def test_a_new_file_within_the_bucket_is_not_deleted_as_an_old_one(
     move(f"--from=bucket:{old}", "--all-tenants", "--delete-source", interactive=False)
 
     assert f"{north.schema_name}/new.txt" in contents(old)
+
+
+@pytest.mark.parametrize("otherwise", [{"MINIO_RETRIES": 1}, {"MINIO_ENDPOINT": "localhost:{port}"}])
+def test_the_only_file_stays_where_the_old_place_is_the_new_one_by_another_name(
+    use: Use,
+    old: str,
+    put: Put,
+    move: Run,
+    contents: Contents,
+    north: Client,
+    settings,
+    otherwise: dict[str, object],
+) -> None:
+    names = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_USE_HTTPS")
+    options = {name: getattr(settings, name) for name in names} | otherwise
+    port = settings.MINIO_ENDPOINT.rpartition(":")[2]
+    options["MINIO_ENDPOINT"] = options["MINIO_ENDPOINT"].format(port=port)
+    backend = "django_minio_router.models.MinioBackend"
+    settings.STORAGES = settings.STORAGES | {
+        "older": {"BACKEND": backend, "OPTIONS": {**options, "MINIO_DEFAULT_BUCKET": old}}
+    }
+    use(Receipt, MinioRouter(strategy=FixedBucket(old)), "file", "scan")
+    put(old, "a.txt")
+    name_in_rows(north, "a.txt")
+
+    output = move("--from=older", "--all-tenants", "--delete-source", interactive=False).output
+
+    assert contents(old).keys() == {"a.txt"}
+    assert "0 were deleted" in output
 
 
 @pytest.mark.usefixtures("receipts")
