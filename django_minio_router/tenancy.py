@@ -325,6 +325,13 @@ def left_schemas(tables: Collection[str]) -> dict[str, set[str]]:
     return found
 
 
+def columns_in(schema_name: str, table: str) -> set[str]:
+    """Return the columns that a table has in this schema: one that was left has those of its time."""
+    with in_schema(schema_name), _connection().cursor() as cursor:
+        described = _connection().introspection.get_table_description(cursor, table)
+    return {column.name for column in described}
+
+
 @cache
 def database_alias() -> str:
     """Return the alias of the database that holds the schemas."""

@@ -236,6 +236,21 @@ def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
     return [_OwnedColumn(field, table[0], owner=owner) for table in tables if table is not None]
 
 
+def _left_fields() -> dict[str, list[FileField]]:
+    """Return the schemas that deleted tenants left, with the fields that have a column there."""
+    tables = {field.model._meta.db_table for field in all_file_fields()}
+    left = tenancy.left_schemas(tables) if tenancy.has_schemas() else {}
+    found = {}
+    for schema, there in left.items():
+        columns = {table: tenancy.columns_in(schema, table) for table in there}
+        found[schema] = [
+            field
+            for field in all_file_fields()
+            if field.column in columns.get(field.model._meta.db_table, ())
+        ]
+    return found
+
+
 def _schema_of_table(field: FileField, schema: str | None) -> tuple[str | None] | None:
     """Return the schema that this tenant's table is in; None where it has none of its own."""
     model = field.model
@@ -411,12 +426,18 @@ class Ledger:
     def read_rows(self, move: Move, tenants: Iterable[Any | None]) -> None:
         """Take down which files the rows of these tenants name, in all fields of all models.
 
-        ``tenants`` must be everybody, public (None) first: what is left out counts as nobody's.
+        ``tenants`` must be everybody, public (None) first: what is left out counts as nobody's. Rows in
+        schemas that a deleted tenant left are read in any case.
         """
         for tenant in tenants:
             with tenancy.context_of(tenant):
                 for field in all_file_fields():
                     self._read_field(move, field, tenant)
+        for schema, fields in _left_fields().items():
+            with tenancy.in_schema(schema):
+                for field in fields:
+                    with suppress(RoutingError):  # the source has no place for it
+                        self._count(move.origin(field), [Column(field, schema)])
 
     def _read_field(self, move: Move, field: FileField, tenant: Any | None) -> None:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 from django_tenants.files.storage import TenantFileSystemStorage
 from django_tenants.utils import tenant_context
 
@@ -73,6 +74,31 @@ def test_a_new_file_within_the_bucket_is_not_deleted_as_an_old_one(
     move(f"--from=bucket:{old}", "--all-tenants", "--delete-source", interactive=False)
 
     assert f"{north.schema_name}/new.txt" in contents(old)
+
+
+@pytest.mark.usefixtures("receipts")
+@pytest.mark.parametrize("lacking", ["", "scan"])
+def test_a_file_stays_for_a_row_in_the_schema_that_a_deleted_tenant_left(
+    old: str,
+    put: Put,
+    move: Run,
+    contents: Contents,
+    north: Client,
+    south: Client,
+    lacking: str,
+) -> None:
+    put(old, "a.txt")
+    put(old, "b.txt")
+    name_in_rows(south, "a.txt")
+    name_in_rows(north, "a.txt", "b.txt")
+    if lacking:  # as the schema is not migrated any more
+        with tenant_context(south), connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {Receipt._meta.db_table} DROP COLUMN {lacking}")
+    Client.objects.filter(pk=south.pk).delete()
+
+    move(f"--from={old}", "--all-tenants", "--delete-source", interactive=False)
+
+    assert contents(old).keys() == {"a.txt"}
 
 
 @pytest.mark.parametrize("otherwise", [{"MINIO_RETRIES": 1}, {"MINIO_ENDPOINT": "localhost:{port}"}])
