@@ -58,7 +58,10 @@ class Fate(Enum):
 
 
 class Outcome(NamedTuple):
-    """One file that a row of ``where`` names; ``verified`` is the version of it that both places have."""
+    """One file that a row of ``where`` names; ``verified`` is the version of it that both places have.
+
+    ``tenant`` is whose the row is; None is public.
+    """
 
     fate: Fate
     where: str
@@ -66,6 +69,7 @@ class Outcome(NamedTuple):
     cause: str = ""
     source: tuple[str, str] = ("", "")
     verified: str = ""
+    tenant: Any | None = None
 
 
 @dataclass(frozen=True)
@@ -360,7 +364,7 @@ def _carry(route: _Route, dry_run: bool, name: str) -> Outcome:
 
 def _moved(route: _Route, name: str, dry_run: bool) -> Outcome:
     origin, target = route.origin, route.target
-    outcome = partial(Outcome, where=str(route.column), name=name)
+    outcome = partial(Outcome, where=str(route.column), name=name, tenant=route.tenant)
     here, there = origin.look(name), target.look(name)
     if there is not None and there.is_deleted:
         return outcome(Fate.MISSING, cause="it was deleted before it was moved")
@@ -405,11 +409,12 @@ class Ledger:
 
     def __init__(self) -> None:
         self._origins: dict[tuple[str, str], tuple[Origin, Any | None]] = {}
+        self._tenants: dict[str, Any | None] = {}
         # Where files are without a tenant: in a place for all.
         self._of_all: set[tuple[FileField, tuple[str, str]]] = set()
         self._db = sqlite3.connect("")  # a temporary file that only this connection can see
         self._db.execute(
-            "CREATE TABLE file (place TEXT, name TEXT, folder TEXT, version TEXT, "
+            "CREATE TABLE file (place TEXT, name TEXT, folder TEXT, version TEXT, tenant TEXT, "
             "verified INTEGER DEFAULT 0, named INTEGER DEFAULT 0, PRIMARY KEY (place, name)) WITHOUT ROWID"
         )
 
@@ -417,10 +422,13 @@ class Ledger:
         """Take down that a file was verified."""
         if outcome.verified:
             place, folder = outcome.source
+            tenant = "" if outcome.tenant is None else str(outcome.tenant.schema_name)
+            self._tenants[tenant] = outcome.tenant
             self._db.execute(
-                "INSERT INTO file (place, name, folder, version, verified) VALUES (?, ?, ?, ?, 1) "
-                "ON CONFLICT DO UPDATE SET verified = verified + 1, version = excluded.version",
-                (place, folder + outcome.name, folder, outcome.verified),
+                "INSERT INTO file (place, name, folder, version, tenant, verified) VALUES (?, ?, ?, ?, ?, 1) "
+                "ON CONFLICT DO UPDATE SET verified = verified + 1, version = excluded.version, "
+                "tenant = excluded.tenant",
+                (place, folder + outcome.name, folder, outcome.verified, tenant),
             )
 
     def read_rows(self, move: Move, tenants: Iterable[Any | None]) -> None:
@@ -494,17 +502,20 @@ class Ledger:
 
     def give_up(self, *, jobs: int = 8) -> Iterator[Kept | None]:
         """Delete what can be given up from the source, and yield None for each, or why it is kept."""
-        query = "SELECT place, folder, name, version FROM file WHERE verified > 0 AND verified >= named"
+        query = (
+            "SELECT place, folder, name, version, tenant FROM file WHERE verified > 0 AND verified >= named"
+        )
         with ThreadPoolExecutor(jobs) as threads:
             for page in pages(self._db.execute(query), _PAGE):
                 yield from threads.map(self._remove, page)
 
-    def _remove(self, file: tuple[str, str, str, str]) -> Kept | None:
-        place, folder, object_name, version = file
-        origin, tenant = self._origins[place, folder]
+    def _remove(self, file: tuple[str, str, str, str, str]) -> Kept | None:
+        place, folder, object_name, version, tenant = file
+        origin, _ = self._origins[place, folder]
         name = object_name.removeprefix(folder)
         try:
-            with tenancy.context_of(tenant):
+            # As the one it was verified for: a storage of another package may have one for each.
+            with tenancy.context_of(self._tenants[tenant]):
                 found = origin.look(name)
                 if found is not None and found.version != version:
                     return Kept(name, "it was stored anew after it was copied")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, storages
 from django.db import connection
 from django_tenants.files.storage import TenantFileSystemStorage
 from django_tenants.utils import tenant_context
@@ -19,6 +21,13 @@ from tests.orphans.conftest import Clean, Use
 from tests.orphans.per_tenant.models import Receipt
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("north", "south")]
+
+
+class ByConnection(InMemoryStorage):
+    """A storage as other packages have them: a place for each tenant, and no folder that we could tell."""
+
+    def _resolve(self, name: str, **options: Any) -> Any:
+        return super()._resolve(f"{connection.schema_name}/{name}", **options)
 
 
 @pytest.fixture
@@ -99,6 +108,28 @@ def test_a_file_stays_for_a_row_in_the_schema_that_a_deleted_tenant_left(
     move(f"--from={old}", "--all-tenants", "--delete-source", interactive=False)
 
     assert contents(old).keys() == {"a.txt"}
+
+
+@pytest.mark.usefixtures("receipts")
+def test_a_storage_that_asks_for_the_tenant_deletes_the_file_of_that_tenant(
+    move: Run,
+    north: Client,
+    south: Client,
+    settings,
+) -> None:
+    settings.STORAGES = settings.STORAGES | {"theirs": {"BACKEND": f"{__name__}.ByConnection"}}
+    theirs = storages["theirs"]
+    for tenant in (north, south):
+        with tenant_context(tenant):
+            theirs.save("a.txt", ContentFile(b"a"))
+    name_in_rows(north, "a.txt")
+
+    move("--from=theirs", "--all-tenants", "--delete-source", interactive=False)
+
+    with tenant_context(north):
+        assert not theirs.exists("a.txt")
+    with tenant_context(south):
+        assert theirs.exists("a.txt")
 
 
 @pytest.mark.parametrize("otherwise", [{"MINIO_RETRIES": 1}, {"MINIO_ENDPOINT": "localhost:{port}"}])
