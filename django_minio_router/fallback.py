@@ -176,6 +176,14 @@ class MovingBackend(MinioBackend):
             return True
         return False
 
+    def is_mark(self, object_name: str) -> bool:
+        """Tell whether an object stands for a file that was deleted before it was moved."""
+        try:
+            self._head(object_name.removeprefix(self.prefix))
+        except FileNotFoundError as error:
+            return isinstance(error, DeletedFile)
+        return False
+
     def delete(self, name: str) -> None:
         """Remove the file, and mark its name if the old place has it too: it is not ours to touch."""
         check_object_name(name)

@@ -24,6 +24,7 @@ from .. import tenancy
 from ..backend import MinioBackend
 from ..discovery import Use, configs, models_by_strategy, uses
 from ..exceptions import BucketNotFound, BucketTaken, ModelRequired, ServerError, TenantRequired
+from ..fallback import MovingBackend
 from ..fields import BucketFileField, BucketImageField
 from ..naming import check_object_name
 from ..router import MinioRouter
@@ -236,6 +237,8 @@ def _readable(tenants: list[Any | None]) -> set[str | None]:
 def _add(sweep: Sweep, route: Route, *, chosen: bool) -> None:
     if chosen:
         sweep.backends.setdefault(route.place, route.backend)
+        if isinstance(route.backend, MovingBackend):  # of several, as it knows the marks of deleted files
+            sweep.backends[route.place] = route.backend
     for bucket, column in route.columns:
         if chosen or bucket in sweep.columns:
             sweep.columns.setdefault(bucket, set()).add(column)
@@ -391,7 +394,8 @@ def _is_static(use: Use) -> bool:
 def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orphan]:
     """Yield the orphans of one place that were stored before this (aware) time, a page at a time.
 
-    Objects with a name that this package would not store are somebody else's and never among them.
+    Objects with a name that this package would not store are somebody else's and never among them, nor are
+    the marks of deleted files while there is a fallback.
     """
     for page in _pages(_old_objects(sweep.backends[place], before)):
         left = sweep.unreferenced(place, (stored.object_name for stored in page))
@@ -406,10 +410,16 @@ def _old_objects(backend: MinioBackend, before: datetime) -> Iterator[Any]:
     try:
         with client.plain_errors(backend.bucket):
             for stored in listing:
-                if stored.last_modified < before and _is_storable(stored.object_name):
+                is_old = stored.last_modified < before and _is_storable(stored.object_name)
+                if is_old and not _is_mark(backend, stored):
                     yield stored
     except BucketNotFound:
         return
+
+
+def _is_mark(backend: MinioBackend, stored: Any) -> bool:
+    """Tell whether the object keeps a deleted file from coming back out of a fallback."""
+    return isinstance(backend, MovingBackend) and not stored.size and backend.is_mark(stored.object_name)
 
 
 def _is_storable(name: str) -> bool:

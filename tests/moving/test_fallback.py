@@ -31,7 +31,7 @@ from django_minio_router.exceptions import ServerError
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.moving.conftest import Contents, Put, Requests, bucket_of, store
-from tests.orphans.conftest import Use
+from tests.orphans.conftest import Clean, Use
 from tests.orphans.per_tenant.models import Receipt
 
 pytestmark = pytest.mark.django_db
@@ -489,6 +489,25 @@ def test_the_old_place_is_created_and_cleaned_like_any_other_in_use(
 
     assert contents(old) == {"kept.txt": b"x"}
     assert "0 rows refer to a missing object" in out.getvalue()
+
+
+def test_a_deleted_file_stays_deleted_when_orphans_are_cleaned_until_there_is_no_fallback(
+    use: Use, old: str, router: MinioRouter, per_tenant: PerTenant, put: Put, north: Client, clean: Clean
+) -> None:
+    use(Receipt, MinioRouter(strategy=per_tenant), "file")
+    use(Receipt, router, "scan")
+    put(old, "a.txt")
+    with tenant_context(north):
+        router.delete("a.txt")
+        store(Receipt, "empty.txt", b"", "scan")
+        Receipt._base_manager.all().delete()
+
+    assert "1 deleted" in clean(tenants=[north.schema_name])
+    with tenant_context(north):
+        assert not router.exists("a.txt")
+
+    use(Receipt, MinioRouter(strategy=per_tenant), "scan")
+    assert "1 deleted" in clean(tenants=[north.schema_name])
 
 
 def test_a_row_keeps_its_file_through_the_change_of_storage(
