@@ -46,9 +46,10 @@ def send(client: Client, method: str, bucket: str, query: str, root: Element) ->
 def fetch(client: Client, bucket: str, query: str) -> Element:
     """Return a document about the bucket, or about the server if it has no name."""
     response = client.request("GET", f"/{bucket}", query)
+    place = bucket or "the list of buckets"
     if response.status != 200:
-        client.refuse(response, bucket or "the list of buckets")
-    return parsed(client, bucket, response.data)
+        client.refuse(response, place)
+    return parsed(client, place, response.data)
 
 
 def parsed(client: Client, bucket: str, data: bytes) -> Element:

@@ -13,6 +13,7 @@ from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import PerModel, PerTenant
 from tests.docs.models import Contract, Receipt
 from tests.initializer.test_apply import logos_only, refusing
+from tests.proxy import answering
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -152,6 +153,11 @@ class TestFailures:
 
         project.MINIO_ENDPOINT, project.MINIO_RETRIES = "127.0.0.1:9", 0
         assert "No answer from the S3 server at 127.0.0.1:9" in str(Run().error)
+
+    def test_what_answers_and_is_no_s3_server_is_one_clear_error_too(self, two, proxy):
+        proxy.when(answering(200, b"<html>Welcome"))
+
+        assert f"{proxy.endpoint} for 'the list of buckets' is no S3 server" in str(Run().error)
 
     def test_the_secret_key_is_in_no_output(self, project, two):
         project.MINIO_SECRET_KEY = "hush-hush-hush"
