@@ -91,6 +91,23 @@ def test_a_file_whose_row_is_taken_away_still_belongs_to_its_owner(
     assert list(contents(bucket_of(south))) == ["logo.png"]
 
 
+def test_a_file_is_handed_over_by_the_storage_that_it_had(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    Brand.objects.create(company=south, logo=png(2, 1))
+    brand = Brand.objects.create(company=north, logo=png(4, 3))
+    storage, name = brand.logo.storage, brand.logo.name
+    brand.company = south
+    with storage.open(name) as file:
+        brand.logo.save(name, file)
+    storage.delete(name)
+
+    kept = Brand.objects.get(pk=brand.pk)
+    assert (kept.width, kept.height) == (4, 3)
+    assert Image.open(kept.logo).size == (4, 3)
+    assert (len(contents(bucket_of(north))), len(contents(bucket_of(south)))) == (0, 2)
+
+
 def test_a_row_may_own_its_file_itself(north: Client, contents: Contents) -> None:
     Seal.objects.create(schema_name=north.schema_name, file=ContentFile(b"seal", name="seal.txt"))
 
