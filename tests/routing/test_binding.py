@@ -24,7 +24,7 @@ from django.utils.functional import LazyObject, empty
 from django_tenants.utils import tenant_context
 
 from django_minio_router import MinioBackend, MinioRouter, ModelRequired
-from django_minio_router.binding import bind_models, file_fields, uses_default_storage
+from django_minio_router.binding import bind_field, bind_models, file_fields, uses_default_storage
 from django_minio_router.strategies import FixedBucket, PerModel
 from tests.customers.models import Client
 from tests.docs.models import Contract, Invoice, Letter, Logo, Note, PaidInvoice, Receipt, Report, shared
@@ -288,6 +288,26 @@ def test_binding_all_again_changes_nothing() -> None:
     bind_models()
     assert {model: storage_of(model).backend.bucket for model in before} == before
     assert storage_of(Note) is default_storage
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["a router of its own", "the default storage"])
+@isolate_apps("tests.docs")
+def test_a_field_that_comes_when_the_apps_are_ready_is_bound_by_a_call(own: bool) -> None:
+    by_model = PerModel({"docs.Shelf": "shelves"}, default="media")
+    with default("django_minio_router.MinioRouter", strategy=by_model):
+
+        class Shelf(models.Model):
+            class Meta:
+                app_label = "docs"
+
+        given = {"storage": MinioRouter(strategy=by_model)} if own else {}
+        late = models.FileField(**given)
+        Shelf.add_to_class("late", late)
+        assert Shelf().late.storage.backend.bucket == "media"
+
+        bind_field(late)
+        assert Shelf().late.storage.backend.bucket == "shelves"
+        assert ("storage" in late.deconstruct()[3]) == own
 
 
 def test_the_module_of_the_default_storage_may_use_models(tmp_path: Path) -> None:

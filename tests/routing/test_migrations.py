@@ -192,6 +192,12 @@ class TestMigrationsOfTheOriginal:
         assert field.generate_filename(old(), "a.txt") == f"{get_iso_date()}/a.txt"
 
 
+def test_models_of_a_migration_route_by_their_model() -> None:
+    then = ProjectState.from_apps(apps).apps.get_model("docs", "Invoice")
+    assert then is not Invoice
+    assert then().file.storage.backend.bucket == "test-docs-invoices"
+
+
 def test_makemigrations_writes_a_file_that_loads(tmp_path: Path) -> None:
     """From the command line, in a project of its own, with keys in the options of a field."""
     (tmp_path / "shop").mkdir()
