@@ -309,27 +309,25 @@ def schema_exists(schema_name: str) -> bool:
     return exists
 
 
-def left_schemas(tables: Collection[str]) -> dict[str, set[str]]:
-    """Return the schemas, but for public, that have one of the tables and belong to no tenant, with those."""
+def left_schemas(tables: Collection[str]) -> dict[str, dict[str, set[str]]]:
+    """Return the schemas, but for public, that have one of the tables and belong to no tenant.
+
+    With these tables, and the columns that each has there: those of the time when it was left.
+    """
     with in_schema(public_schema()), _connection().cursor() as cursor:
         taken = {public_schema(), *_all_rows().values_list("schema_name", flat=True)}
         cursor.execute(
-            "SELECT schemaname, tablename FROM pg_tables"
-            " WHERE tablename = ANY(%s) AND NOT starts_with(schemaname, 'pg_')",
+            "SELECT nspname, relname, attname FROM pg_attribute"
+            " JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+            " WHERE relname = ANY(%s) AND relkind IN ('r', 'p') AND NOT starts_with(nspname, 'pg_')"
+            " AND attnum > 0 AND NOT attisdropped",
             [list(tables)],
         )
-        found: dict[str, set[str]] = {}
-        for schema, table in cursor.fetchall():
+        found: dict[str, dict[str, set[str]]] = {}
+        for schema, table, column in cursor.fetchall():
             if schema not in taken:
-                found.setdefault(schema, set()).add(table)
+                found.setdefault(schema, {}).setdefault(table, set()).add(column)
     return found
-
-
-def columns_in(schema_name: str, table: str) -> set[str]:
-    """Return the columns that a table has in this schema: one that was left has those of its time."""
-    with in_schema(schema_name), _connection().cursor() as cursor:
-        described = _connection().introspection.get_table_description(cursor, table)
-    return {column.name for column in described}
 
 
 @cache

@@ -17,7 +17,8 @@ from .initializer import provisioning
 from .initializer.applying import apply_plan
 from .initializer.planning import make_plan
 from .maintenance import moving, purging
-from .maintenance.moving import Fate, Kept, Ledger
+from .maintenance.ledger import Kept, Ledger
+from .maintenance.moving import Fate
 from .maintenance.usage import Meter
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ Where that cannot be told for sure the bucket is left alone, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.db import DatabaseError, connections, router
-from django.db.models import FileField, QuerySet
+from django.db.models import FileField
 
 from .. import tenancy
 from ..backend import MinioBackend
@@ -31,6 +31,7 @@ from ..router import MinioRouter
 from ..s3.clients import get_client
 from ..static import MinioBackendStatic
 from ..strategies import BucketStrategy, Location
+from .columns import Column
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -53,62 +54,6 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.bucket}/{self.prefix}".rstrip("/")
-
-
-@dataclass(frozen=True)
-class Column:
-    """The names in one file field of one table; ``prefix`` stands before them in the names of the objects.
-
-    ``schema`` is None where the database has no schemas. ``doubt`` says why objects may be named otherwise.
-    ``database`` is an alias of ``DATABASES``; none is where the model's rows are written.
-    """
-
-    field: FileField
-    schema: str | None
-    prefix: str = ""
-    doubt: str = ""
-    database: str = ""
-
-    def __str__(self) -> str:
-        schema = f" in the schema {self.schema!r}" if self.schema is not None else ""
-        database = f" in the database {self.database!r}" if self.database else ""
-        return f"{self.field.model._meta.label}.{self.field.name}{schema}{database}"
-
-    def meets(self, place: Place) -> bool:
-        """Tell whether an object of the place could be one of this column's."""
-        return self.prefix.startswith(place.prefix) or place.prefix.startswith(self.prefix)
-
-    def holding(self, objects: Collection[str]) -> set[str]:
-        """Return those of the objects that a row refers to."""
-        start = len(self.prefix)
-        names = [name[start:] for name in objects if name.startswith(self.prefix)]
-        if not names:
-            return set()
-        with tenancy.in_schema(self.schema):
-            rows = self._rows().filter(**{f"{self.field.name}__in": names})
-            return {f"{self.prefix}{name}" for name in rows.values_list(self.field.name, flat=True)}
-
-    def pages(self) -> Iterator[list[tuple[Any, str]]]:
-        """Yield primary keys and names, some hundred rows at a time; rows without a file are left out."""
-        last = None
-        while page := self._page(last):
-            last = page[-1][0]
-            yield [(key, str(name)) for key, name in page if name]
-
-    def count(self) -> int:
-        """Return how many rows there are."""
-        with tenancy.in_schema(self.schema):
-            return self._rows().count()
-
-    def _page(self, last: Any) -> list[tuple[Any, Any]]:
-        with tenancy.in_schema(self.schema):
-            rows = self._rows() if last is None else self._rows().filter(pk__gt=last)
-            return list(rows.order_by("pk").values_list("pk", self.field.name)[:_PAGE])
-
-    def _rows(self) -> QuerySet[Any]:
-        """Return all rows; the managers of a model may hide some."""
-        model = self.field.model
-        return QuerySet(model, using=self.database or router.db_for_write(model))
 
 
 class Route(NamedTuple):
@@ -278,7 +223,7 @@ def _tables(alias: str) -> frozenset[str]:
 
 def _reasons_against(sweep: Sweep, place: Place, chosen: set[str | None]) -> Iterator[str]:
     for column in sweep.columns[place.bucket]:
-        if not column.meets(place):
+        if not column.meets(place.prefix):
             continue
         if column.doubt:
             yield column.doubt

@@ -324,6 +324,11 @@ class _Ranges:
 # Comparing
 
 
+def source_of(origin: Origin) -> tuple[str, str]:
+    """Return the place, and the folder in it that all names of the origin are below."""
+    return origin.key, origin.object_name("")
+
+
 def is_same(name: str, found: Found, origin: Origin, there: Found, target: Bucket) -> bool:
     """Tell whether both places have the same content.
 

@@ -10,7 +10,8 @@ from ..discovery import Use, uses
 from ..exceptions import BucketNotFound
 from ..s3.clients import get_client
 from ..s3.contents import Version, current, pages
-from .orphans import Column, backend_of, routes_now
+from .columns import Column
+from .orphans import backend_of, routes_now
 from .places import Map, Place
 
 _Where: TypeAlias = tuple[str, str, str]

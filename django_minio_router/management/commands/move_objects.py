@@ -10,9 +10,9 @@ from django.db import DatabaseError
 
 from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError
+from django_minio_router.maintenance.ledger import Ledger
 from django_minio_router.maintenance.moving import (
     Fate,
-    Ledger,
     Move,
     Outcome,
     count_files,
