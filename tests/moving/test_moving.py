@@ -760,36 +760,43 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
     assert contents(bucket) == {"a.txt": b"a"}
 
 
+@pytest.fixture
+def stored_meanwhile(put: Put, monkeypatch) -> Callable[..., None]:
+    """Return a function that lets another process store a file between the look and the copy."""
+
+    def stored_meanwhile(*arguments: object, **options: object) -> None:
+        receive = transfers.Bucket.receive
+
+        def late(self: transfers.Bucket, *received: object) -> None:
+            put(*arguments, **options)
+            receive(self, *received)
+
+        monkeypatch.setattr(transfers.Bucket, "receive", late)
+
+    return stored_meanwhile
+
+
 def test_a_file_that_another_run_holds_is_moved_by_both(
-    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, monkeypatch
+    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, stored_meanwhile
 ) -> None:
     put(old, "a.txt", b"old")
     name_in_rows(north, "a.txt")
-    bucket, receive = bucket_of(receipts, north), transfers.Bucket.receive
+    bucket = bucket_of(receipts, north)
+    stored_meanwhile(bucket, "a.txt", b"", metadata={"being-moved": "1"})
 
-    def held_meanwhile(self: transfers.Bucket, *arguments: object) -> None:
-        put(bucket, "a.txt", b"", metadata={"being-moved": "1"})
-        receive(self, *arguments)
-
-    monkeypatch.setattr(transfers.Bucket, "receive", held_meanwhile)
     assert "1 copied" in move(f"--from={old}", "--all-tenants").output
     assert contents(bucket) == {"a.txt": b"old"}
 
 
 def test_what_is_saved_between_the_look_and_the_copy_is_not_overwritten(
-    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, monkeypatch
+    receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client, stored_meanwhile
 ) -> None:
     put(old, "a.txt", b"old")
     name_in_rows(north, "a.txt")
-    bucket, receive = bucket_of(receipts, north), transfers.Bucket.receive
+    bucket = bucket_of(receipts, north)
+    stored_meanwhile(bucket, "a.txt", b"saved")
 
-    def saved_meanwhile(self: transfers.Bucket, *arguments: object) -> None:
-        put(bucket, "a.txt", b"saved")
-        receive(self, *arguments)
-
-    monkeypatch.setattr(transfers.Bucket, "receive", saved_meanwhile)
-    done = move(f"--from={old}", "--all-tenants")
-    assert "1 differing" in done.output
+    assert "1 differing" in move(f"--from={old}", "--all-tenants").output
     assert contents(bucket) == {"a.txt": b"saved"}
 
 
