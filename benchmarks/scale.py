@@ -114,10 +114,10 @@ def nothing(count: int) -> None:
 
 
 def plan(count: int) -> None:
-    from django_minio_router import tenancy
-    from django_minio_router.initializer.planning import make_plan
+    from django_minio_router.provisioning.plan import make_plan
+    from django_minio_router.tenancy import get_tenancy
 
-    measured("the plan alone", lambda: make_plan(tenancy.tenants()))
+    measured("the plan alone", lambda: make_plan(get_tenancy().tenants()))
 
 
 def initialize(count: int) -> None:
@@ -163,8 +163,8 @@ def fill(count: int) -> None:
     from django.db import connection
     from django_tenants.utils import schema_context
 
-    from django_minio_router.conf import Config
-    from django_minio_router.s3.clients import get_client
+    from django_minio_router.s3.client import get_client
+    from django_minio_router.settings.config import Config
 
     with schema_context(SCHEMA), connection.cursor() as cursor:
         for table, rows_of_names in _ROWS.items():

@@ -1,6 +1,5 @@
 """A Django storage that sends every file to the right bucket."""
 
-from .backend import MinioBackend
 from .dates import get_iso_date, iso_date_prefix
 from .exceptions import (
     ConfigurationError,
@@ -10,10 +9,11 @@ from .exceptions import (
     RoutingError,
     TenantRequired,
 )
-from .fields import BucketFileField, BucketImageField
-from .router import MinioRouter
 from .s3.status import MinioServerStatus
-from .static import MinioBackendStatic
+from .storage.backend import MinioBackend
+from .storage.fields import BucketFileField, BucketImageField
+from .storage.router import MinioRouter
+from .storage.static import MinioBackendStatic
 from .tenancy import tenant_bucket_context
 
 __all__ = [

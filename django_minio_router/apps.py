@@ -6,9 +6,9 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.management import call_command
 
-from . import binding, tenancy
-from .conf import options_of
 from .exceptions import ConfigurationError
+from .settings.config import options_of
+from .storage import binding
 
 # App configs are imported before any model is, so no field is missed.
 binding.connect()
@@ -31,14 +31,16 @@ class DjangoMinioRouterConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks
-        from .initializer import provisioning
-        from .maintenance import purging
+        from .files import purge, quota
+        from .inventory import claims
+        from .provisioning import new_tenant
+        from .tenancy import get_tenancy
 
         checks.register()
+        claims.connect()
+        quota.connect()
         binding.bind_models()  # the default storage is known only now
-        tenancy.connect()
-        provisioning.connect()
-        purging.connect()
+        get_tenancy().connect(created=new_tenant.when_created, deleted=purge.when_deleted)
         if _is_checked_on_start():
             call_command("initialize_buckets", silenced=True)
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from cachetools import LRUCache
+from cachetools import Cache, LRUCache, TTLCache
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -20,11 +20,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class BoundedCache(Generic[K, V]):
-    """The most recently used ``maxsize`` items."""
+    """The most recently used ``maxsize`` items; with ``ttl``, each for at most so many seconds."""
 
-    def __init__(self, maxsize: int) -> None:
-        self._items: LRUCache[K, V] = LRUCache(maxsize)
-        self.discards = 0  # how often something was discarded, there or not
+    def __init__(self, maxsize: int, *, ttl: float | None = None) -> None:
+        self._items: Cache[K, V] = LRUCache(maxsize) if ttl is None else TTLCache(maxsize, ttl)
+        self.discards = 0  # how often something was discarded, whether it was there or not
 
     def get(self, key: K) -> V | None:
         with _lock:

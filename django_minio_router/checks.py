@@ -14,15 +14,17 @@ from django.core.checks import CheckMessage, Tags
 from django.core.checks import register as register_check
 
 from . import messages
-from .conf import Config, endpoint_problem, split_external
-from .defaults import PREFIX, SETTINGS
-from .discovery import Use, configs, hooks, listed, models_by_strategy, uses
+from .bucket_template import BucketTemplate, bucket_template
+from .buckets.hooks import bucket_hooks
+from .buckets.policies import opens_to_everybody, policy_of
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
-from .hooks import bucket_hooks
-from .initializer.planning import Plan, Source, listed_sources, used_source
-from .naming import BucketTemplate, bucket_name_problem, bucket_template
-from .policies import opens_to_everybody, policy_of
-from .quota import quota
+from .files.quota import quota
+from .inventory.sources import Source, listed_sources, used_source
+from .inventory.uses import Use, configs, hooks, listed, models_by_strategy, uses
+from .naming import bucket_name_problem
+from .provisioning.plan import Plan
+from .settings.config import Config, endpoint_problem, shown_endpoint, split_external
+from .settings.declared import PREFIX, SETTINGS
 from .strategies import BucketStrategy, FixedBucket
 from .strategies.tenant import NamedByTenant
 
@@ -68,11 +70,11 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
     if not endpoint:
         yield messages.missing_endpoint()
     elif problem := endpoint_problem(endpoint):
-        yield messages.malformed_endpoint("MINIO_ENDPOINT", endpoint, problem)
+        yield messages.malformed_endpoint("MINIO_ENDPOINT", shown_endpoint(endpoint), problem)
     if external:
         scheme, host, _ = split_external(external)
         if problem := endpoint_problem(host):
-            yield messages.malformed_endpoint("MINIO_EXTERNAL_ENDPOINT", external, problem)
+            yield messages.malformed_endpoint("MINIO_EXTERNAL_ENDPOINT", shown_endpoint(external), problem)
         elif external_https is None and not scheme:
             yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
     elif external_https is not None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.checks import Error, Warning
 
-from .conf import shown_endpoint
 from .naming import bucket_name_problem
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def missing_endpoint() -> Error:
 
 def malformed_endpoint(setting: str, endpoint: str, problem: str) -> Error:
     return Error(
-        f"{setting} {shown_endpoint(endpoint)} {problem}.",
+        f"{setting} {endpoint} {problem}.",
         hint="Write the host name or address, and the port after a colon if it is not the usual one.",
         id="minio_router.E003",
     )

@@ -3,9 +3,9 @@
 There are no database models in this package.
 """
 
-from .backend import MinioBackend
 from .dates import get_iso_date, iso_date_prefix
-from .router import MinioRouter
-from .static import MinioBackendStatic
+from .storage.backend import MinioBackend
+from .storage.router import MinioRouter
+from .storage.static import MinioBackendStatic
 
 __all__ = ["MinioBackend", "MinioBackendStatic", "MinioRouter", "get_iso_date", "iso_date_prefix"]

@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from . import tenancy
-from .buckets import State
+from .buckets.ensure import State
 from .exceptions import RoutingError, TenantRequired
-from .initializer import provisioning
-from .initializer.applying import apply_plan
-from .initializer.planning import make_plan
-from .maintenance import moving, purging
-from .maintenance.ledger import Kept, Ledger
-from .maintenance.moving import Fate
-from .maintenance.usage import Meter
+from .files import move as moving
+from .files import purge as purging
+from .files.ledger import Kept, Ledger
+from .files.move import Fate
+from .files.usage import Meter
+from .provisioning import new_tenant as provisioning
+from .provisioning.apply import apply_plan
+from .provisioning.plan import make_plan
+from .tenancy import get_tenancy
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class _Report:
 
 def schema_names() -> Iterator[str | None]:
     """Yield None, and then the schema name of each tenant; memory does not grow with their number."""
-    return names_of(tenancy.everyone())
+    return names_of(get_tenancy().everyone())
 
 
 def names_of(tenants: Iterable[Any | None]) -> Iterator[str | None]:
@@ -73,8 +74,8 @@ def _row(schema_name: str | None) -> Any | None:
     """Return the tenant's row, or None for what is no tenant's. ``TenantRequired`` if it is gone."""
     if schema_name is None:
         return None
-    tenancy.require_django_tenants()
-    row = tenancy.row_of({"schema_name": schema_name})
+    get_tenancy().require()
+    row = get_tenancy().named(schema_name)
     if row is None:
         raise TenantRequired(f"There is no tenant {schema_name!r} (any more), so nothing was done for it.")
     return row
@@ -86,7 +87,7 @@ def _row(schema_name: str | None) -> Any | None:
 def initialize(schema_name: str | None, aliases: Collection[str] | None = None) -> dict[str, Any]:
     """Create the buckets that are this tenant's alone, or those that no tenant is needed for."""
     report = _Report(state.value for state in State)
-    with tenancy.context_of(None):
+    with get_tenancy().context(None):
         tenant = _row(schema_name)
         if tenant is None:
             outcomes = apply_plan(make_plan(aliases=aliases))
@@ -121,7 +122,7 @@ def purge(
         versions += deleted
         report(deleted)
 
-    with tenancy.context_of(None):
+    with get_tenancy().context(None):
         tenant = _confirmed(schema_name, key)
         purging.purge(schema_name if tenant is None else tenant, only=places, report=count)
     return {"versions": versions, "places": sorted(places)}
@@ -129,8 +130,8 @@ def purge(
 
 def _confirmed(schema_name: str, key: str | None) -> Any | None:
     """Return the row, or None where it is gone. ``RoutingError`` if the name is not that tenant's now."""
-    row = tenancy.row_of({"schema_name": schema_name})
-    renamed = row is None and key is not None and tenancy.has_row(key)
+    row = get_tenancy().named(schema_name)
+    renamed = row is None and key is not None and get_tenancy().find(key) is not None
     if renamed or (row is not None and str(row.pk) != key):
         raise RoutingError(
             f"Nothing was deleted. {schema_name!r} is not the tenant any more whose files were to be: it was "
@@ -153,7 +154,7 @@ def move(
     With ``delete_source`` everybody's rows are read, since a file stays that another one names.
     """
     report = _Report(fate.name.lower() for fate in Fate)
-    with tenancy.context_of(None):
+    with get_tenancy().context(None):
         tenant = _row(schema_name)
         plan = moving.make_move(source, to, labels)
         ledger = Ledger()
@@ -161,7 +162,7 @@ def move(
             ledger.note(outcome)
             _note(report, outcome)
         if delete_source:
-            ledger.read_rows(plan, tenancy.everyone())
+            ledger.read_rows(plan, get_tenancy().everyone())
             _delete(report, ledger, jobs)
     return report.result()
 
@@ -186,7 +187,7 @@ def _delete(report: _Report, ledger: Ledger, jobs: int) -> None:
 
 def measure(schema_name: str | None) -> list[dict[str, Any]]:
     """Return the rows that ``bucket_usage`` prints for this tenant, or for what is not one tenant's alone."""
-    with tenancy.context_of(None):
+    with get_tenancy().context(None):
         tenant = _row(schema_name)
         meter = Meter()
         places = meter.places(tenant)

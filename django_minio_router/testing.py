@@ -26,10 +26,10 @@ from django.db.migrations.writer import MigrationWriter
 from django.utils.module_loading import import_string
 from urllib3.connectionpool import HTTPConnectionPool
 
-from . import tenancy
 from .exceptions import ModelRequired, RoutingError, TenantRequired
 from .naming import bucket_name_problem, check_object_name
 from .strategies import BucketStrategy, Location
+from .tenancy import get_tenancy
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -67,7 +67,7 @@ class StrategyContract:
     def test_routes_only_to_buckets_that_it_names(self) -> None:
         strategy = self.make_strategy()
         for tenant, model in self._situations():
-            with tenancy.context_of(tenant):
+            with get_tenancy().context(tenant):
                 routed = Location.of(strategy.bucket_for(model))
                 named = [Location.of(answer) for answer in strategy.buckets_for(self.models)]
             assert (routed.server, routed.bucket) in [(place.server, place.bucket) for place in named], (
@@ -89,7 +89,7 @@ class StrategyContract:
         for tenant, model in self._situations(routable=False):
             expected: list[type[RoutingError]] = [TenantRequired] if tenant is None else []
             expected += [ModelRequired] if model is None else []
-            with tenancy.context_of(tenant):
+            with get_tenancy().context(tenant):
                 try:
                     answer = strategy.bucket_for(model)
                 except tuple(expected):
@@ -112,7 +112,7 @@ class StrategyContract:
     def test_sends_no_query_and_no_request(self) -> None:
         strategy = self.make_strategy()
         for tenant, model in self._situations():
-            with tenancy.context_of(tenant):
+            with get_tenancy().context(tenant):
                 strategy.bucket_for(model)  # may read the tenant's row, once
                 with _isolated():
                     strategy.bucket_for(model)
@@ -173,13 +173,13 @@ class StrategyContract:
 
     def _routes(self, strategy: BucketStrategy) -> Iterator[tuple[Any, type[Model] | None, Location]]:
         for tenant, model in self._situations():
-            with tenancy.context_of(tenant):
+            with get_tenancy().context(tenant):
                 answer = strategy.bucket_for(model)
             yield tenant, model, Location.of(answer)
 
     def _named(self, strategy: BucketStrategy) -> Iterator[Location]:
         for tenant in self._tenants():
-            with tenancy.context_of(tenant):
+            with get_tenancy().context(tenant):
                 try:
                     answers = list(strategy.buckets_for(self.models))
                 except TenantRequired:

@@ -95,7 +95,7 @@ def anonymous(settings: Any) -> Callable[[str], int]:
 @pytest.fixture
 def project(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The settings of a project that uses no bucket yet: the fields of the test models store elsewhere."""
-    from django_minio_router.discovery import uses
+    from django_minio_router.inventory.uses import uses
 
     elsewhere = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     settings.STORAGES = {"default": elsewhere, "staticfiles": elsewhere}

@@ -8,7 +8,8 @@ from array import array
 from collections.abc import Iterator
 from hashlib import blake2b
 
-from django_minio_router.naming import BucketTemplate, bucket_name_problem
+from django_minio_router.bucket_template import BucketTemplate
+from django_minio_router.naming import bucket_name_problem
 
 KINDS = [
     string.ascii_lowercase + string.digits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from minio.credentials import EnvAWSProvider
 
 from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
+from django_minio_router.tenancy import get_tenancy
 from tests.docs.models import Contract, Invoice, Receipt
 
 ROOT = Path(__file__).parents[1]
@@ -429,17 +431,25 @@ def test_e008_an_external_endpoint_by_halves(project):
     assert only("E008").msg.endswith("MINIO_EXTERNAL_ENDPOINT is not set.")
 
 
-def test_e009_per_tenant_without_django_tenants(use, monkeypatch):
+@pytest.fixture
+def fresh_tenancy():
+    """Let the tenancy be found anew within the test, and after it."""
+    get_tenancy.cache_clear()
+    yield
+    get_tenancy.cache_clear()
+
+
+def test_e009_per_tenant_without_django_tenants(use, monkeypatch, fresh_tenancy):
     use(Contract, MinioRouter(strategy=PerTenant()))
-    monkeypatch.setattr("django_minio_router.tenancy._utils", lambda: None)
+    monkeypatch.setitem(sys.modules, "django_tenants", None)
 
     assert "pip install 'django-minio-router[tenants]'" in str(only("E009").hint)
 
 
 @pytest.fixture
-def database_without_tenants(monkeypatch):
+def database_without_tenants(monkeypatch, fresh_tenancy):
     plain = SimpleNamespace(settings_dict={"ENGINE": "django.db.backends.sqlite3"})
-    monkeypatch.setattr("django_minio_router.tenancy.connections", {"default": plain})
+    monkeypatch.setattr("django_minio_router.tenancy.schemas.connections", {"default": plain})
 
 
 def test_e010_per_tenant_on_a_database_that_knows_none(use, database_without_tenants):

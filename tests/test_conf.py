@@ -10,8 +10,8 @@ from minio.credentials import EnvAWSProvider, StaticProvider
 from minio.credentials.providers import Provider
 
 from django_minio_router import ConfigurationError, MinioBackend, MinioRouter, PrivatePublicMixedError
-from django_minio_router.conf import Config
-from django_minio_router.defaults import DEFAULTS, SETTINGS
+from django_minio_router.settings.config import Config
+from django_minio_router.settings.declared import DEFAULTS, SETTINGS
 from django_minio_router.strategies import FixedBucket
 
 DAY = 24 * 60 * 60

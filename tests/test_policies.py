@@ -11,7 +11,12 @@ import pytest
 from minio.error import S3Error
 
 from django_minio_router import ConfigurationError
-from django_minio_router.policies import opens_to_everybody, policy_of, public_policy, same_policy
+from django_minio_router.buckets.policies import (
+    opens_to_everybody,
+    policy_of,
+    public_policy,
+    same_policy,
+)
 
 ARN = "arn:aws:s3:::docs"
 

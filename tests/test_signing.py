@@ -14,10 +14,10 @@ from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider, StaticProvider
 
 from django_minio_router import MinioBackend
-from django_minio_router.defaults import MAX_EXPIRY
 from django_minio_router.exceptions import ServerError
 from django_minio_router.naming import MAX_OBJECT_NAME
 from django_minio_router.s3.signing import Signer
+from django_minio_router.settings.declared import MAX_EXPIRY
 
 BUCKET = "signed-names"
 KEYS = StaticProvider("an-access-key", "a secret/key+with=signs")

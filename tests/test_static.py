@@ -16,7 +16,7 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.template import Context, Template
 
-from django_minio_router.static import MinioManifestStaticStorage
+from django_minio_router.storage.static import MinioManifestStaticStorage
 from tests.proxy import Exchange, Proxy, forward
 
 PLAIN = "django_minio_router.models.MinioBackendStatic"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from django_minio_router import tenancy
+from django_minio_router.tenancy import get_tenancy
 
 
 def add_enqueue_arguments(parser: CommandParser) -> None:
@@ -38,7 +38,7 @@ def enqueue(
     """
     task = _task(work, queue)
     count = 0
-    with tenancy.context_of(None):  # where the tables of the tasks are
+    with get_tenancy().context(None):  # where the tables of the tasks are
         for schema_name in names:
             result = task.enqueue(schema_name, **arguments)
             count += 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from django_minio_router import tenancy
+from django_minio_router.tenancy import get_tenancy
 
 
 def add_tenant_arguments(parser: CommandParser) -> None:
@@ -27,16 +27,16 @@ def tenants_asked_for(
 ) -> Iterable[Any | None]:
     """Return whose files the options are about, None for public: without any, it is the active tenant."""
     if all_tenants:
-        return tenancy.everyone()
+        return get_tenancy().everyone()
     if tenants:
         return tenants_named(tenants)
-    inside = tenancy.has_schemas() and tenancy.current_schema() is not None
-    return [tenancy.current_tenant() if inside else None]
+    inside = (get_tenancy().problem() is None) and get_tenancy().active_key() is not None
+    return [get_tenancy().active_tenant() if inside else None]
 
 
 def tenants_named(schema_names: list[str]) -> list[Any]:
     """Return the rows of these tenants. ``CommandError`` if there is no such tenant."""
-    found = list(tenancy.tenants(schema_names))
+    found = list(get_tenancy().tenants(schema_names))
     missing = set(schema_names) - {tenant.schema_name for tenant in found}
     if missing:
         raise CommandError(

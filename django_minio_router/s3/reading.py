@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ServerError
-from .clients import Client, get_client
+from .client import Client, get_client
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

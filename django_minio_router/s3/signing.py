@@ -17,7 +17,7 @@ from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
 
 from ..exceptions import ServerError
-from ..hiding import Hidden
+from ..settings.redacted import Hidden
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
-from ..conf import Config
 from ..exceptions import ConfigurationError
-from .clients import cause_of, get_client
+from ..settings.config import Config
+from .client import cause_of, get_client
 
 TIME_LIMIT = 5.0  # seconds
 

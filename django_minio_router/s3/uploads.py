@@ -27,7 +27,7 @@ from django.utils.functional import cached_property
 from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ConfigurationError, ServerError
-from .clients import PIECE, Body, Client
+from .client import PIECE, Body, Client
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from typing import TypeAlias
 
-from .clients import Client
+from .client import Client
 
 Element: TypeAlias = ElementTree.Element
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.checks import CheckMessage
@@ -12,6 +12,10 @@ from django.utils.hashable import make_hashable
 
 if TYPE_CHECKING:
     from django.db.models import Model
+
+
+# What may run in a browser is downloaded, and a bucket that anybody may read cannot be listed.
+STRATEGY_DEFAULTS: Mapping[str, Any] = {"MINIO_ACTIVE_CONTENT": "download", "MINIO_PUBLIC_POLICY": "read"}
 
 
 class Location(NamedTuple):
@@ -39,6 +43,20 @@ class BucketStrategy(ABC):
 
     public_read: bool | None = False
     """Whether anybody may read the buckets, so that links are plain; None: what the settings declare."""
+
+    varies_by_tenant: bool = True
+    """Whether the buckets depend on the active tenant, so that each tenant's are asked for."""
+
+    keeps_tenants_apart: bool = False
+    """Whether no two tenants share a place, be it a bucket or a folder."""
+
+    one_bucket_per_tenant: bool = False
+    """Whether a tenant's bucket is its own, so that none is used that is there without a tenant."""
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Settings by name, as they hold for the buckets where the project sets nothing."""
+        return STRATEGY_DEFAULTS
 
     @abstractmethod
     def bucket_for(self, model: type[Model] | None) -> str | Location:

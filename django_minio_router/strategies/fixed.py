@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage
 from django.utils.deconstruct import deconstructible
@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 class FixedBucket(BucketStrategy):
     """Every file goes to ``name``. Public or private as the settings declare, unless ``public_read`` says."""
 
+    varies_by_tenant = False
+
     def __init__(self, name: str, *, public_read: bool | None = None) -> None:
         self.name = name
         self.public_read = public_read
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Without ``public_read`` those of django-minio-backend: the bucket stands for itself."""
+        return {} if self.public_read is None else super().defaults
 
     def bucket_for(self, model: type[Model] | None) -> str:
         return self.name
@@ -33,11 +40,3 @@ class FixedBucket(BucketStrategy):
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
         if bucket_name_problem(self.name):
             yield invalid_bucket(self.name, self)
-
-
-def is_single(strategy: BucketStrategy) -> bool:
-    """Tell a bucket that stands for itself, as in ``django-minio-backend``, from those of a strategy.
-
-    The one has the defaults of that package; the others are not listed, and what may run is downloaded.
-    """
-    return isinstance(strategy, FixedBucket) and strategy.public_read is None

@@ -9,9 +9,10 @@ from django.apps import apps
 from django.core.checks import CheckMessage
 from django.utils.deconstruct import deconstructible
 
+from ..bucket_template import bucket_template
 from ..exceptions import ConfigurationError, ModelRequired
 from ..messages import invalid_bucket, unknown_model, unmapped_model, unrouted_label
-from ..naming import bucket_name_problem, bucket_template
+from ..naming import bucket_name_problem
 from .base import BucketStrategy
 
 if TYPE_CHECKING:

@@ -12,14 +12,18 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
-from .. import messages, tenancy
+from .. import messages
+from ..bucket_template import bucket_template
 from ..exceptions import ConfigurationError, InvalidBucketName, RoutingError, TenantRequired
-from ..naming import bucket_name_problem, bucket_template
+from ..naming import bucket_name_problem
+from ..tenancy import get_tenancy
 from .base import BucketStrategy
 
 
 class NamedByTenant(BucketStrategy):
     """What ``PerTenant`` and ``PerTenantPrefix`` share: a name that belongs to the active tenant alone."""
+
+    keeps_tenants_apart = True
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class NamedByTenant(BucketStrategy):
 
     def _name(self) -> str:
         """Return the name that belongs to the active tenant, and to no other."""
-        schema_name = tenancy.current_schema()
+        schema_name = get_tenancy().active_key()
         if schema_name is None:
             return self._public_name()
         name = self._tenant_name(schema_name)
@@ -53,17 +57,18 @@ class NamedByTenant(BucketStrategy):
         return name
 
     def _public_name(self) -> str:
+        get_tenancy().require()
         if self.public is None:
             raise TenantRequired(
                 "No tenant is active, so there is no bucket for this call. Enter "
                 f"tenant_context(tenant), or give {type(self).__name__}(public=...) a name."
             )
-        return self._text(self.public, tenancy.public_schema())
+        return self._text(self.public, str(get_tenancy().shared_key))
 
     def _tenant_name(self, schema_name: str) -> str:
         if self.template is not None:
             return self._from_template(self.template, schema_name)
-        tenant = tenancy.active_row(schema_name)
+        tenant = get_tenancy().active_tenant()
         if self.function is not None:
             return self._text(self.function(tenant), schema_name)
         return str(self._value(tenant, str(self.field)))
@@ -81,7 +86,7 @@ class NamedByTenant(BucketStrategy):
         name = _from_schema_name(template, schema_name)
         if name is not None:
             return name
-        parsed, tenant = bucket_template(template), tenancy.active_row(schema_name)
+        parsed, tenant = bucket_template(template), get_tenancy().active_tenant()
         return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
     def _value(self, tenant: Any, field: str) -> object:
@@ -105,17 +110,15 @@ class NamedByTenant(BucketStrategy):
         return value
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
-        if not tenancy.is_installed():
-            yield messages.no_django_tenants(self)
-        elif tenancy.database_problem():
-            yield messages.no_tenant_database(self, str(tenancy.database_problem()))
-        else:
+        tenancy = get_tenancy()
+        yield from tenancy.check(self)
+        if tenancy.problem() is None:
             yield from self._check_fields()
         if self.public is not None and bucket_name_problem(self.public):
             yield messages.invalid_bucket(self.public, self)
 
     def _check_fields(self) -> Iterable[CheckMessage]:
-        model = tenancy.tenant_model()
+        model = get_tenancy().model
         used = self._fields()
         wrong = [name for name in used if not _is_value(model, name)]
         for name in wrong:
@@ -139,6 +142,8 @@ class PerTenant(NamedByTenant):
     from a callable of that row. A stored name or a template over ``{id}`` survives a rename of the schema.
     ``public`` names a bucket for the public schema, which is also what a thread without a tenant is on.
     """
+
+    one_bucket_per_tenant = True
 
     def bucket_for(self, model: type[Model] | None) -> str:
         return self._name()

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from minio import Minio
 
 from django_minio_router import MinioBackend, MinioBackendStatic, MinioRouter
-from django_minio_router.passive import is_passive
+from django_minio_router.storage.active_content import is_passive
 from django_minio_router.strategies import FixedBucket
 from tests.proxy import Proxy
 

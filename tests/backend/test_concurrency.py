@@ -19,7 +19,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
-from django_minio_router.s3 import clients
+from django_minio_router.s3 import client as clients
 from tests.processes import in_children
 from tests.proxy import Exchange, Proxy, answering, drop_answer, forward, without
 

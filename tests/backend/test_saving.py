@@ -392,7 +392,7 @@ def test_counting_goes_on_beyond_the_number_of_tries(
     storage = Counting(bucket, public=False)
     for name in ("x.txt", *(f"x-{number}.txt" for number in range(1, 12))):
         bare.put_object(bucket_name=bucket, object_name=name, data=io.BytesIO(), length=0)
-    monkeypatch.setattr("django_minio_router.backend._MAX_NAMES", 5)
+    monkeypatch.setattr("django_minio_router.storage.backend._MAX_NAMES", 5)
 
     assert storage.save("x.txt", ContentFile(b"x")) == "x-12.txt"
 

@@ -19,9 +19,9 @@ import urllib3
 from django.test.utils import isolate_apps
 from minio import Minio
 
-from django_minio_router.defaults import DEFAULTS
-from django_minio_router.initializer.applying import apply_plan
-from django_minio_router.initializer.planning import make_plan
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.plan import make_plan
+from django_minio_router.settings.declared import DEFAULTS
 from django_minio_router.testing import StrategyContract
 
 ROOT = Path(__file__).parents[2]

@@ -9,14 +9,14 @@ import pytest
 import urllib3
 
 from django_minio_router import MinioBackend, MinioRouter
-from django_minio_router.buckets import Outcome, State
-from django_minio_router.conf import Config
+from django_minio_router.buckets.ensure import Outcome, State
+from django_minio_router.buckets.policies import public_policy, same_policy
 from django_minio_router.exceptions import ServerError
-from django_minio_router.initializer.applying import apply_plan
-from django_minio_router.initializer.planning import make_plan
-from django_minio_router.policies import public_policy, same_policy
-from django_minio_router.s3 import contents
-from django_minio_router.s3.clients import get_client
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.plan import make_plan
+from django_minio_router.s3 import listing as contents
+from django_minio_router.s3.client import get_client
+from django_minio_router.settings.config import Config
 from django_minio_router.strategies import PerModel, PerTenant
 from tests.docs.models import Contract, Receipt
 from tests.proxy import Action, Proxy, answering

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_minio_router import ConfigurationError, MinioBackend, MinioRouter
-from django_minio_router.discovery import configs, uses
+from django_minio_router.inventory.uses import configs, uses
 from django_minio_router.strategies import PerModel, PerTenant
 
 

@@ -17,10 +17,16 @@ from django_minio_router import (
     PrivatePublicMixedError,
     RoutingError,
 )
-from django_minio_router.buckets import PlannedBucket, State
-from django_minio_router.initializer.planning import Plan, make_plan
-from django_minio_router.policies import same_policy
-from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
+from django_minio_router.buckets.ensure import PlannedBucket, State
+from django_minio_router.buckets.policies import same_policy
+from django_minio_router.provisioning.plan import Plan, make_plan
+from django_minio_router.strategies import (
+    BucketStrategy,
+    FixedBucket,
+    PerModel,
+    PerTenant,
+    PerTenantPrefix,
+)
 from tests.customers.models import Client
 from tests.docs.models import Contract, Invoice, Receipt
 

@@ -18,13 +18,12 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.db import connection
 from django.db.models.fields.files import FieldFile
-from django_tenants.utils import schema_context
+from django_tenants.utils import schema_context, tenant_context
 from django_tenants.utils import tenant_context as tenant_context_of_django_tenants
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from django_minio_router import TenantRequired, tenant_bucket_context
-from django_minio_router.tenancy import tenant_context
 from tests.customers.models import Client
 
 from .world import ALL, Kind, World

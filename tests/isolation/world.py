@@ -17,7 +17,7 @@ from django_tenants.utils import schema_context, schema_rename
 from minio import Minio
 
 from django_minio_router import MinioRouter, tenant_bucket_context
-from django_minio_router.initializer.provisioning import provision
+from django_minio_router.provisioning.new_tenant import provision
 from django_minio_router.strategies import BucketStrategy, Location, PerModel, PerTenant, PerTenantPrefix
 from strategies.tenant_and_model import TenantAndModel
 from tests.customers.models import Client

@@ -13,7 +13,7 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router import MinioRouter
-from django_minio_router.maintenance.moving import Fate, Move, fields_to_move, load_source, move_files
+from django_minio_router.files.move import Fate, Move, fields_to_move, load_source, move_files
 from django_minio_router.strategies import FixedBucket, PerTenant
 from tests.customers.models import Client
 from tests.moving.conftest import Contents, Put, bucket_of, refer

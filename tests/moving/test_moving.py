@@ -20,7 +20,7 @@ from minio import Minio
 from minio.commonconfig import Tags
 
 from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
-from django_minio_router.maintenance import transfers
+from django_minio_router.files import transfer as transfers
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.moving.conftest import Contents, Put, Requests, Run, bucket_of, name_in_rows, refer

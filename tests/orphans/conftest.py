@@ -13,7 +13,7 @@ from django.db.models import Model
 from minio import Minio
 
 from django_minio_router import MinioRouter
-from django_minio_router.discovery import uses
+from django_minio_router.inventory.uses import uses
 from tests.customers.models import Client
 
 Use = Callable[..., None]

@@ -17,8 +17,14 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
-from django_minio_router.maintenance import orphans
-from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
+from django_minio_router.files import orphans
+from django_minio_router.strategies import (
+    BucketStrategy,
+    FixedBucket,
+    PerModel,
+    PerTenant,
+    PerTenantPrefix,
+)
 from tests.customers.models import Client
 from tests.orphans.conftest import Clean, Use
 from tests.orphans.everywhere.models import Paper

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
-from django_minio_router.buckets import PlannedBucket, bring_about
+from django_minio_router.buckets.ensure import PlannedBucket, bring_about
 from tests.which_server import is_minio
 
 ABSENT = 1 if is_minio() else 2

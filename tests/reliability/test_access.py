@@ -18,8 +18,8 @@ from django.core.management import call_command
 from minio import Minio
 
 from django_minio_router import MinioRouter, tenant_bucket_context
-from django_minio_router.initializer.applying import apply_plan
-from django_minio_router.initializer.planning import make_plan
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
 from tests.customers.models import Client
 from tests.docs.models import Receipt

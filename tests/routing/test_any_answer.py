@@ -18,7 +18,7 @@ from minio import Minio
 
 from django_minio_router import ConfigurationError, InvalidBucketName, MinioRouter
 from django_minio_router.exceptions import BucketNotFound
-from django_minio_router.initializer.planning import make_plan
+from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.strategies import Location, PerModel
 from tests.backend.server import names_in
 from tests.docs.models import Receipt

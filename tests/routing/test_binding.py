@@ -24,7 +24,7 @@ from django.utils.functional import LazyObject, empty
 from django_tenants.utils import tenant_context
 
 from django_minio_router import MinioBackend, MinioRouter, ModelRequired
-from django_minio_router.binding import bind_field, bind_models, file_fields, uses_default_storage
+from django_minio_router.storage.binding import bind_field, bind_models, file_fields, uses_default_storage
 from django_minio_router.strategies import FixedBucket, PerModel
 from tests.customers.models import Client
 from tests.docs.models import Contract, Invoice, Letter, Logo, Note, PaidInvoice, Receipt, Report, shared

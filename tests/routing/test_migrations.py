@@ -28,7 +28,13 @@ from minio.credentials import StaticProvider
 from minio.sse import SseCustomerKey
 from urllib3 import PoolManager
 
-from django_minio_router import MinioBackend, MinioBackendStatic, MinioRouter, get_iso_date, iso_date_prefix
+from django_minio_router import (
+    MinioBackend,
+    MinioBackendStatic,
+    MinioRouter,
+    get_iso_date,
+    iso_date_prefix,
+)
 from django_minio_router.models import MinioBackend as MovedBackend
 from django_minio_router.strategies import FixedBucket, PerModel
 from tests.docs.models import Invoice, Note

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant, PerTenantPrefix
+from django_minio_router.strategies import (
+    BucketStrategy,
+    FixedBucket,
+    PerModel,
+    PerTenant,
+    PerTenantPrefix,
+)
 from django_minio_router.testing import StrategyContract
 from tests.customers.models import Client
 from tests.docs.models import Fax, Invoice, Letter, PaidInvoice, Receipt

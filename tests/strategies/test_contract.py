@@ -14,7 +14,7 @@ from django.test import SimpleTestCase
 
 from django_minio_router import MinioBackend, ModelRequired, TenantRequired
 from django_minio_router.strategies import BucketStrategy, Location, PerTenant
-from django_minio_router.tenancy import current_schema, current_tenant
+from django_minio_router.tenancy import current_key, current_tenant
 from django_minio_router.testing import StrategyContract
 from tests.customers.models import Client
 from tests.docs.models import Invoice, Receipt
@@ -27,7 +27,7 @@ class Sound(BucketStrategy):
         self.prefix = prefix
 
     def bucket_for(self, model: Any) -> str | Location:
-        schema_name = current_schema()
+        schema_name = current_key()
         if schema_name is None:
             raise TenantRequired("no tenant")
         if model is None:
@@ -73,7 +73,7 @@ class LeavesItsFolder(Sound):
 
 class FallsBackWithoutATenant(Sound):
     def bucket_for(self, model: Any) -> str | Location:
-        return super().bucket_for(model) if current_schema() else "fallback"
+        return super().bucket_for(model) if current_key() else "fallback"
 
 
 class FallsBackWithoutAModel(Sound):
@@ -96,7 +96,7 @@ class MixesTenants(Sound):
 class NestsFolders(Sound):
     def bucket_for(self, model: Any) -> Location:
         super().bucket_for(model)
-        return Location("one-for-all", prefix=str(current_schema()).replace("a-b", "a/b"))
+        return Location("one-for-all", prefix=str(current_key()).replace("a-b", "a/b"))
 
     def buckets_for(self, models: Any) -> Iterable[str | Location]:
         return ["one-for-all"]
@@ -262,6 +262,6 @@ def test_the_contract_leaves_no_tenant_behind() -> None:
     contract = contract_for(Sound)
     for clause in clauses():
         getattr(contract, clause)()
-        assert current_schema() is None
+        assert current_key() is None
         with pytest.raises(TenantRequired):
             current_tenant()

@@ -13,7 +13,13 @@ from django.core.files.base import ContentFile
 from django_tenants.utils import tenant_context
 from minio import Minio
 
-from django_minio_router import ConfigurationError, MinioRouter, ModelRequired, RoutingError, TenantRequired
+from django_minio_router import (
+    ConfigurationError,
+    MinioRouter,
+    ModelRequired,
+    RoutingError,
+    TenantRequired,
+)
 from django_minio_router.strategies import BucketStrategy, PerTenant
 from django_minio_router.testing import StrategyContract
 from strategies.by_data_region import ByDataRegion

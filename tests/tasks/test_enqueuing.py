@@ -16,7 +16,7 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router import MinioRouter, RoutingError, tenant_work
-from django_minio_router.maintenance.purging import make_purge
+from django_minio_router.files.purge import make_purge
 from django_minio_router.strategies import PerTenant
 from tests.customers.models import Client
 from tests.docs.models import Contract

@@ -58,10 +58,11 @@ def test_two_workers_purge_the_same_tenant_at_once(site: TaskSite, bare: Minio) 
             )
 
     enqueued = site.python(f"""
-        from django_minio_router import tasks, tenancy
-        from django_minio_router.maintenance.purging import make_purge
+        from django_minio_router import tasks
+        from django_minio_router.tenancy import get_tenancy
+        from django_minio_router.files.purge import make_purge
 
-        tenant = tenancy.row_of("{gone}")
+        tenant = get_tenancy().find("{gone}")
         places = [place.address for place in make_purge(tenant).places]
         for _ in range(4):
             tasks.purge.enqueue("{gone}", key=str(tenant.pk), places=places)

@@ -20,11 +20,11 @@ from minio.error import S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
 from django_minio_router import ConfigurationError, MinioBackend, hooks, tenancy, tenant_bucket_context
-from django_minio_router.conf import Config
-from django_minio_router.initializer.applying import apply_plan
-from django_minio_router.initializer.planning import Plan, make_plan
-from django_minio_router.initializer.provisioning import provision
-from django_minio_router.s3.clients import get_client
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.new_tenant import provision
+from django_minio_router.provisioning.plan import Plan, make_plan
+from django_minio_router.s3.client import get_client
+from django_minio_router.settings.config import Config
 from tests.customers.models import Client
 
 Run = Callable[..., str]
@@ -232,13 +232,13 @@ def test_a_hook_whose_code_does_not_run_has_failed(run: Run, bucket: str, hook: 
 
 def test_hooks_run_for_no_tenant_whoever_is_active(settings: Any, north: Client, bucket: str) -> None:
     active = []
-    settings.MINIO_BUCKET_HOOKS = [lambda client, bucket: active.append(tenancy.current_schema())]
+    settings.MINIO_BUCKET_HOOKS = [lambda client, bucket: active.append(tenancy.current_key())]
     with tenant_bucket_context(north):
         MinioBackend(bucket, public=False).check_bucket_existence()
         provision(north)
     with tenant_context(north):
         provision(north)
-        assert tenancy.current_schema() == north.schema_name
+        assert tenancy.current_key() == north.schema_name
 
     assert set(active) == {None}
 

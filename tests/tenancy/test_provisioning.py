@@ -24,8 +24,8 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
 from django_minio_router import MinioRouter, hooks, tenant_bucket_context
-from django_minio_router.buckets import State
-from django_minio_router.initializer.provisioning import provision
+from django_minio_router.buckets.ensure import State
+from django_minio_router.provisioning.new_tenant import provision
 from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.docs.models import Contract

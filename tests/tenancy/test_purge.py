@@ -19,9 +19,9 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
 from django_minio_router import MinioRouter, RoutingError, hooks, tenant_bucket_context
-from django_minio_router.maintenance.places import Map
-from django_minio_router.maintenance.purging import empty, make_purge, purge
-from django_minio_router.s3 import contents
+from django_minio_router.files.purge import empty, make_purge, purge
+from django_minio_router.inventory.places import Map
+from django_minio_router.s3 import listing as contents
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.customers.models import Branch, Client
 

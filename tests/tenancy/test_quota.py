@@ -17,7 +17,8 @@ from django.forms import modelform_factory
 from django_tenants.utils import schema_context, tenant_context
 from minio import Minio
 
-from django_minio_router import ConfigurationError, MinioRouter, quota, tenant_bucket_context
+from django_minio_router import ConfigurationError, MinioRouter, tenant_bucket_context
+from django_minio_router.files import quota
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.customers.models import Client
 from tests.docs.models import Contract, Note

@@ -13,9 +13,9 @@ from django.utils.deconstruct import deconstructible
 from minio import Minio
 
 from django_minio_router import ConfigurationError, MinioRouter, tenancy, tenant_bucket_context
-from django_minio_router.initializer.applying import apply_plan
-from django_minio_router.initializer.planning import make_plan
-from django_minio_router.s3 import clients
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.plan import make_plan
+from django_minio_router.s3 import client as clients
 from django_minio_router.strategies import BucketStrategy, Location
 from servers.seaweedfs import SeaweedFS
 from tests.customers.models import Client
@@ -31,7 +31,7 @@ class ByTenantServer(BucketStrategy):
         self.bucket = bucket
 
     def bucket_for(self, model: type[Model] | None) -> Location:
-        schema_name = str(tenancy.current_schema())
+        schema_name = str(tenancy.current_key())
         return Location(self.bucket, server="north" if schema_name.startswith("north") else "")
 
     def buckets_for(self, models: Collection[type[Model]]) -> list[Location]:

@@ -17,8 +17,8 @@ from django_tenants.utils import schema_context, tenant_context
 from minio import Minio
 
 from django_minio_router import MinioRouter, tenant_bucket_context
-from django_minio_router.maintenance import usage
-from django_minio_router.maintenance.usage import places_and_bytes
+from django_minio_router.files import usage
+from django_minio_router.files.usage import places_and_bytes
 from django_minio_router.strategies import PerTenantPrefix
 from tests.customers.models import Client
 from tests.docs.models import Contract, Photo

@@ -13,8 +13,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError
+from django_minio_router.tenancy import get_tenancy
 
 _GONE = "GONE"  # its result was pruned, or another database has it
 
@@ -85,7 +85,7 @@ def _state(key: str) -> dict[str, Any]:
     from django_minio_router import tasks
 
     try:
-        with tenancy.context_of(None):  # where the tables of the tasks are
+        with get_tenancy().context(None):  # where the tables of the tasks are
             result = tasks.default_task_backend.get_result(key)
     except tasks.TaskResultDoesNotExist:
         return {"status": _GONE, "result": None, "error": ""}

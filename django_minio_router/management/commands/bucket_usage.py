@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.maintenance.usage import Meter, Usage
+from django_minio_router.files.usage import Meter, Usage
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for

@@ -13,9 +13,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.maintenance.orphans import (
+from django_minio_router.files.orphans import (
     Fate,
     Missing,
     Orphan,
@@ -29,6 +28,7 @@ from django_minio_router.maintenance.orphans import (
 )
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
+from django_minio_router.tenancy import get_tenancy
 
 _LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
 
@@ -74,11 +74,11 @@ class Command(DialogueCommand):
 
     def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> list[Any]:
         if all_tenants:
-            return list(tenancy.everyone())
+            return list(get_tenancy().everyone())
         if tenants:
             return tenants_named(tenants)
-        inside = tenancy.has_schemas() and tenancy.current_schema() is not None
-        return [tenancy.current_tenant() if inside else None]
+        inside = (get_tenancy().problem() is None) and get_tenancy().active_key() is not None
+        return [get_tenancy().active_tenant() if inside else None]
 
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
         for place, reason in sorted(sweep.left_alone.items()):

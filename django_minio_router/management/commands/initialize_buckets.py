@@ -12,15 +12,15 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from django_minio_router import tenancy
-from django_minio_router.buckets import Outcome, State
+from django_minio_router.buckets.ensure import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.initializer.applying import apply_plan
-from django_minio_router.initializer.planning import Plan, make_plan
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for, tenants_named
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.plan import Plan, make_plan
+from django_minio_router.tenancy import get_tenancy
 from django_minio_router.tenant_work import names_of
 
 _SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbosity is 2
@@ -81,7 +81,7 @@ class Command(DialogueCommand):
         self, *, all_tenants: bool, tenants: list[str] | None, **options: Any
     ) -> Generator[Any, None, None]:
         if all_tenants:
-            yield from tenancy.tenants()
+            yield from get_tenancy().tenants()
         elif tenants:
             yield from tenants_named(tenants)
 

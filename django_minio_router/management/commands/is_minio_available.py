@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_minio_router.conf import Config
-from django_minio_router.discovery import configs, uses
 from django_minio_router.exceptions import ConfigurationError
+from django_minio_router.inventory.uses import configs, uses
 from django_minio_router.s3.status import MinioServerStatus, probe
+from django_minio_router.settings.config import Config
 
 
 class Command(BaseCommand):

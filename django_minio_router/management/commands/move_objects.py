@@ -8,21 +8,14 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from django_minio_router import tenancy
 from django_minio_router.exceptions import ConfigurationError, RoutingError
-from django_minio_router.maintenance.ledger import Ledger
-from django_minio_router.maintenance.moving import (
-    Fate,
-    Move,
-    Outcome,
-    count_files,
-    make_move,
-    move_files,
-)
+from django_minio_router.files.ledger import Ledger
+from django_minio_router.files.move import Fate, Move, Outcome, count_files, make_move, move_files
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
+from django_minio_router.tenancy import get_tenancy
 from django_minio_router.tenant_work import names_of
 
 _WARNED = {Fate.MISSING, Fate.SKIPPED}
@@ -97,9 +90,9 @@ class Command(DialogueCommand):
     def _do(self, move: Move, *, all_tenants: bool, delete_source: bool, **options: Any) -> None:
         ledger = Ledger()
         self._copy(move, ledger, all_tenants=all_tenants, **options)
-        everybody = all_tenants or not tenancy.has_schemas()
+        everybody = all_tenants or get_tenancy().problem() is not None
         if everybody or delete_source:
-            ledger.read_rows(move, tenancy.everyone())
+            ledger.read_rows(move, get_tenancy().everyone())
         if everybody:
             self._report_orphans(ledger)
         if delete_source:

@@ -8,12 +8,13 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router import tenancy, tenant_work
+from django_minio_router import tenant_work
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.maintenance.places import Place
-from django_minio_router.maintenance.purging import Contents, look_into, make_purge, refuse_shared
+from django_minio_router.files.purge import Contents, look_into, make_purge, refuse_shared
+from django_minio_router.inventory.places import Place
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
+from django_minio_router.tenancy import get_tenancy
 
 
 class Command(DialogueCommand):
@@ -55,10 +56,10 @@ class Command(DialogueCommand):
 
     def _tenant(self, schema_name: str) -> Any:
         """Return the row; where there is none, its name is all that is left of the tenant."""
-        tenancy.require_django_tenants()
-        if schema_name == tenancy.public_schema():
+        get_tenancy().require()
+        if schema_name == get_tenancy().shared_key:
             raise CommandError(f"{schema_name!r} is the public schema, and no tenant.")
-        row = tenancy.row_of({"schema_name": schema_name})
+        row = get_tenancy().named(schema_name)
         if row is None:
             self.say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
         return row or schema_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.files.storage import InMemoryStorage
 from django.db import models
 
-from django_minio_router.fields import BucketFileField
+from django_minio_router.storage.fields import BucketFileField
 from tests.customers.models import Client
 
 

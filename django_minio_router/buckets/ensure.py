@@ -1,0 +1,177 @@
+"""One bucket on its server: created if it is missing, and given the policy that it must have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from minio.error import S3Error
+
+from ..s3.client import Client, get_client
+from ..settings.config import Config
+from .hooks import run_hooks
+from .policies import Policy, opens_to_everybody, public_policy, same_policy
+
+
+class State(Enum):
+    """What became of a bucket, or would become of it in a dry run."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One bucket, done or tried; ``warning`` is what a person should look at, though nothing failed."""
+
+    bucket: str
+    state: State
+    cause: str = ""
+    warning: str = ""
+
+
+@dataclass
+class PlannedBucket:
+    """A bucket that must exist on one server, with the policy that it must have.
+
+    ``where`` says what needs it first, ``aliases`` are those of ``STORAGES`` that do.
+    """
+
+    name: str
+    config: Config
+    is_public: bool
+    listing: bool
+    where: str
+    aliases: frozenset[str] = frozenset()
+    hook: Policy | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The server's address and the name: what is planned twice is one bucket."""
+        return self.config.internal.endpoint, self.name
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy of a hook, else the public one; None for a private bucket."""
+        if self.hook is not None:
+            return self.hook
+        return public_policy(self.name, listing=self.listing) if self.is_public else None
+
+    @property
+    def kind(self) -> str:
+        if self.hook is not None:
+            return "policy of its hook"
+        return "public" if self.is_public else "private"
+
+
+def bring_about(
+    planned: PlannedBucket, *, existing: Collection[str] | None = None, dry_run: bool = False
+) -> Outcome:
+    """Make the server's bucket what it must be; ``existing`` are the names there, if they are known."""
+    client = get_client(planned.config.internal)
+    with client.plain_errors(planned.name):
+        return _Step(client, planned, dry_run).run(existing)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One bucket of the plan on its server: two requests to create it, one to find it right."""
+
+    client: Client
+    planned: PlannedBucket
+    dry_run: bool
+
+    def run(self, existing: Collection[str] | None) -> Outcome:
+        outcome = self._with_policy(existing)
+        return outcome if self.dry_run else self._with_hooks(outcome)
+
+    def _with_hooks(self, outcome: Outcome) -> Outcome:
+        """Run the hooks, also on a bucket that is right already: the last run may have been interrupted."""
+        hooks = run_hooks(self.client, self.planned.name, self.planned.config)
+        state, causes = outcome.state, [outcome.cause, *hooks.changed]
+        if hooks.changed and state is State.UNCHANGED:
+            state = State.CHANGED
+        warnings = [outcome.warning, *hooks.lacking]
+        return Outcome(outcome.bucket, state, _joined(causes), _joined(warnings))
+
+    def _with_policy(self, existing: Collection[str] | None) -> Outcome:
+        if existing is not None and self.planned.name not in existing:
+            return self._create()
+        try:
+            current = self._current_policy()
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            return self._create()
+        return self._correct(current)
+
+    def _create(self) -> Outcome:
+        if not self.dry_run:
+            if not make_bucket(self.client, self.planned.name):
+                return self._correct(self._current_policy())
+            if self.planned.policy is not None:
+                self._set_policy(self.planned.policy)
+        return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)
+
+    def _correct(self, current: Policy | None) -> Outcome:
+        wanted = self.planned.policy
+        if wanted is None:
+            return self._close(current)
+        if same_policy(current, wanted):
+            return self._outcome(State.UNCHANGED, wanted)
+        if not self.dry_run:
+            self._set_policy(wanted)
+        return self._outcome(State.CHANGED, wanted, f"now {self.planned.kind}")
+
+    def _close(self, current: Policy | None) -> Outcome:
+        """Take back the policy of a bucket that was public; one that a person wrote is left alone."""
+        name = self.planned.name
+        ours = (public_policy(name, listing=listing) for listing in (True, False))
+        if current is None or not any(same_policy(current, policy) for policy in ours):
+            return self._outcome(State.UNCHANGED, current)
+        if not self.dry_run:
+            self.client.sdk.delete_bucket_policy(bucket_name=name)
+        return self._outcome(State.CHANGED, None, "no longer public")
+
+    def _outcome(self, state: State, policy: Policy | None, cause: str = "") -> Outcome:
+        warning = ""
+        if not self.planned.is_public and policy is not None and opens_to_everybody(policy):
+            warning = "private by its settings, but its policy lets everybody in"
+        return Outcome(self.planned.name, state, cause, warning)
+
+    def _current_policy(self) -> Policy | None:
+        name = self.planned.name
+        try:
+            policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
+        except S3Error as error:
+            # A server without policies has no public buckets either.
+            if error.code == "NoSuchBucketPolicy" or (
+                error.code == "NotImplemented" and self.client.has_bucket(name)
+            ):
+                return None
+            raise
+        return policy
+
+    def _set_policy(self, policy: Policy) -> None:
+        self.client.sdk.set_bucket_policy(bucket_name=self.planned.name, policy=json.dumps(policy))
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(filter(None, texts))
+
+
+def make_bucket(client: Client, bucket: str) -> bool:
+    """Create the bucket, and tell whether that was needed: one that is ours already is no error."""
+    try:
+        client.sdk.make_bucket(bucket_name=bucket)
+    except S3Error as error:
+        if error.code != "BucketAlreadyOwnedByYou":
+            raise
+        return False
+    finally:
+        client.known_buckets.discard(bucket)
+    return True

@@ -1,0 +1,112 @@
+"""Running bucket hooks: what a project sets on its buckets beyond the policy.
+
+A hook is called with the SDK's client and the bucket, when the bucket is created and at each run of
+``initialize_buckets``, which may be in a thread of its own, and for no tenant. So it can be repeated, and
+returns True if it changed something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from django.utils.module_loading import import_string
+from minio import Minio
+
+from ..exceptions import ConfigurationError, ServerError
+from ..s3.client import Client
+from ..settings.config import Config
+from ..tenancy import get_tenancy
+
+BucketHook: TypeAlias = Callable[[Minio, str], "bool | None"]
+
+
+@dataclass(frozen=True)
+class _Required:
+    """A hook without which a bucket may not be used."""
+
+    hook: BucketHook | str
+
+    def __call__(self, client: Minio, bucket: str) -> bool | None:
+        return _load(self.hook)(client, bucket)
+
+
+def required(hook: BucketHook | str) -> BucketHook:
+    """Let a bucket fail where the server lacks what this hook needs; else that is a warning."""
+    return _Required(hook)
+
+
+def bucket_hooks(config: Config) -> list[BucketHook]:
+    """Return ``MINIO_BUCKET_HOOKS``, imported. ``ConfigurationError`` if one cannot be."""
+    found = [_load(hook) for hook in config.get("MINIO_BUCKET_HOOKS")]
+    for hook in found:
+        if isinstance(hook, _Required):
+            _load(hook.hook)
+    return found
+
+
+def _load(hook: BucketHook | str) -> BucketHook:
+    return _imported(hook) if isinstance(hook, str) else hook
+
+
+@lru_cache(maxsize=256)
+def _imported(path: str) -> BucketHook:
+    try:
+        hook: BucketHook = import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"MINIO_BUCKET_HOOKS names {path!r}, which cannot be imported: {error}. Correct the path."
+        ) from error
+    if not callable(hook):
+        raise ConfigurationError(
+            f"MINIO_BUCKET_HOOKS names {path!r}, which is not callable. Name a function of (client, bucket)."
+        )
+    return hook
+
+
+@dataclass(frozen=True)
+class HooksRun:
+    """The names of the hooks that changed the bucket, and what the server lacks for others."""
+
+    changed: list[str]
+    lacking: list[str]
+
+
+def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
+    """Run the hooks of the configuration on a bucket that exists. ``ServerError`` if one fails."""
+    run = HooksRun([], [])
+    for hook in bucket_hooks(config):
+        try:
+            with client.plain_errors(bucket), get_tenancy().context(None):
+                changed = _told(hook(client.sdk, bucket))
+        except Exception as error:
+            if isinstance(hook, _Required) or not _is_missing_feature(error):
+                raise ServerError(
+                    f"The bucket hook {name_of(hook)} failed for {bucket!r}: {error}"
+                ) from error
+            run.lacking.append(f"the server does not implement what the bucket hook {name_of(hook)} needs")
+        else:
+            if changed:
+                run.changed.append(name_of(hook))
+    return run
+
+
+def _told(changed: object) -> bool:
+    """Refuse what a coroutine function or a generator gives: its code has not run."""
+    if changed is None or isinstance(changed, bool):
+        return bool(changed)
+    raise TypeError(
+        f"it returned {changed!r}. A hook returns True if it changed the bucket, else False or None"
+    )
+
+
+def _is_missing_feature(error: Exception) -> bool:
+    return isinstance(error, ServerError) and (error.status == 501 or error.code == "NotImplemented")
+
+
+def name_of(hook: BucketHook) -> str:
+    if isinstance(hook, _Required):
+        return name_of(_load(hook.hook))
+    return getattr(hook, "__name__", None) or repr(hook)

@@ -1,0 +1,150 @@
+"""Bucket policies: the public ones, and whether two say the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from ipaddress import ip_network
+from itertools import product
+from reprlib import repr as shortened
+from typing import Any, TypeAlias
+
+from ..exceptions import ConfigurationError
+
+Policy: TypeAlias = Mapping[str, Any]
+Hook: TypeAlias = Policy | Callable[[str], Policy]
+
+_Rule: TypeAlias = tuple[Any, ...]
+
+_ELEMENTS = (
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+)
+
+
+def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:
+    """Return a policy that lets anybody read objects, and with ``listing`` also find their names."""
+    arn = f"arn:aws:s3:::{bucket}"
+    statements = [_allow("s3:GetObject", f"{arn}/*")]
+    if listing:
+        statements[:0] = [_allow("s3:GetBucketLocation", arn), _allow("s3:ListBucket", arn)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(action: str, resource: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"AWS": ["*"]},
+        "Action": [action],
+        "Resource": [resource],
+    }
+
+
+def policy_of(hook: Hook, bucket: str) -> Policy:
+    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is no policy."""
+    given = hook(bucket) if callable(hook) else hook
+    try:
+        policy = json.loads(json.dumps(given))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"The policy hook of {bucket!r} gave no JSON: {error}.") from error
+    statements = _as_list(policy.get("Statement")) if isinstance(policy, dict) else []
+    if not statements or not all(isinstance(statement, dict) for statement in statements):
+        raise ConfigurationError(
+            f"The policy hook of {bucket!r} gave {shortened(given)}, which is no policy. "
+            "Give a dictionary with 'Version' and a list under 'Statement'."
+        )
+    _refuse_unknown_elements(statements, bucket)
+    return {**policy, "Statement": statements}
+
+
+def _refuse_unknown_elements(statements: list[Policy], bucket: str) -> None:
+    """Refuse ``"effect"``: servers read it as ``"Effect"``, and a bucket would be open that looks closed."""
+    unknown = {element for statement in statements for element in statement} - set(_ELEMENTS)
+    if unknown:
+        raise ConfigurationError(
+            f"The policy hook of {bucket!r} gave a statement with {', '.join(map(repr, sorted(unknown)))}. "
+            f"Write what a statement has as S3 does: {', '.join(_ELEMENTS)}."
+        )
+
+
+def opens_to_everybody(policy: Policy) -> bool:
+    """Tell whether any statement allows something to everybody without a condition.
+
+    Servers take principals for patterns, and some the wildcards of any kind: ``{"Service": "*"}``.
+    """
+    return any(
+        statement.get("Effect") == "Allow"
+        and ("NotPrincipal" in statement or any(map(_is_everybody, _principals(statement.get("Principal")))))
+        and not statement.get("Condition")
+        for statement in _as_list(policy.get("Statement"))
+    )
+
+
+def _is_everybody(principal: tuple[str, str]) -> bool:
+    return not str(principal[1]).strip("*?")
+
+
+def same_policy(one: Policy | None, other: Policy | None) -> bool:
+    """Compare by what is allowed: servers reorder, split and rewrite what they were given."""
+    return _rules(one) == _rules(other)
+
+
+def _rules(policy: Policy | None) -> set[_Rule]:
+    return {rule for statement in _as_list((policy or {}).get("Statement")) for rule in _rules_of(statement)}
+
+
+def _rules_of(statement: Mapping[str, Any]) -> Iterator[_Rule]:
+    """Yield a rule for each principal, action and resource: together they say what the statement says."""
+    fixed = (statement.get("Effect"), _conditions(statement.get("Condition")))
+    for rule in product(
+        _parts(statement, "Principal", _principals),
+        _parts(statement, "Action", _as_list),
+        _parts(statement, "Resource", _as_list),
+    ):
+        yield (*fixed, *rule)
+
+
+def _parts(statement: Mapping[str, Any], element: str, items: Any) -> list[Any]:
+    """Return the items of an element; those of its ``Not…`` form as one, since "none of them" is one rule."""
+    negated = items(statement.get(f"Not{element}"))
+    if negated:
+        return [(f"Not{element}", frozenset(negated))]
+    return items(statement.get(element)) or [None]
+
+
+def _principals(principal: Any) -> list[tuple[str, str]]:
+    """Return pairs of kind and name; ``"*"`` alone is everybody."""
+    if isinstance(principal, Mapping):
+        return [(kind, name) for kind, names in principal.items() for name in _as_list(names)]
+    return [("AWS", name) for name in _as_list(principal)]
+
+
+def _conditions(condition: Any) -> frozenset[_Rule]:
+    """Return operator, key and values of each condition; servers rewrite values."""
+    return frozenset(
+        (operator, key.lower(), frozenset(_text_of(operator, value) for value in _as_list(values)))
+        for operator, keys in (condition or {}).items()
+        for key, values in keys.items()
+    )
+
+
+def _text_of(operator: str, value: Any) -> str:
+    """Return the value as text, and an address as the network that it is, as MinIO does."""
+    if "IpAddress" in operator:
+        with suppress(ValueError):
+            return str(ip_network(str(value), strict=False))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

@@ -1,0 +1,175 @@
+"""Delete what a tenant leaves behind on the server: every version, unfinished uploads, and its buckets."""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ..exceptions import BucketNotFound, RoutingError, ServerError
+from ..inventory.places import Map, Place
+from ..s3.client import Client, get_client
+from ..s3.listing import abort, current, delete_versions, remove_bucket, uploads, versions
+from ..settings.config import Config
+
+logger = logging.getLogger(__name__)
+
+# At a place in which something is stored while it is emptied. MinIO lists ``a/b`` only once ``a`` is gone,
+# and ``a/b/c`` only then: a name has at most 1024 bytes, so 512 folders.
+_ATTEMPTS = 512
+
+
+class Contents(NamedTuple):
+    """What a place holds; ``objects`` are versions of objects, ``size`` is theirs in bytes."""
+
+    objects: int = 0
+    markers: int = 0
+    uploads: int = 0
+    size: int = 0
+    exists: bool = True
+
+    def __add__(self, other: Contents) -> Contents:  # type: ignore[override]
+        return Contents(*map(operator.add, self[:4], other[:4]))
+
+
+@dataclass
+class Purge:
+    """Where a tenant's files are, and what speaks against deleting them there."""
+
+    places: list[Place]
+    refused: dict[Place, str] = field(default_factory=dict)
+
+
+def make_purge(tenant: Any) -> Purge:
+    """Find out what is this tenant's alone: a row, or the name of a schema whose row is gone.
+
+    Asks every strategy about every other tenant, a row at a time; sends no request to the server. Raise a
+    ``RoutingError`` where a strategy cannot say.
+    """
+    everybody = Map()
+    purge = Purge(everybody.of_tenant(tenant, with_taken=True))
+    for schema_name, other in everybody.others(tenant) if purge.places else ():
+        for place in purge.places:
+            if place.may_hold_files_of(other):
+                purge.refused.setdefault(place, f"{other.where} {_for_whom(schema_name)}")
+    return purge
+
+
+def _for_whom(schema_name: str) -> str:
+    return f"stores there for the tenant {schema_name!r}" if schema_name else "uses it for all tenants"
+
+
+def look_into(place: Place) -> Contents:
+    """Count what the place holds; memory does not grow with it."""
+    client = get_client(place.server)
+    objects = markers = size = begun = 0
+    try:
+        for version in versions(client, place.bucket, place.prefix):
+            markers += version.is_marker
+            objects += not version.is_marker
+            size += version.size
+        begun = sum(1 for _ in uploads(client, place.bucket, place.prefix))
+    except BucketNotFound:
+        return Contents(exists=False)
+    return Contents(objects, markers, begun, size)
+
+
+def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> None:
+    """Delete all that is there, and a bucket that is the tenant's as a whole; what is gone is no error.
+
+    ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
+    keeps something. May be repeated.
+    """
+    client = get_client(place.server)
+    try:
+        for attempt in range(_ATTEMPTS):
+            _delete_all(client, place, report, by_name=attempt > 0)
+            if _is_gone(client, place):
+                return
+    except BucketNotFound:
+        return
+    raise ServerError(
+        f"{place} is not empty after {_ATTEMPTS} attempts. Stop what stores files there, and repeat."
+    )
+
+
+def _is_gone(client: Client, place: Place) -> bool:
+    """Tell whether nothing is left, and remove a bucket."""
+    if not place.prefix:
+        return remove_bucket(client, place.bucket)
+    lists = (versions(client, place.bucket, place.prefix), current(client, place.bucket, place.prefix))
+    return next(chain(*lists), None) is None
+
+
+def _delete_all(client: Client, place: Place, report: Callable[[int], None], *, by_name: bool) -> None:
+    """Delete uploads and versions; ``by_name`` also what a list of versions cannot name rightly."""
+    for upload in uploads(client, place.bucket, place.prefix):
+        abort(client, place.bucket, upload)
+    found = versions(client, place.bucket, place.prefix)
+    if by_name:
+        found = chain(found, current(client, place.bucket, place.prefix))
+    for _ in delete_versions(client, place.bucket, found):
+        report(1)
+
+
+def purge(
+    tenant: Any,
+    *,
+    only: Collection[str] | None = None,
+    report: Callable[[int], None] = lambda count: None,
+) -> list[Place]:
+    """Delete all that is this tenant's alone, and return where; may be repeated, and resumes by itself.
+
+    With ``only`` no more than the places with these addresses. ``RoutingError`` if somebody else may store
+    in one of the places, or one of the addresses is not this tenant's: then nothing is deleted.
+    """
+    found = make_purge(tenant)
+    refuse_shared(found)
+    places = found.places if only is None else _with_addresses(found.places, only)
+    for place in places:
+        empty(place, report)
+    return places
+
+
+def _with_addresses(places: list[Place], addresses: Collection[str]) -> list[Place]:
+    strange = set(addresses) - {place.address for place in places}
+    if strange:
+        raise RoutingError(
+            f"Nothing is deleted, as {', '.join(sorted(strange))} is not the tenant's now. The tenant or a "
+            "setting was changed, or this process has other settings. Look at it, and run 'manage.py "
+            "purge_tenant' again."
+        )
+    return [place for place in places if place.address in addresses]
+
+
+def refuse_shared(found: Purge) -> None:
+    """Raise ``RoutingError`` if anybody else may store in one of the places."""
+    if found.refused:
+        reasons = "; ".join(f"{place}: {reason}" for place, reason in found.refused.items())
+        raise RoutingError(f"Nothing is deleted, as it is not the tenant's alone. {reasons}.")
+
+
+# When a row is deleted
+
+
+def when_deleted(tenant: Any) -> None:
+    """Purge a tenant whose row is gone, where a setting asks for it; log what fails."""
+    try:
+        if not Config().get("MINIO_PURGE_DELETED_TENANTS"):
+            return
+        places = purge(tenant)
+    except Exception:
+        logger.exception(
+            "The files of the tenant %r were not all deleted. Repeat it with 'manage.py purge_tenant %s'.",
+            tenant.schema_name,
+            tenant.schema_name,
+        )
+    else:
+        logger.info("Purged the tenant %r: %s.", tenant.schema_name, _listed(places))
+
+
+def _listed(places: Iterable[Place]) -> str:
+    return ", ".join(map(str, places)) or "nothing"

@@ -1,0 +1,176 @@
+"""A limit for what a tenant stores: kept at each save, and shown by forms before it.
+
+What is stored is measured on the server and kept in Django's cache; saves add to it, and deletions show at
+the next measurement. Without ``MINIO_QUOTA`` nothing of this runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from django.core.cache import cache as store
+from django.core.exceptions import ValidationError
+from django.core.signals import setting_changed
+from django.template.defaultfilters import filesizeformat
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from ..exceptions import ConfigurationError
+from ..settings.config import Config
+from ..storage.router import MinioRouter
+from ..storage.signals import field_bound, object_saved, object_saving
+from ..tenancy import get_tenancy
+from .usage import places_and_bytes
+
+if TYPE_CHECKING:
+    from django.db.models import FileField
+
+    from ..storage.backend import MinioBackend
+
+Quota: TypeAlias = Callable[[Any], "int | None"]
+_Measured: TypeAlias = "tuple[int, list[tuple[str, str, str]]]"
+
+_KEPT = 300  # seconds; so long may files that were deleted, or stored by other means, count wrongly
+_FRESH = 10  # seconds; before a file is refused, an older measurement is repeated
+
+
+@cache
+def quota() -> Quota | None:
+    """Return ``MINIO_QUOTA``, imported. ``ConfigurationError`` if it cannot be."""
+    found = Config().get("MINIO_QUOTA")
+    if not isinstance(found, str):
+        limit: Quota | None = found
+        return limit
+    try:
+        imported: Quota = import_string(found)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"MINIO_QUOTA names {found!r}, which cannot be imported: {error}. Correct the path."
+        ) from error
+    if not callable(imported):
+        raise ConfigurationError(f"MINIO_QUOTA names {found!r}, which is no callable of the tenant.")
+    return imported
+
+
+def _forget(**kwargs: object) -> None:
+    quota.cache_clear()
+
+
+setting_changed.connect(_forget)
+
+
+def _refuse_over_limit(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
+    if quota() is not None:
+        refuse_over_limit(router.tenant, backend, size)
+
+
+def _count(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
+    if quota() is None:
+        return
+    with _acting_for(router.tenant):
+        key = get_tenancy().active_key()
+    if key is not None and _place_of(backend) in (store.get(_key(key, "places")) or ()):
+        with suppress(ValueError):  # the measurement is over, and the next one will see the file
+            store.incr(_key(key, "bytes"), size)
+
+
+def within_quota(file: Any) -> None:
+    """Refuse a file in a form that is not stored yet and does not fit."""
+    if quota() is None or getattr(file, "_committed", True) or not isinstance(file.storage, MinioRouter):
+        return
+    refuse_over_limit(file.storage.tenant, file.storage.backend, file.size)
+
+
+def _validate(*, field: FileField, **kwargs: Any) -> None:
+    """Let forms show what a save would refuse. Migrations write the validators that the model names."""
+    if within_quota not in field.validators:
+        field.validators.append(within_quota)
+
+
+def connect() -> None:
+    """Keep the limit at each save, and in forms."""
+    field_bound.connect(_validate, dispatch_uid="minio_router.quota")
+    object_saving.connect(_refuse_over_limit, dispatch_uid="minio_router.quota")
+    object_saved.connect(_count, dispatch_uid="minio_router.quota")
+
+
+def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> None:
+    """Raise ``ValidationError`` if the tenant has no room for so many bytes; None is the active one.
+
+    One that has no limit, or that does not store in a place of its own, is never refused.
+    """
+    with _acting_for(tenant):
+        _refuse_for_active_tenant(backend, size)
+
+
+def _acting_for(tenant: Any) -> AbstractContextManager[None]:
+    return nullcontext() if tenant is None else get_tenancy().bucket_context(tenant)
+
+
+def _refuse_for_active_tenant(backend: MinioBackend, size: int) -> None:
+    limit = quota()
+    if limit is None or get_tenancy().active_key() is None:
+        return
+    tenant = get_tenancy().active_tenant()
+    allowed = _checked(limit(tenant), tenant.schema_name)
+    if allowed is None:
+        return
+    used, places = _measured(tenant, anew=False)
+    if _place_of(backend) not in places:
+        return
+    if used + size > allowed:
+        used, _places = _measured(tenant, anew=True)
+    if used + size > allowed:
+        raise _too_large(size, allowed, used)
+
+
+def _checked(allowed: Any, schema_name: str) -> int | None:
+    """Return the limit, or raise ``ConfigurationError`` if it is no number: to NaN, any file would fit."""
+    if allowed is None or (isinstance(allowed, int | float | Decimal) and allowed == allowed):
+        return cast("int | None", allowed)
+    raise ConfigurationError(
+        f"MINIO_QUOTA gave {allowed!r} for the tenant {schema_name!r}. Return the number of bytes that it "
+        "may store, or None for no limit."
+    )
+
+
+def _too_large(size: int, allowed: int, used: int) -> ValidationError:
+    return ValidationError(
+        _("This file takes %(size)s, and of %(allowed)s only %(left)s are left."),
+        code="quota",
+        params={
+            "size": filesizeformat(size),
+            "allowed": filesizeformat(allowed),
+            "left": filesizeformat(max(allowed - used, 0)),
+        },
+    )
+
+
+def _measured(tenant: Any, *, anew: bool) -> _Measured:
+    """Return the bytes that the tenant stores, and where, as kept; ``anew`` if that is not fresh."""
+    names = {kind: _key(tenant.schema_name, kind) for kind in ("bytes", "places", "fresh")}
+    if not (anew and store.add(names["fresh"], True, _FRESH)):
+        known = store.get_many([names["bytes"], names["places"]])
+        if len(known) == 2:
+            return known[names["bytes"]], known[names["places"]]
+    measured = _measure(tenant)
+    store.set(names["fresh"], True, _FRESH)
+    store.set_many({names["bytes"]: measured[0], names["places"]: measured[1]}, _KEPT)
+    return measured
+
+
+def _measure(tenant: Any) -> _Measured:
+    places, size = places_and_bytes(tenant)
+    return size, [(place.server.endpoint, place.bucket, place.prefix) for place in places]
+
+
+def _place_of(backend: MinioBackend) -> tuple[str, str, str]:
+    return backend.config.internal.endpoint, backend.bucket, backend.prefix
+
+
+def _key(schema_name: str, kind: str) -> str:
+    return f"minio_router.quota.{kind}:{schema_name.encode().hex()}"

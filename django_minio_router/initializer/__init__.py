@@ -1,1 +1,0 @@
-"""From the strategies in use to the buckets that must exist: planned, refused or created."""

@@ -1,0 +1,68 @@
+"""Buckets that are there without a tenant: no tenant may have one of them for its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import BucketTaken, RoutingError
+from ..s3 import client
+from ..storage.signals import bucket_chosen
+from ..strategies import BucketStrategy, FixedBucket, Location
+from ..tenancy import get_tenancy
+from .uses import configs, listed, models_by_strategy, uses
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+def refuse_taken(strategy: BucketStrategy, bucket: str) -> None:
+    """Raise ``BucketTaken`` if a tenant would get a bucket that is there without any, for other files."""
+    if not strategy.one_bucket_per_tenant:
+        return
+    owner = _buckets_of_no_tenant(client.epoch).get(bucket)
+    if owner is not None and bucket != getattr(strategy, "public", None):
+        raise BucketTaken(
+            f"{strategy!r} gives the active tenant the bucket {bucket!r}, which is for the files of "
+            f"{owner}. Put the tenants' buckets apart with a template such as 'tenant-{{schema_name}}'."
+        )
+
+
+@lru_cache(maxsize=1)
+def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
+    """Return each bucket with what uses it; ``epoch`` changes when settings do."""
+    found = uses()
+    strategies = models_by_strategy(found)
+    owners: dict[str, str] = {}
+    for config in configs(found):
+        for strategy, _, setting in listed(config):
+            if isinstance(strategy, FixedBucket):
+                owners[strategy.name] = setting
+            else:
+                strategies.setdefault(strategy, [])
+        owners[config.media_bucket] = "MINIO_MEDIA_FILES_BUCKET"
+        owners[config.static_bucket] = "MINIO_STATIC_FILES_BUCKET"
+    owners |= {use.single.bucket: use.where for use in found if use.single is not None}
+    tenancy = get_tenancy()
+    with tenancy.bucket_context(tenancy.shared_key):
+        for strategy, models in strategies.items():
+            owners |= dict.fromkeys(_buckets_now(strategy, models), repr(strategy))
+    return owners
+
+
+def _buckets_now(strategy: BucketStrategy, models: Collection[type[Model]]) -> Iterator[str]:
+    """Yield what the strategy gives without a tenant: nothing, where it needs one."""
+    with suppress(RoutingError):
+        for answer in strategy.buckets_for(models):
+            yield Location.of(answer).bucket
+
+
+def _refuse_taken(*, strategy: BucketStrategy, location: Location, **kwargs: Any) -> None:
+    refuse_taken(strategy, location.bucket)
+
+
+def connect() -> None:
+    """Let routers use no bucket that is taken."""
+    bucket_chosen.connect(_refuse_taken, dispatch_uid="minio_router.refuse_taken")

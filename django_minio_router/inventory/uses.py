@@ -1,0 +1,164 @@
+"""Which storages of ours does the project use, for which models, and what do its settings list?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from django.apps import apps
+from django.conf import settings
+from django.core.files.storage import storages
+from django.utils.module_loading import import_string
+
+from ..exceptions import ConfigurationError, PrivatePublicMixedError
+from ..settings.config import Config, options_of, server_names
+from ..storage.backend import MinioBackend
+from ..storage.binding import file_fields, uses_default_storage
+from ..storage.router import MinioRouter, load_strategy
+from ..strategies import BucketStrategy, FixedBucket
+
+if TYPE_CHECKING:
+    from django.db.models import FileField, Model
+
+    from ..buckets.policies import Hook
+
+_FLAT_SIGNS = ("MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS")
+_LISTS = {"MINIO_PRIVATE_BUCKETS": False, "MINIO_PUBLIC_BUCKETS": True}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One place that uses a storage: an alias of ``STORAGES`` or a field, as ``where`` says.
+
+    ``is_fallback`` is the storage that a router reads from until its files are moved.
+    """
+
+    where: str
+    storage: MinioBackend | MinioRouter
+    alias: str | None = None
+    model: type[Model] | None = None
+    field: FileField | None = None
+    is_fallback: bool = False
+
+    @property
+    def strategy(self) -> BucketStrategy | None:
+        return self.storage.strategy if isinstance(self.storage, MinioRouter) else None
+
+    @property
+    def single(self) -> MinioBackend | None:
+        """The storage of the one bucket; None where a strategy decides."""
+        return self.storage.default if isinstance(self.storage, MinioRouter) else self.storage
+
+    @property
+    def config(self) -> Config:
+        return self.storage.config
+
+
+def uses() -> list[Use]:
+    """Return every use in ``STORAGES`` and in the fields of all installed models."""
+    ours = dict(_storages())
+    in_settings = [Use(f"STORAGES[{alias!r}]", storage, alias) for alias, storage in ours.items()]
+    found = [*in_settings, *_field_uses(ours)]
+    return [*found, *_fallbacks(found)]
+
+
+def _fallbacks(found: Iterable[Use]) -> Iterator[Use]:
+    for use in found:
+        old = use.storage.fallback if isinstance(use.storage, MinioRouter) else None
+        if isinstance(old, MinioBackend | MinioRouter):
+            yield replace(use, storage=old, where=f"the fallback of {use.where}", is_fallback=True)
+
+
+def _storages() -> Iterator[tuple[str, MinioBackend | MinioRouter]]:
+    for alias, entry in settings.STORAGES.items():
+        options_of(alias)
+        if _is_ours(alias, entry.get("BACKEND", "")):
+            yield alias, _storage(alias)
+
+
+def _storage(alias: str) -> MinioBackend | MinioRouter:
+    try:
+        return cast("MinioBackend | MinioRouter", storages[alias])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"STORAGES[{alias!r}]: {error}") from error
+
+
+def _is_ours(alias: str, backend: str | type) -> bool:
+    """Tell from its class, as making a storage of another package may take a request."""
+    try:
+        made_of = import_string(backend) if isinstance(backend, str) else backend
+    except ImportError as error:
+        raise ConfigurationError(
+            f"STORAGES[{alias!r}] names {backend!r}, which cannot be imported: {error}. Correct the path."
+        ) from error
+    return isinstance(made_of, type) and issubclass(made_of, MinioBackend | MinioRouter)
+
+
+def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[Use]:
+    for model in apps.get_models(include_auto_created=True):
+        for field in file_fields(model):
+            if uses_default_storage(field) and "default" not in ours:
+                continue
+            if isinstance(field.storage, MinioBackend | MinioRouter):
+                where = f"{model._meta.label}.{field.name}"
+                yield Use(where, field.storage, _alias_of(field, ours), model, field)
+
+
+def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) -> str | None:
+    if uses_default_storage(field):
+        return "default"
+    origin = getattr(field.storage, "origin", field.storage)
+    return next((alias for alias, storage in ours.items() if storage is origin), None)
+
+
+def configs(found: Iterable[Use]) -> list[Config]:
+    """Return the flat settings, where there are any, each named server's, and each different one of a use."""
+    different: list[Config] = []
+    flat = [Config()] if any(hasattr(settings, name) for name in _FLAT_SIGNS) else []
+    named = [Config(server=name) for name in server_names()]
+    for config in [*flat, *named, *(use.config for use in found)]:
+        if config not in different:
+            different.append(config)
+    return different
+
+
+def models_by_strategy(found: Iterable[Use]) -> dict[BucketStrategy, list[type[Model]]]:
+    """Return each strategy with the models whose fields route by it."""
+    models: dict[BucketStrategy, list[type[Model]]] = {}
+    for use in found:
+        if use.strategy is not None:
+            of_strategy = models.setdefault(use.strategy, [])
+            if use.model is not None and use.model not in of_strategy:
+                of_strategy.append(use.model)
+    return models
+
+
+class Listed(NamedTuple):
+    """An entry of ``MINIO_PRIVATE_BUCKETS`` or ``MINIO_PUBLIC_BUCKETS``; a name is a ``FixedBucket``."""
+
+    strategy: BucketStrategy
+    is_public: bool
+    setting: str
+
+
+def listed(config: Config) -> Iterator[Listed]:
+    """Yield what the two settings list. ``PrivatePublicMixedError`` where a strategy says the contrary."""
+    for setting, is_public in _LISTS.items():
+        for entry in config.get(setting):
+            strategy = FixedBucket(entry) if isinstance(entry, str) else load_strategy(entry)
+            if strategy.public_read is not None and strategy.public_read != is_public:
+                raise PrivatePublicMixedError(
+                    f"{setting} lists {strategy!r}, whose public_read is {strategy.public_read}. "
+                    f"Give it public_read={is_public} wherever it is used, or move it to the other list."
+                )
+            yield Listed(strategy, is_public, setting)
+
+
+def hooks(config: Config) -> dict[str | BucketStrategy, Hook]:
+    """Return the hook of each bucket name and strategy in ``MINIO_POLICY_HOOKS``; the last one holds."""
+    return {_target(target): hook for target, hook in config.get("MINIO_POLICY_HOOKS")}
+
+
+def _target(target: Any) -> str | BucketStrategy:
+    return target if isinstance(target, str) else load_strategy(target)

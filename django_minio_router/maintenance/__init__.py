@@ -1,1 +1,0 @@
-"""Work on files that are there already: moved, counted, swept and purged."""

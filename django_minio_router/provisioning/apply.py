@@ -1,0 +1,72 @@
+"""From planned buckets to buckets on a server, several at a time; one that fails does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+from ..buckets.ensure import Outcome, PlannedBucket, State, bring_about
+from ..exceptions import ServerError
+from ..s3.client import Client, get_client
+from ..s3.listing import bucket_names, pages
+from .plan import Plan
+
+# The names of the buckets that are there, None where listing is not allowed, or why the server cannot say.
+_Existing: TypeAlias = "Collection[str] | ServerError | None"
+
+_PAGE = 500  # buckets handed to the threads at once: a waiting one takes a hundred times its name
+
+
+def apply_plan(
+    plan: Plan,
+    *,
+    dry_run: bool = False,
+    jobs: int = 8,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Create what is missing and set what differs, ``jobs`` buckets at a time; report each in its turn.
+
+    With ``dry_run`` nothing is changed, and the outcomes say what would become of each. ``ServerError`` if
+    no server can be used at all; of several, those that can are done.
+    """
+    existing = _existing_buckets(plan)
+
+    def run(planned: PlannedBucket) -> Outcome:
+        there = existing[get_client(planned.config.internal)]
+        try:
+            if isinstance(there, ServerError):
+                raise there
+            return bring_about(planned, existing=there, dry_run=dry_run)
+        except Exception as error:
+            return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
+
+    outcomes = list(plan.refused)
+    for outcome in outcomes:
+        report(outcome)
+    threads = ThreadPoolExecutor(jobs)
+    try:
+        for page in pages(plan.buckets.values(), _PAGE):
+            for outcome in threads.map(run, page):
+                report(outcome)
+                outcomes.append(outcome)
+    finally:
+        threads.shutdown(cancel_futures=True)  # on Ctrl-C, only what is under way is finished
+    return outcomes
+
+
+def _existing_buckets(plan: Plan) -> dict[Client, _Existing]:
+    """Return what each server holds, read once."""
+    servers = {get_client(planned.config.internal) for planned in plan.buckets.values()}
+    existing = {client: _bucket_names(client) for client in servers}
+    errors = [answer for answer in existing.values() if isinstance(answer, ServerError)]
+    if errors and len(errors) == len(existing):
+        raise errors[0]
+    return existing
+
+
+def _bucket_names(client: Client) -> _Existing:
+    try:
+        return set(bucket_names(client))
+    except ServerError as error:
+        return None if error.code == "AccessDenied" else error

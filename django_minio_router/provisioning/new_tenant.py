@@ -1,0 +1,101 @@
+"""A new tenant gets its buckets when it is ready: what ``initialize_buckets --tenant`` does, by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Any
+
+from ..buckets.ensure import Outcome, PlannedBucket, State, bring_about
+from ..exceptions import BucketNotFound, ServerError
+from ..inventory.places import Map, Place
+from ..s3.client import get_client
+from ..s3.listing import versions
+from ..settings.config import Config
+from ..tenancy import get_tenancy
+from .plan import make_plan
+
+logger = logging.getLogger(__name__)
+
+
+def provision(tenant: Any, aliases: Collection[str] | None = None) -> list[Outcome]:
+    """Create the buckets that are this tenant's alone, with their policies and hooks; repeat it at will.
+
+    With ``aliases`` only those that storages of these need. Raise what ``make_plan`` raises; a bucket that
+    failed is among the outcomes.
+    """
+    shared = make_plan(aliases=aliases).buckets
+    plan = make_plan([tenant], aliases)
+    own = [planned for key, planned in plan.buckets.items() if key not in shared]
+    return [*plan.refused, *map(_bring_about, own)]
+
+
+def _bring_about(planned: PlannedBucket) -> Outcome:
+    try:
+        return bring_about(planned)
+    except Exception as error:
+        return Outcome(planned.name, State.FAILED, str(error))
+
+
+def when_created(said: Any) -> None:
+    """Provision a tenant, and log what fails: an exception would make django-tenants delete the tenant.
+
+    ``said`` is what a signal carries: a row, its key, or a mapping of its fields.
+    """
+    try:
+        if not Config().get("MINIO_PROVISION_TENANTS"):
+            return
+        tenant = get_tenancy().find(said)
+        if tenant is None:
+            logger.info("There is no tenant %r (any more), so no bucket was created for it.", said)
+        else:
+            outcomes = provision(tenant)
+            _log(tenant.schema_name, outcomes)
+            _warn_of_former_files(tenant, outcomes)
+    except Exception:
+        logger.exception("The buckets of the tenant %r may not be ready. %s", said, _remedy("SCHEMA"))
+
+
+def _log(schema_name: str, outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.state is State.FAILED:
+            logger.error(
+                "The bucket %r of the tenant %r failed: %s. %s",
+                outcome.bucket,
+                schema_name,
+                outcome.cause.rstrip("."),
+                _remedy(schema_name),
+            )
+        elif outcome.warning:
+            logger.warning(
+                "The bucket %r of the tenant %r: %s.", outcome.bucket, schema_name, outcome.warning
+            )
+
+
+def _warn_of_former_files(tenant: Any, outcomes: list[Outcome]) -> None:
+    """Warn of files that are older than the tenant, such as those of a former tenant of its name."""
+    settled = {outcome.bucket for outcome in outcomes if outcome.state in {State.CREATED, State.FAILED}}
+    for place in Map().of_tenant(tenant):
+        if place.bucket not in settled and _holds_anything(place):
+            logger.warning(
+                "The tenant %(name)r is new, and %(place)s holds files already, which it can read. If they "
+                "are of a former tenant, run 'manage.py purge_tenant %(name)s' before the new one stores any "
+                "and then 'manage.py initialize_buckets --tenant %(name)s'. With a template over {id} no "
+                "tenant gets the place of another.",
+                {"name": tenant.schema_name, "place": place},
+            )
+
+
+def _holds_anything(place: Place) -> bool:
+    found = versions(get_client(place.server), place.bucket, place.prefix)
+    try:
+        return next(found, None) is not None
+    except BucketNotFound:
+        return False
+    except ServerError as error:
+        logger.warning("It is not known whether %s holds files of a former tenant. %s", place, error)
+        return False
+
+
+def _remedy(schema_name: str) -> str:
+    return f"Mend it with 'manage.py initialize_buckets --tenant {schema_name}'."

@@ -1,0 +1,384 @@
+"""The settings: where each value comes from, and what follows from several of them.
+
+A value is taken from the storage's own options, else from the server that it names in ``MINIO_SERVERS`` (or
+where it names none, from the ``OPTIONS`` of its alias in ``STORAGES``), else from the flat settings. The
+names are the same in all places. Values are read when they are used and kept until a setting changes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.functional import cached_property  # that of functools locks before 3.12: not fit for forks
+from django.utils.module_loading import import_string
+
+from ..exceptions import ConfigurationError, PrivatePublicMixedError
+from .declared import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
+from .redacted import Hidden
+
+if TYPE_CHECKING:
+    from minio.credentials.providers import Provider
+    from urllib3 import PoolManager
+
+# MINIO_USE_HTTPS is not among them: a server that does not say is never less safe than the others.
+_OF_ONE_SERVER = {
+    "MINIO_EXTERNAL_ENDPOINT",
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS",
+    "MINIO_REGION",
+    "MINIO_ACCESS_KEY",
+    "MINIO_SECRET_KEY",
+    "MINIO_CREDENTIALS",
+    "MINIO_CONDITIONAL_WRITES",
+    "MINIO_CHECKSUMS",
+    "MINIO_PRIVATE_BUCKETS",
+    "MINIO_PUBLIC_BUCKETS",
+    "MINIO_POLICY_HOOKS",
+}
+
+_DECLARING = {"MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS", "MINIO_DEFAULT_BUCKET"}
+_DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
+
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?")
+_EXTERNAL = re.compile(r"(?:(https?)://)?([^/?#]*)(/[^?#]*)?")
+
+
+def endpoint_problem(endpoint: str) -> str | None:
+    """Say what is wrong with a ``host[:port]``, or return None."""
+    if "@" in endpoint:
+        return "holds a user name; the keys have settings of their own"
+    if "://" in endpoint:
+        return "holds a scheme; say http or https with the setting that ends in USE_HTTPS"
+    if "/" in endpoint:
+        return "holds a path; S3 requests cannot have one before the bucket"
+    match = _HOST.fullmatch(endpoint)
+    if not match:
+        return "is not a host name or address with an optional port"
+    if match[1] and not 0 < int(match[1]) < 65536:
+        return "has a port outside 1 to 65535"
+    return None
+
+
+def shown_endpoint(endpoint: str) -> str:
+    """Return the endpoint as it may be shown: what stands before an ``@`` may be a password."""
+    return repr(endpoint.rpartition("@")[2])
+
+
+def split_external(endpoint: str) -> tuple[str, str, str]:
+    """Split ``[scheme://]host[:port][/path]``, as an external endpoint may be written."""
+    match = _EXTERNAL.fullmatch(endpoint)
+    return (match[1] or "", match[2], match[3] or "") if match else ("", endpoint, "")
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a connection depends on. Equal servers share one client and one pool.
+
+    Timeouts are in seconds; ``prefix`` is the path that a proxy puts before the bucket in links.
+    """
+
+    endpoint: str
+    use_https: bool
+    region: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    credentials: Provider | None = field(repr=False)
+    http_client: PoolManager | None = field(repr=False)
+    pool_size: int
+    connect_timeout: float
+    read_timeout: float
+    retries: int
+    conditional_writes: bool | None
+    checksums: bool
+    prefix: str = ""
+
+    @property
+    def base_url(self) -> str:
+        scheme = "https" if self.use_https else "http"
+        return f"{scheme}://{self.endpoint}{self.prefix}"
+
+
+class Config:
+    """The values that hold for one storage. Wrong ones raise ``ConfigurationError`` when they are used."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None = None,
+        *,
+        server: str = "",
+        storage_name: str = "default",
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._own = Hidden(options or {})
+        if server and "MINIO_ENDPOINT" in self._own:
+            raise ConfigurationError(
+                f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
+                "option, or put it into MINIO_SERVERS."
+            )
+        shared = _named_server(server) if server else _storage_options(storage_name)
+        self._layers = [layer for layer in (self._own, shared) if layer]
+        self._defaults = defaults or {}
+
+    def __eq__(self, other: object) -> bool:
+        return self._layers == other._layers if isinstance(other, Config) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def on(self, server: str) -> Config:
+        """Return the configuration for another server of ``MINIO_SERVERS``; an empty name is this one."""
+        return Config(self._own, server=server, defaults=self._defaults) if server else self
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
+        """Return the configuration with other values where the project sets nothing."""
+        changed = copy.copy(self)
+        changed._defaults = defaults
+        return changed
+
+    def get(self, name: str) -> Any:
+        """Return the value of a ``MINIO_*`` name, or its default. ``ConfigurationError`` if it is wrong.
+
+        Where a place names an endpoint, the keys and buckets of another place are not for it.
+        """
+        value = self._find(name)
+        return checked(name, self._defaults.get(name) if value is None else value)
+
+    def _find(self, name: str) -> Any:
+        for values in self._layers:
+            if name in values:
+                return values[name]
+            if name in _OF_ONE_SERVER and "MINIO_ENDPOINT" in values:
+                return None
+        return getattr(settings, name, None)
+
+    def problems(self) -> Iterator[ConfigurationError]:
+        """Yield an error for each value that is of a wrong type or out of range."""
+        for name in SETTINGS:
+            try:
+                self.get(name)
+            except ConfigurationError as error:
+                yield error
+
+    def holds(self, name: str) -> bool:
+        """Tell whether options or ``MINIO_SERVERS`` give the value, not the flat settings."""
+        return any(name in layer for layer in self._layers)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether flat settings declare the server and the buckets, not options or ``MINIO_SERVERS``."""
+        return not any(map(self.holds, _DECLARING))
+
+    @cached_property
+    def internal(self) -> Server:
+        """The server that requests go to."""
+        if not self.get("MINIO_ENDPOINT"):
+            raise ConfigurationError(
+                "MINIO_ENDPOINT is not set. Give it the host and port of the S3 server, "
+                "such as '127.0.0.1:9000'."
+            )
+        _refuse_endpoint("MINIO_ENDPOINT", self.get("MINIO_ENDPOINT"))
+        return self._server(self.get("MINIO_ENDPOINT"), bool(self.get("MINIO_USE_HTTPS")))
+
+    @cached_property
+    def external(self) -> Server:
+        """The server as browsers see it; links are signed for it."""
+        if not self.get("MINIO_EXTERNAL_ENDPOINT"):
+            return self.internal
+        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))[1])
+        scheme, host, path = split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))
+        use_https = self.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
+        if scheme:
+            use_https = scheme == "https"
+        elif use_https is None:
+            use_https = self.get("MINIO_USE_HTTPS")
+        return self._server(host, bool(use_https), prefix=path.rstrip("/"))
+
+    @property
+    def credentials(self) -> Provider | None:
+        """What gives the keys, made if it is named, and not asked yet. None: the settings give them."""
+        given = self.get("MINIO_CREDENTIALS")
+        return _provider(given) if isinstance(given, str) else given
+
+    def _server(self, endpoint: str, use_https: bool, prefix: str = "") -> Server:
+        credentials = self.credentials
+        for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+            if credentials is None and not self.get(name):
+                raise ConfigurationError(
+                    f"{name} is not set. Set both keys, or give MINIO_CREDENTIALS a provider "
+                    "from minio.credentials."
+                )
+        return Server(
+            endpoint=endpoint.lower(),  # as browsers write it; a link is signed for what they send
+            use_https=use_https,
+            region=self.get("MINIO_REGION") or DEFAULTS["MINIO_REGION"],
+            access_key=self.get("MINIO_ACCESS_KEY"),
+            secret_key=self.get("MINIO_SECRET_KEY"),
+            credentials=credentials,
+            http_client=self.get("MINIO_HTTP_CLIENT"),
+            pool_size=self.get("MINIO_POOL_SIZE"),
+            connect_timeout=self.get("MINIO_CONNECT_TIMEOUT"),
+            read_timeout=self.get("MINIO_READ_TIMEOUT"),
+            retries=self.get("MINIO_RETRIES"),
+            conditional_writes=self.get("MINIO_CONDITIONAL_WRITES"),
+            checksums=self.get("MINIO_CHECKSUMS"),
+            prefix=prefix,
+        )
+
+    @property
+    def lists_public_buckets(self) -> bool:
+        """Whether anybody may list what is in a public bucket."""
+        return bool(self.get("MINIO_PUBLIC_POLICY") == "list")
+
+    @property
+    def downloads_active_content(self) -> bool:
+        """Whether browsers download what is not known to be passive."""
+        return bool(self.get("MINIO_ACTIVE_CONTENT") == "download")
+
+    @property
+    def media_bucket(self) -> str:
+        """The bucket of a storage that names none."""
+        return str(self.get("MINIO_DEFAULT_BUCKET") or self.get("MINIO_MEDIA_FILES_BUCKET"))
+
+    @property
+    def static_bucket(self) -> str:
+        return str(self.get("MINIO_STATIC_FILES_BUCKET"))
+
+    @cached_property
+    def multipart(self) -> tuple[int, int]:
+        """The size of the parts of a large file, and up to which size none is large, in bytes."""
+        return self.get("MINIO_MULTIPART_PART_SIZE"), self.get("MINIO_MULTIPART_THRESHOLD") or 0
+
+    @cached_property
+    def declared(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The names in ``MINIO_PRIVATE_BUCKETS`` and ``MINIO_PUBLIC_BUCKETS``; strategies left out."""
+        private = frozenset(_names(self.get("MINIO_PRIVATE_BUCKETS")))
+        public = frozenset(_names(self.get("MINIO_PUBLIC_BUCKETS")))
+        if private & public:
+            names = ", ".join(sorted(private & public))
+            raise PrivatePublicMixedError(
+                f"Declared both in MINIO_PRIVATE_BUCKETS and MINIO_PUBLIC_BUCKETS: {names}. "
+                "Remove each from one of the two."
+            )
+        return private, public
+
+    def is_public(self, bucket: str) -> bool:
+        """Tell whether the settings declare the bucket public.
+
+        A bucket that flat settings do not declare is refused, but for the default ones; one that options
+        or ``MINIO_SERVERS`` do not declare is private.
+        """
+        private, public = self.declared
+        if bucket in public:
+            return True
+        if bucket in private or bucket in _DEFAULT_BUCKETS or not self.is_flat:
+            return False
+        raise ConfigurationError(
+            f"The bucket {bucket!r} is declared neither in MINIO_PRIVATE_BUCKETS nor in "
+            "MINIO_PUBLIC_BUCKETS. Add it to one of them."
+        )
+
+    @cached_property
+    def url_expiry(self) -> tuple[int, int]:
+        """How long a link lives and the window in which it stays the same, in seconds.
+
+        Where no time is asked for, links live for the seven days that S3 allows, less the window.
+        """
+        asked = self.get("MINIO_URL_EXPIRY_HOURS")
+        if asked is None:
+            return MAX_EXPIRY, min(self._window, MAX_EXPIRY // 4)
+        return self.expiry(math.ceil(asked.total_seconds()))
+
+    def expiry(self, seconds: int) -> tuple[int, int]:
+        """Return life and window of a link that must live for this many seconds.
+
+        A link signed at the start of its window must outlive the asked time, so the window is at most a
+        quarter of it, and at least the second whose start stands in the link.
+        """
+        if not 0 < seconds <= MAX_EXPIRY:
+            raise ConfigurationError(
+                f"A link cannot live for {seconds} seconds; S3 allows 1 to {MAX_EXPIRY} (7 days). "
+                "Change MINIO_URL_EXPIRY_HOURS or 'expires'."
+            )
+        window = min(max(min(self._window, seconds // 4), 1), MAX_EXPIRY - seconds)
+        return seconds + window, window
+
+    @property
+    def _window(self) -> int:
+        return int(self.get("MINIO_URL_WINDOW").total_seconds())
+
+
+def server_names() -> list[str]:
+    """Return the names in ``MINIO_SERVERS``."""
+    return list(Config().get("MINIO_SERVERS"))
+
+
+def _named_server(name: str) -> Hidden:
+    servers = {known: Hidden(values) for known, values in Config().get("MINIO_SERVERS").items()}
+    if name not in servers:
+        known = ", ".join(sorted(servers)) or "none"
+        raise ConfigurationError(
+            f"The server {name!r} is not in MINIO_SERVERS (known: {known}). Add it there."
+        )
+    for unknown in servers[name].keys() - SETTINGS.keys():
+        raise ConfigurationError(
+            f"The server {name!r} in MINIO_SERVERS has {unknown!r}, which is no setting. Correct its name."
+        )
+    return servers[name]
+
+
+def _storage_options(alias: str) -> Hidden:
+    """Return the ``MINIO_*`` values in the ``OPTIONS`` of a storage alias."""
+    if alias not in getattr(settings, "STORAGES", {}):
+        if alias in {"default", "staticfiles"}:
+            return Hidden()
+        raise ConfigurationError(
+            f"The storage {alias!r} is not in STORAGES. Add it there, or change storage_name."
+        )
+    options = options_of(alias)
+    return Hidden({name: value for name, value in options.items() if name.startswith(PREFIX)})
+
+
+def options_of(alias: str) -> Mapping[str, Any]:
+    """Return the ``OPTIONS`` of an alias in ``STORAGES``. ``ConfigurationError`` if that is malformed."""
+    entry = settings.STORAGES[alias]
+    options = entry.get("OPTIONS", {}) if isinstance(entry, Mapping) else None
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ConfigurationError(
+            f"STORAGES[{alias!r}] is wrong. Write a dictionary: {{'BACKEND': path, 'OPTIONS': {{...}}}}."
+        )
+    return options
+
+
+def _names(entries: Iterable[object]) -> Iterable[str]:
+    return (entry for entry in entries if isinstance(entry, str))
+
+
+@lru_cache(maxsize=64)
+def _provider(path: str) -> Provider:
+    """Return the provider at a dotted path, the same one each time: equal servers share a client."""
+    try:
+        provider: Provider = import_string(path)()
+    except Exception as error:  # a function of the project's own may raise anything
+        raise ConfigurationError(
+            f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: "
+            f"{type(error).__name__}: {error}. Correct the path, or name a function of your own that makes "
+            "the provider."
+        ) from error
+    if not hasattr(provider, "retrieve"):
+        raise ConfigurationError(
+            f"MINIO_CREDENTIALS names {path!r}, which gives no provider. Name a class from "
+            "minio.credentials, or a function that returns an instance of one."
+        )
+    return provider
+
+
+def _refuse_endpoint(setting: str, endpoint: str) -> None:
+    problem = endpoint_problem(endpoint)
+    endpoint = shown_endpoint(endpoint)  # no variable may hold a password when a debug page shows it
+    if problem:
+        raise ConfigurationError(f"{setting} {endpoint} {problem}.")

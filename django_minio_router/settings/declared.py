@@ -1,0 +1,190 @@
+"""Every ``MINIO_*`` setting: its default, which other values are right, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from reprlib import repr as shortened
+from typing import Any, NamedTuple
+
+from ..exceptions import ConfigurationError
+
+PREFIX = "MINIO_"
+MAX_EXPIRY = 7 * 24 * 60 * 60  # seconds; the longest life that Signature Version 4 allows a link
+_MIB = 1024 * 1024
+_DAY = 24 * 60 * 60
+_REGION = re.compile(r"[!-.0-~]*")  # it stands between slashes in each signature
+
+
+class Setting(NamedTuple):
+    """A default, and which other values are right; None always stands for the default."""
+
+    default: Any
+    takes: str
+    is_right: Callable[[Any], bool]
+    secret: bool = False
+
+    def shown(self, value: Any) -> str:
+        """Return a wrong value as an error may tell it: of a secret only the type."""
+        return f"of type {type(value).__name__}" if self.secret else shortened(value)
+
+
+def _text(default: str = "", *, secret: bool = False) -> Setting:
+    return Setting(default, "a string", lambda value: isinstance(value, str), secret)
+
+
+def _key() -> Setting:
+    """A key as it is sent in a header; one from a file often ends with a newline."""
+    takes = "a string of printable ASCII, without line ends"
+    return Setting("", takes, lambda v: isinstance(v, str) and v.isascii() and v.isprintable(), True)
+
+
+def _flag(default: bool | None = None) -> Setting:
+    return Setting(default, "True or False", lambda value: isinstance(value, bool))
+
+
+def _whole(default: int | None, *, lowest: int) -> Setting:
+    return Setting(default, f"a whole number from {lowest} up", lambda v: type(v) is int and v >= lowest)
+
+
+def _seconds(default: float) -> Setting:
+    return Setting(
+        default, f"seconds above 0, up to {_DAY}", lambda v: type(v) in {int, float} and 0 < v <= _DAY
+    )
+
+
+def _period(default: timedelta | None = None) -> Setting:
+    return Setting(default, "a timedelta from 0 up", lambda v: isinstance(v, timedelta) and v >= timedelta())
+
+
+def _choice(*choices: str) -> Setting:
+    """One of these; the first is the default, unless a strategy has another one for its buckets."""
+    return Setting(choices[0], " or ".join(map(repr, choices)), lambda v: isinstance(v, str) and v in choices)
+
+
+def _object_with(method: str, takes: str, *, or_path: bool = False) -> Setting:
+    return Setting(None, takes, lambda v: hasattr(v, method) or (or_path and isinstance(v, str)), secret=True)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset)
+
+
+def _is_hook(value: Any) -> bool:
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and (isinstance(value[1], Mapping) or callable(value[1]))
+
+
+def _are_servers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(values, Mapping) for name, values in value.items()
+    )
+
+
+_BUCKETS = Setting((), "a list of bucket names and strategies", _is_list)
+_HOOKS = Setting(
+    (),
+    "a list of pairs: a bucket name or a strategy, and a policy, which is a dictionary or a callable",
+    lambda value: _is_list(value) and all(map(_is_hook, value)),
+)
+_BUCKET_HOOKS = Setting(
+    (),
+    "a list of callables of (client, bucket), or of their dotted paths",
+    lambda value: _is_list(value) and all(callable(hook) or isinstance(hook, str) for hook in value),
+)
+_NOT_NEEDED = Setting(None, "anything", lambda value: True)
+
+SETTINGS: dict[str, Setting] = {
+    "MINIO_ENDPOINT": _text(),
+    "MINIO_USE_HTTPS": _flag(),
+    "MINIO_EXTERNAL_ENDPOINT": _text(),
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
+    "MINIO_REGION": Setting(
+        "us-east-1",
+        "a string of printable ASCII without spaces and '/'",
+        lambda value: isinstance(value, str) and _REGION.fullmatch(value) is not None,
+    ),
+    "MINIO_ACCESS_KEY": _key(),
+    "MINIO_SECRET_KEY": _key(),
+    "MINIO_CREDENTIALS": _object_with(
+        "retrieve", "a provider from minio.credentials, or the dotted path of one", or_path=True
+    ),
+    "MINIO_HTTP_CLIENT": _object_with("connection_from_url", "a urllib3.PoolManager"),
+    "MINIO_POOL_SIZE": _whole(64, lowest=1),
+    "MINIO_CONNECT_TIMEOUT": _seconds(5.0),
+    "MINIO_READ_TIMEOUT": _seconds(30.0),
+    "MINIO_RETRIES": _whole(2, lowest=0),
+    "MINIO_CONDITIONAL_WRITES": _flag(),
+    "MINIO_CHECKSUMS": _flag(True),
+    "MINIO_PRIVATE_BUCKETS": _BUCKETS,
+    "MINIO_PUBLIC_BUCKETS": _BUCKETS,
+    "MINIO_DEFAULT_BUCKET": _text(),
+    "MINIO_MEDIA_FILES_BUCKET": _text("auto-generated-bucket-media-files"),
+    "MINIO_STATIC_FILES_BUCKET": _text("auto-generated-bucket-static-files"),
+    "MINIO_BUCKET_CHECK_ON_SAVE": _flag(False),
+    "MINIO_CONSISTENCY_CHECK_ON_START": _flag(False),
+    "MINIO_POLICY_HOOKS": _HOOKS,
+    "MINIO_BUCKET_HOOKS": _BUCKET_HOOKS,
+    "MINIO_PROVISION_TENANTS": _flag(True),
+    "MINIO_PURGE_DELETED_TENANTS": _flag(False),
+    "MINIO_QUOTA": Setting(
+        None,
+        "a callable of the tenant that returns bytes, or its dotted path",
+        lambda value: callable(value) or isinstance(value, str),
+    ),
+    "MINIO_PUBLIC_POLICY": _choice("list", "read"),
+    "MINIO_ACTIVE_CONTENT": _choice("inline", "download"),
+    "MINIO_URL_EXPIRY_HOURS": _period(),
+    "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),
+    "MINIO_MULTIPART_UPLOAD": _NOT_NEEDED,
+    "MINIO_MULTIPART_THRESHOLD": _whole(None, lowest=0),
+    "MINIO_MULTIPART_PART_SIZE": _whole(8 * _MIB, lowest=5 * _MIB),
+    "MINIO_URL_CACHING_ENABLED": _NOT_NEEDED,
+    "MINIO_URL_CACHE_TIMEOUT": _NOT_NEEDED,
+    "MINIO_URL_CACHE_PREFIX": _NOT_NEEDED,
+    "MINIO_URL_CACHING_TIMEOUT": _NOT_NEEDED,
+    "MINIO_URL_CACHING_PREFIX": _NOT_NEEDED,
+    "MINIO_SERVERS": Setting(
+        {}, "a dictionary that has a dictionary of settings for each server's name", _are_servers, secret=True
+    ),
+}
+
+# The options of a storage that are no settings.
+OPTIONS: dict[str, Setting] = {
+    "bucket_name": _text(),
+    "storage_name": _text(),
+    "server": _text(),
+    "prefix": _text(),
+    "public": _flag(),
+    "replace_existing": _flag(),
+    "metadata": Setting(None, "a dictionary", lambda value: isinstance(value, Mapping)),
+    "sse": _object_with("headers", "an encryption of minio.sse"),
+    "progress": _object_with(
+        "set_meta", "an object with set_meta() and update(), as the SDK's put_object does"
+    ),
+}
+
+DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
+
+
+def checked(name: str, value: Any) -> Any:
+    """Return the value, for None the default. ``ConfigurationError`` if it is wrong; no secret is shown."""
+    setting = SETTINGS[name]
+    if value is None or value is setting.default:
+        return setting.default
+    if setting.is_right(value):
+        return value
+    # Under the same name, so that no variable of this function holds a secret when a debug page shows it.
+    value = setting.shown(value)
+    raise ConfigurationError(f"{name} is {value}. It takes {setting.takes}.")
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Raise ``ConfigurationError`` if an option of a storage that is no setting is of a wrong type."""
+    for name, value in given.items():
+        option = OPTIONS[name]
+        if value is not None and not option.is_right(value):
+            raise ConfigurationError(
+                f"The option {name!r} of a storage is {option.shown(value)}. It takes {option.takes}."
+            )

@@ -1,0 +1,291 @@
+"""``MinioRouter``: a storage that asks its strategy, at each call, which bucket the call goes to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import Storage, storages
+from django.utils.deconstruct import deconstructible
+from django.utils.module_loading import import_string
+
+from ..exceptions import ConfigurationError
+from ..naming import bucket_name_problem, check_bucket_name, check_object_name
+from ..s3.reading import ObjectFile
+from ..s3.status import MinioServerStatus
+from ..s3.uploads import size_of
+from ..settings.config import Config
+from ..settings.redacted import Hidden
+from ..strategies import BucketStrategy, FixedBucket, Location
+from ..tenancy import get_tenancy
+from .backend import MinioBackend
+from .fallback import ForTenant, MovingBackend, is_same_place
+from .serialization import Portable
+from .signals import bucket_chosen, object_saved, object_saving
+
+if TYPE_CHECKING:
+    from django.db.models import FileField, Model
+
+StrategyOption: TypeAlias = BucketStrategy | str | Mapping[str, Any] | type[BucketStrategy]
+PlaceOption: TypeAlias = StrategyOption | Storage
+
+_KEPT_BACKENDS = 4096
+
+
+@deconstructible(path="django_minio_router.models.MinioRouter")
+class MinioRouter(Portable, Storage):
+    """Send each call to the bucket that ``strategy`` names now.
+
+    ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one all
+    files go to the default media bucket. ``fallback`` is where files were before: a storage, an alias of
+    ``STORAGES``, a bucket's name or a strategy; what is not in the new place yet is read there. The other
+    options are those of ``MinioBackend``, and its methods say what is returned and raised. In addition each
+    call raises a ``RoutingError`` where the strategy has no bucket for it. A file stays with the bucket that
+    opened it.
+    """
+
+    def __init__(
+        self,
+        strategy: StrategyOption | None = None,
+        *,
+        fallback: PlaceOption | None = None,
+        **options: Any,
+    ) -> None:
+        options = Hidden(options)
+        self._keep_arguments()
+        _refuse_routed(strategy, options)
+        self.strategy = None if strategy is None else load_strategy(strategy)
+        self.origin = self
+        self._model: type[Model] | None = None
+        self._tenant: Any = None
+        self._newer: tuple[MinioRouter, ...] = ()  # those that this one is the fallback of
+        self._options = options
+        self._unrouted = MinioBackend(**options)
+        self._fallback = load_place(fallback, options) if fallback is not None else None
+        # Shared by all copies of this router. Takes no lock, which threads would wait for at each call.
+        self._backend_at = lru_cache(_KEPT_BACKENDS)(self._make_backend)
+        self._moving_to = lru_cache(_KEPT_BACKENDS)(MovingBackend)
+
+    def bind(self, field: FileField) -> MinioRouter:
+        """Return a copy that routes for the model of the field. The router itself is not changed."""
+        bound = copy.copy(self)
+        bound._model = field.model
+        return bound
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return *super().__reduce__(), {"_model": self._model, "_tenant": self._tenant}
+
+    def on_behalf_of(self, tenant: Any) -> MinioRouter:
+        """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
+        acting = copy.copy(self)
+        acting._tenant = tenant
+        return acting
+
+    @property
+    def tenant(self) -> Any | None:
+        """The tenant that this router routes for; None is the active one."""
+        return self._tenant
+
+    def without_fallback(self) -> MinioRouter:
+        """Return a copy that reads the new place only. The router itself stays."""
+        plain = copy.copy(self)
+        plain._fallback = None
+        return plain
+
+    @property
+    def fallback(self) -> Storage | None:
+        """The storage that files were in before, for the model and the tenant of this one."""
+        old = self._fallback
+        if isinstance(old, str):
+            old = storages[old]
+        if not isinstance(old, MinioRouter):
+            return old
+        newer = (*self._newer, self.origin)
+        if old.origin in newer:
+            raise ConfigurationError(
+                "A MinioRouter names itself as its fallback, or one that falls back on it. Name the place "
+                "that it replaces."
+            )
+        bound = copy.copy(old)
+        bound._model, bound._tenant, bound._newer = self._model, self._tenant, newer
+        return bound
+
+    @property
+    def default(self) -> MinioBackend | None:
+        """The storage that every call goes to where there is no strategy."""
+        return self._unrouted if self.strategy is None else None
+
+    @property
+    def backend(self) -> MinioBackend:
+        """The storage of the bucket that calls go to now."""
+        if self._fallback is not None:
+            return self._backend_with_fallback()
+        if self.strategy is None:
+            return self._unrouted
+        if self._tenant is None:
+            answer = self.strategy.bucket_for(self._model)
+        else:
+            with get_tenancy().bucket_context(self._tenant):
+                answer = self.strategy.bucket_for(self._model)
+        if not isinstance(answer, str):
+            answer = Location.of(answer)
+            if not isinstance(answer.bucket, str):
+                check_bucket_name(answer.bucket, repr(self.strategy))
+        return self._backend_at(answer)
+
+    def _backend_with_fallback(self) -> MinioBackend:
+        new, old = self.without_fallback().backend, cast("Storage", self.fallback)
+        if isinstance(old, MinioRouter):
+            old = old.backend
+        if not isinstance(old, MinioBackend):
+            tenant = self._tenant_beside_connection()
+            if tenant is not None:
+                return MovingBackend(new, ForTenant(old, tenant))
+        return new if is_same_place(new, old) else self._moving_to(new, old)
+
+    def _tenant_beside_connection(self) -> Any | None:
+        """Return the tenant that this call is for, if the connection is set to another one."""
+        tenancy = get_tenancy()
+        key = tenancy.active_key() if self._tenant is None else tenancy.key(self._tenant)
+        return None if key in {None, tenancy.connected_key()} else key
+
+    @property
+    def config(self) -> Config:
+        """The settings as they hold for this storage."""
+        return self._unrouted.config
+
+    def _make_backend(self, answer: str | Location) -> MinioBackend:
+        """Return the storage for a strategy's answer; what the answer says goes before the options."""
+        strategy = cast("BucketStrategy", self.strategy)
+        location = Location.of(answer)
+        bucket = check_bucket_name(location.bucket, repr(strategy))
+        bucket_chosen.send(type(self), strategy=strategy, location=location)
+        if location.prefix:
+            check_object_name(f"{location.prefix.removesuffix('/')}/_")
+        said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
+        return MinioBackend(
+            bucket,
+            public=strategy.public_read,
+            defaults=strategy.defaults,
+            **{**self._options, **said},
+        )
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        backend = self.backend
+        size = size_of(content if hasattr(content, "chunks") else File(content))
+        object_saving.send(type(self), router=self, backend=backend, size=size)
+        stored = backend.save(name, content, max_length=max_length)
+        object_saved.send(type(self), router=self, backend=backend, size=size, name=stored)
+        return stored
+
+    def open(self, name: str, mode: str = "rb") -> ObjectFile:
+        return self.backend.open(name, mode)
+
+    def delete(self, name: str) -> None:
+        self.backend.delete(name)
+
+    def exists(self, name: str) -> bool:
+        return self.backend.exists(name)
+
+    def size(self, name: str) -> int:
+        return self.backend.size(name)
+
+    def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
+        return self.backend.listdir(path)
+
+    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+        return self.backend.url(name, **options)
+
+    def get_modified_time(self, name: str) -> datetime:
+        return self.backend.get_modified_time(name)
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        return self.backend.get_available_name(name, max_length=max_length)
+
+    def is_minio_available(self) -> MinioServerStatus:
+        return self._unrouted.is_minio_available()
+
+    def path(self, name: str) -> str:
+        raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
+
+    def get_accessed_time(self, name: str) -> datetime:
+        raise NotImplementedError("S3 keeps no access time.")
+
+    def get_created_time(self, name: str) -> datetime:
+        raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
+
+
+def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:
+    """Refuse the options of a backend that are the strategy's to decide."""
+    if "bucket_name" in options:
+        raise ConfigurationError(
+            f"MinioRouter takes no bucket_name (given: {options['bucket_name']!r}). "
+            "Use strategy=FixedBucket(...), or MinioBackend."
+        )
+    if strategy is not None and "public" in options:
+        raise ConfigurationError("With a strategy, 'public' is the strategy's to say: its public_read.")
+
+
+def load_strategy(option: StrategyOption) -> BucketStrategy:
+    """Return the strategy that an instance, a class, a dotted path or a dictionary stands for."""
+    strategy = _make_strategy(option)
+    public_read: object = strategy.public_read
+    if public_read is not None and not isinstance(public_read, bool):  # "False" would let everybody in
+        raise ConfigurationError(
+            f"The public_read of {strategy!r} is {public_read!r}. It takes True, False or None."
+        )
+    return strategy
+
+
+def _make_strategy(option: StrategyOption) -> BucketStrategy:
+    made: Any = option
+    options: Mapping[str, Any] = {}
+    if isinstance(made, Mapping):
+        made, options = made.get("BACKEND"), made.get("OPTIONS", {})
+    if isinstance(made, str):
+        made = _import_strategy(made, option)
+    if isinstance(made, type) and issubclass(made, BucketStrategy):
+        try:
+            return made(**options)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"The strategy {option!r} cannot be made: {error}. Give its arguments in OPTIONS: "
+                "{'BACKEND': path, 'OPTIONS': {...}}."
+            ) from error
+    if not isinstance(made, BucketStrategy):
+        raise ConfigurationError(
+            f"The strategy {option!r} is no BucketStrategy. Give an instance of one, its dotted path, or "
+            "{'BACKEND': path, 'OPTIONS': {...}}."
+        )
+    if options:
+        raise ConfigurationError(f"The strategy {option!r} is made already, so it takes no OPTIONS.")
+    return made
+
+
+def load_place(option: PlaceOption, options: Mapping[str, Any]) -> Storage | str:
+    """Return the storage that the option stands for; an alias stays one, as ``STORAGES`` may change.
+
+    ``options`` are those of the storage that is made for a strategy or a bucket's name.
+    """
+    if isinstance(option, Storage):
+        return option
+    if isinstance(option, str) and option in settings.STORAGES:
+        return option
+    if isinstance(option, str) and not bucket_name_problem(option):  # a class's path has capital letters
+        option = FixedBucket(option)
+    own = {name: value for name, value in options.items() if name not in {"public", "prefix"}}
+    return MinioRouter(strategy=load_strategy(option), **own)
+
+
+def _import_strategy(path: str, option: StrategyOption) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The strategy {option!r} cannot be imported: {error}. Correct the dotted path."
+        ) from error

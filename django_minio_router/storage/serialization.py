@@ -1,0 +1,52 @@
+"""How storages are copied, and sent to another process."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from ..settings.declared import PREFIX, SETTINGS
+
+_NOT_FOR_MIGRATIONS = {"fallback", "http_client", "progress", "server", "sse", "storage_name"}
+_NOT_FOR_PICKLES = {"http_client", "sse", *(name for name, setting in SETTINGS.items() if setting.secret)}
+
+
+class Portable:
+    """A storage that is copied as it is, and pickled as what it was made with.
+
+    A copy shares clients and caches. A pickle holds no key: where keys are among the options, it is refused.
+    """
+
+    _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def _keep_arguments(self) -> None:
+        """Keep server, keys and live objects from ``deconstruct()``, so from migrations.
+
+        ``deconstructible`` of a subclass defines that method anew, so what it reads is cut.
+        """
+        self._made_with = args, kwargs = self._constructor_args
+        named = {k: v for k, v in kwargs.items() if k not in _NOT_FOR_MIGRATIONS and not k.startswith(PREFIX)}
+        self._constructor_args = args, named
+
+    def __copy__(self) -> Any:
+        fresh = object.__new__(type(self))
+        vars(fresh).update(vars(self))
+        return fresh
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        args, kwargs = self._made_with
+        secrets = sorted(kwargs.keys() & _NOT_FOR_PICKLES)
+        if secrets:
+            raise pickle.PicklingError(
+                f"A storage with {', '.join(secrets)} among its options is not pickled, as keys would go "
+                "with it. Put them into MINIO_SERVERS, and give the storage the server's name."
+            )
+        return _make, (type(self), args, kwargs)
+
+
+def _make(storage_class: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return storage_class(*args, **kwargs)

@@ -1,0 +1,153 @@
+"""Static files in a bucket that anybody may read, plain or with hashed names."""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.contrib.staticfiles.storage import ManifestFilesMixin
+from django.core.files import File
+from django.utils.deconstruct import deconstructible
+from django.utils.functional import SimpleLazyObject
+
+from ..exceptions import BucketNotFound, ServerError
+from ..settings.config import Config
+from .backend import MinioBackend
+
+_FRESH = 1.0  # seconds
+
+
+@deconstructible(path="django_minio_router.models.MinioBackendStatic")
+class MinioBackendStatic(MinioBackend):
+    """Store static files in ``MINIO_STATIC_FILES_BUCKET``, with plain links unless it is declared private.
+
+    Before the first file of a process is stored, the bucket is created if it is missing and made public.
+    Files are always replaced: a file beside the old one, under another name, is one that no page links to.
+    """
+
+    def __init__(self, bucket_name: str = "", storage_name: str = "staticfiles", **options: Any) -> None:
+        super().__init__(bucket_name, storage_name, **{**options, "replace_existing": True})
+        self._prepared = False
+        self._folders: set[str] = set()
+        self._seen: tuple[str, float, datetime] | None = None
+
+    def _default_bucket(self, config: Config) -> str:
+        return config.static_bucket
+
+    def _declared_public(self, config: Config, bucket: str) -> bool:
+        return bucket not in config.declared[0]
+
+    def _downloads_active(self, config: Config) -> bool:
+        return False  # the files are the project's own
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        if not self._prepared:
+            self.check_bucket_existence()
+            self._prepared = True
+        return super()._save(name, content)
+
+    def exists(self, name: str) -> bool:
+        """Tell whether the file is there; a missing bucket, which the first file creates, has none.
+
+        ``collectstatic --clear`` asks for folders as well: for all, ``""``, and for those just listed.
+        """
+        if not name:
+            route = self._route()
+            return route.internal.has_bucket(route.bucket)
+        if name in self._folders:
+            self._folders.discard(name)
+            return True
+        try:
+            self._seen = (name, time.monotonic(), super().get_modified_time(name))
+        except (FileNotFoundError, BucketNotFound):
+            return False
+        return True
+
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when the file was stored; right after ``exists``, as in ``collectstatic``, it is known."""
+        seen, self._seen = self._seen, None
+        if seen is not None and seen[0] == name and time.monotonic() - seen[1] < _FRESH:
+            return seen[2]
+        return super().get_modified_time(name)
+
+    def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
+        folders, files = super().listdir(path)
+        self._folders.update(posixpath.join(path, folder) for folder in folders)
+        return folders, files
+
+    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+        """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
+        folder = name.rstrip("/")
+        if folder == name != "" or options or not self._route().is_public:
+            return super().url(name, **options)
+        return super().url(f"{folder}/_".lstrip("/")).removesuffix("_")
+
+
+class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # type: ignore[misc]
+    """The same with a hash of the content in each name, as Django's ``ManifestStaticFilesStorage``.
+
+    The manifest is read with the first link. ``collectstatic`` stores what is new and replaces the manifest,
+    and removes nothing that visitors may still load.
+    """
+
+    # The names in the bucket, while files are post-processed: Django asks for each several times.
+    _there: set[str] | None = None
+    _sources: Collection[str] = ()  # those among them that were collected, and so hold no hash
+
+    def load_manifest(self) -> Any:
+        load: Any = cache(super().load_manifest)  # for the constructor, where no request may be sent
+        return SimpleLazyObject(lambda: load()[0]), SimpleLazyObject(lambda: load()[1])
+
+    def read_manifest(self) -> Any:
+        """Return the text of the manifest, once more from its start if it was replaced meanwhile."""
+        try:
+            return super().read_manifest()
+        except ServerError as error:
+            if error.code != "PreconditionFailed":
+                raise
+        return super().read_manifest()
+
+    def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
+        self._there, self._sources = set() if dry_run else set(self._names()), paths
+        # Files refer to each other by their names alone: no signature of a link would hold for ever.
+        self._known_route = replace(self._route(), is_public=True)
+        try:
+            yield from super().post_process(paths, dry_run=dry_run, **options)
+        finally:
+            self._there = self._known_route = None
+
+    def _names(self) -> Iterator[str]:
+        route = self._route()
+        objects = route.internal.sdk.list_objects(
+            bucket_name=route.bucket, prefix=self.prefix, recursive=True
+        )
+        with suppress(BucketNotFound), route.internal.plain_errors(route.bucket):
+            for entry in objects:
+                yield entry.object_name.removeprefix(self.prefix)
+
+    def exists(self, name: str) -> bool:
+        return super().exists(name) if self._there is None else name in self._there
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        if self._there is None:
+            return super()._save(name, content)
+        if name not in self._there or not self._tells_content(name):
+            super()._save(name, content)
+            self._there.add(name)
+        return name
+
+    def _tells_content(self, name: str) -> bool:
+        """Tell whether an object of this name has this content, since the name holds its hash."""
+        unhashed = name == self.manifest_name or name in self._sources
+        return not (unhashed or self.keep_intermediate_files)
+
+    def delete(self, name: str) -> None:
+        """Remove the file; while files are post-processed only to be stored anew, so not then."""
+        if self._there is None:
+            super().delete(name)

@@ -1,0 +1,93 @@
+"""A project without tenants: nobody is active, and whoever asks for a tenant is told what to set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from django.core.checks import CheckMessage
+
+from .. import messages
+from ..exceptions import ConfigurationError
+from .base import Tenancy
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+class NoTenancy(Tenancy):
+    """``engine`` is the database engine that knows no tenants; empty if django-tenants is not installed."""
+
+    def __init__(self, engine: str = "") -> None:
+        self._engine = engine
+
+    def connected_key(self) -> str | None:
+        return None
+
+    def connected_tenant(self) -> Any:
+        return None
+
+    def connection(self) -> object:
+        return None
+
+    def _database_context(self, tenant: Any) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    @property
+    def model(self) -> type[Model]:
+        raise self._error()
+
+    def active_key(self) -> str | None:
+        return None
+
+    def key(self, tenant: Any) -> str:
+        raise self._error()
+
+    def row(self, key: str) -> Any:
+        raise self._error()
+
+    def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
+        raise self._error()
+
+    def everyone(self) -> Iterator[Any | None]:
+        yield None
+
+    def find(self, said: Any) -> Any | None:
+        raise self._error()
+
+    def divides(self, model: type[Model]) -> bool:
+        return False
+
+    def owns_table(self, model: type[Model], key: str | None) -> bool:
+        return key is None
+
+    def can_read(self, key: str | None) -> bool:
+        return key is None
+
+    def owner_lookup(self, path: str) -> str:
+        raise self._error()
+
+    def problem(self) -> str:
+        if not self._engine:
+            return "django-tenants is not installed"
+        return f"the database engine is {self._engine!r}, not 'django_tenants.postgresql_backend'"
+
+    def check(self, strategy: object) -> Iterable[CheckMessage]:
+        if not self._engine:
+            yield messages.no_django_tenants(strategy)
+        else:
+            yield messages.no_tenant_database(strategy, self.problem())
+
+    def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
+        """Nothing happens to tenants that are not there."""
+
+    def _error(self) -> ConfigurationError:
+        if not self._engine:
+            return ConfigurationError(
+                "PerTenant needs django-tenants: pip install 'django-minio-router[tenants]'."
+            )
+        return ConfigurationError(f"The tenant cannot be told: {self.problem()}. Change DATABASES.")
+
+    def require(self) -> None:
+        raise self._error()

@@ -1,0 +1,261 @@
+"""Tenants as schemas of PostgreSQL: the one module that knows django-tenants, which is an optional extra."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import connections, router, transaction
+from django.db.models import QuerySet
+from django.db.models.signals import ModelSignal, post_delete, post_save
+
+from ..caches import BoundedCache
+from ..exceptions import ConfigurationError, TenantRequired
+from .base import Tenancy
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+_KEPT_ROWS = 4096
+_ROW_LIFE = 60.0  # seconds; no signal tells here what another process does to a tenant
+_rows: BoundedCache[str, Any] = BoundedCache(_KEPT_ROWS, ttl=_ROW_LIFE)
+
+
+class SchemaTenancy(Tenancy):
+    """django-tenants: the key of a tenant is its schema name; nobody's files are on the public schema.
+
+    django-tenants puts a new connection, so each new thread, on public: there, no tenant is active.
+    """
+
+    def __init__(self) -> None:
+        from django_tenants import utils  # type: ignore[import-untyped]  # it reads the settings
+
+        self._utils = utils
+        self.alias: str = utils.get_tenant_database_alias()
+        self.shared_key: str = utils.get_public_schema_name()
+
+    # Who is active
+
+    def connection(self) -> Any:
+        return connections[self.alias]
+
+    def connected_key(self) -> str | None:
+        key: str | None = self.connection().schema_name
+        return key
+
+    def connected_tenant(self) -> Any:
+        return self.connection().tenant
+
+    def _database_context(self, tenant: Any) -> AbstractContextManager[Any]:
+        if isinstance(tenant, str):
+            context: AbstractContextManager[Any] = self._utils.schema_context(tenant)
+        else:
+            context = self._utils.tenant_context(tenant)
+        return context
+
+    # Who there is
+
+    @cached_property
+    def model(self) -> type[Model]:
+        name = getattr(settings, "TENANT_MODEL", None)
+        if name is None:
+            raise ConfigurationError(
+                "TENANT_MODEL is not set, so there are no tenants. Set up django-tenants."
+            )
+        try:
+            return apps.get_model(name)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"TENANT_MODEL is {name!r}, which is not a model: {error}. Write 'app_label.ModelName'."
+            ) from error
+
+    def key(self, tenant: Any) -> str:
+        try:
+            key: str | None = tenant if isinstance(tenant, str) else tenant.schema_name
+        except AttributeError:
+            raise TenantRequired(
+                f"A {type(tenant).__name__} is not a tenant, as it has no schema_name. Give a row or a "
+                "schema name."
+            ) from None
+        if not key:  # which must not be taken for public
+            raise TenantRequired(
+                f"The tenant {tenant!r} has an empty schema_name, so nothing can be stored for it. Set it "
+                "first."
+            )
+        return key
+
+    def row(self, key: str) -> Any:
+        if key in _uncommitted(self.alias):
+            return self._read_row(key)
+        row = _rows.get(key)
+        if row is None:
+            since = _rows.discards  # while this thread reads, another one may commit
+            row = self._read_row(key)
+            _rows.set(key, row, since=since)
+        return row
+
+    def _read_row(self, key: str) -> Any:
+        """Read the row by the qualified name of its table.
+
+        The call may come in the middle of an INSERT, whose cursor is open: whoever moved the search path
+        then would send the INSERT to another schema.
+        """
+        rows = self.model._base_manager.using(self.alias).raw(self._row_query(), [key])
+        row = next(iter(rows), None)
+        if row is None:
+            raise TenantRequired(
+                f"The schema {key!r} is active, but no tenant has it. Create the tenant first."
+            )
+        return row
+
+    def _row_query(self) -> str:
+        meta = self.model._meta.concrete_model._meta  # type: ignore[union-attr]
+        quote = self.connection().ops.quote_name
+
+        def table(model: type[Model]) -> str:
+            return f"{quote(self.shared_key)}.{quote(model._meta.db_table)}"
+
+        columns = [f"{table(field.model)}.{quote(field.column)}" for field in meta.concrete_fields]
+        joins = [
+            f" JOIN {table(parent)} ON {table(link.model)}.{quote(link.column)}"
+            f" = {table(parent)}.{quote(parent._meta.pk.column)}"
+            for parent, link in meta.parents.items()
+            if link is not None
+        ]
+        key: Any = meta.get_field("schema_name")
+        return (
+            f"SELECT {', '.join(columns)} FROM {table(meta.model)}{''.join(joins)}"  # noqa: S608
+            f" WHERE {table(key.model)}.{quote(key.column)} = %s"
+        )
+
+    def _all_rows(self) -> QuerySet[Any]:
+        """Return the rows of all tenants and of public; files of those that managers hide are there too."""
+        return QuerySet(self.model, using=self.alias)
+
+    def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
+        rows = self._all_rows().exclude(schema_name=self.shared_key)
+        if keys is not None:
+            rows = rows.filter(schema_name__in=list(keys))
+        yield from rows.order_by("pk").iterator(chunk_size=1000)
+
+    def find(self, said: Any) -> Any | None:
+        # What signals carry: projects choose it with serializable_fields().
+        fields = said if isinstance(said, Mapping) else vars(said) if hasattr(said, "schema_name") else {}
+        rows = self._all_rows().exclude(schema_name=self.shared_key)
+        if "schema_name" in fields:
+            return rows.filter(schema_name=fields["schema_name"]).first()
+        key = fields.get("pk", fields.get("id", said))
+        try:
+            return rows.get(pk=key)
+        except (TypeError, ValueError, ValidationError, ObjectDoesNotExist):
+            return rows.filter(schema_name=str(key)).first()
+
+    # Where rows are
+
+    def divides(self, model: type[Model]) -> bool:
+        return router.db_for_write(model) == self.alias
+
+    def owns_table(self, model: type[Model], key: str | None) -> bool:
+        with self.context(key):
+            return bool(router.allow_migrate_model(self.alias, model))
+
+    def can_read(self, key: str | None) -> bool:
+        return key is None or key == self.shared_key or bool(self._utils.schema_exists(key))
+
+    def abandoned_tables(self, tables: Collection[str]) -> dict[str, dict[str, set[str]]]:
+        found: dict[str, dict[str, set[str]]] = {}
+        if not tables:
+            return found
+        with self.context(None), self.connection().cursor() as cursor:
+            taken = {self.shared_key, *self._all_rows().values_list("schema_name", flat=True)}
+            cursor.execute(
+                "SELECT nspname, relname, attname FROM pg_attribute"
+                " JOIN pg_class ON pg_class.oid = attrelid"
+                " JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+                " WHERE relname = ANY(%s) AND relkind IN ('r', 'p') AND NOT starts_with(nspname, 'pg_')"
+                " AND attnum > 0 AND NOT attisdropped",
+                [list(tables)],
+            )
+            for schema, table, column in cursor.fetchall():
+                if schema not in taken:
+                    found.setdefault(schema, {}).setdefault(table, set()).add(column)
+        return found
+
+    def owner_lookup(self, path: str) -> str:
+        return f"{path}__schema_name" if path else "schema_name"
+
+    # What happens
+
+    def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
+        if getattr(settings, "TENANT_MODEL", None) is None:
+            return
+        from django_tenants.signals import (  # type: ignore[import-untyped]
+            post_schema_sync,
+            schema_needs_to_be_sync,
+        )
+
+        def when_ready(*, tenant: Any, **kwargs: object) -> None:
+            transaction.on_commit(partial(created, tenant), using=self.alias)
+
+        def when_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
+            if instance.schema_name != self.shared_key and not _is_cleaning_up():
+                row = copy.copy(instance)  # Django takes the key away from the instance
+                transaction.on_commit(partial(deleted, row), using=using)
+
+        for signal in post_schema_sync, schema_needs_to_be_sync:
+            signal.connect(when_ready, weak=False, dispatch_uid="minio_router.tenant_ready")
+        for model in apps.get_models():
+            if issubclass(model, self.model):  # a proxy may be saved or deleted as well
+                _connect(post_save, model, _forget_row)
+                _connect(post_delete, model, _forget_row)
+                _connect(post_delete, model, when_deleted)
+
+
+def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:
+    signal.connect(receiver, sender=model, weak=False, dispatch_uid=f"minio_router.{receiver.__name__}")
+
+
+def _forget_row(*, instance: Any, using: str, **kwargs: object) -> None:
+    """Forget the row now, and again after the commit: until then other threads read the old one."""
+    key, schema_name = instance.pk, instance.schema_name
+    _forget(key, schema_name)
+    uncommitted = _uncommitted(using)
+    uncommitted.add(schema_name)
+
+    def when_committed() -> None:
+        uncommitted.discard(schema_name)
+        _forget(key, schema_name)
+
+    transaction.on_commit(when_committed, using=using)
+
+
+def _forget(key: object, schema_name: str) -> None:
+    """Forget a row also under the name that it had before a rename: another tenant may get that now."""
+    _rows.discard_if(lambda row: row.pk == key)
+    _rows.discard(schema_name)
+
+
+def forget_rows(**kwargs: object) -> None:
+    _rows.clear()
+
+
+def _uncommitted(alias: str) -> set[object]:
+    """Return the schemas of tenants that this thread saved in a transaction which may still be rolled back."""
+    connection: Any = connections[alias]
+    if not connection.in_atomic_block:  # and no signal said that it was
+        connection.minio_router_uncommitted = set()
+    found: set[object] = vars(connection).setdefault("minio_router_uncommitted", set())
+    return found
+
+
+def _is_cleaning_up() -> bool:
+    """Tell whether an error is being handled: django-tenants deletes the row of a tenant that it failed to
+    create in its ``except``, and files of a former tenant of that name may be there."""
+    return sys.exc_info()[0] is not None
