@@ -247,7 +247,7 @@ def forget_rows(**kwargs: object) -> None:
 
 
 def _uncommitted(alias: str) -> set[object]:
-    """Return the schemas of tenants that this thread saved in a transaction which may still be rolled back."""
+    """Return the schemas of tenants that this thread saved, and whose transaction may be rolled back."""
     connection: Any = connections[alias]
     if not connection.in_atomic_block:  # and no signal said that it was
         connection.minio_router_uncommitted = set()
