@@ -18,6 +18,7 @@ from django.utils.functional import LazyObject
 from django.utils.module_loading import import_string
 
 from .router import MinioRouter
+from .rows import follow_rows
 from .signals import field_bound
 
 
@@ -77,6 +78,7 @@ def bind_field(field: FileField) -> None:
         field.storage = storage.bind(field)
     else:
         return
+    follow_rows(field)
     field_bound.send(type(field), field=field)
 
 

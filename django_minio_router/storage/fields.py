@@ -22,7 +22,7 @@ class _OwnedFile(FieldFile):
 
     @property
     def storage(self) -> Storage:
-        field: _OwnedField = self.field
+        field: OwnedField = self.field
         # django-cleanup takes the row away before it deletes, so that the row stays as it is.
         return field.storage_of(self.instance if isinstance(self.instance, Model) else self._made_for)
 
@@ -36,7 +36,7 @@ class _OwnedImageFile(_OwnedFile, ImageFieldFile):
     pass
 
 
-class _OwnedField(FileField):
+class OwnedField(FileField):
     """``owner`` names the tenant of a row: a dotted attribute path, a callable of the row, or ``"self"``."""
 
     attr_class = _OwnedFile
@@ -74,11 +74,11 @@ class _OwnedField(FileField):
         )
 
 
-class BucketFileField(_OwnedField):
+class BucketFileField(OwnedField):
     """A ``FileField`` that stores for the tenant that ``owner`` finds from the row."""
 
 
-class BucketImageField(_OwnedField, ImageField):
+class BucketImageField(OwnedField, ImageField):
     """An ``ImageField`` that stores for the tenant that ``owner`` finds from the row."""
 
     attr_class = _OwnedImageFile

@@ -129,6 +129,14 @@ class Tenancy(ABC):
 
     # Where rows are
 
+    def key_of_rows(self, alias: str | None) -> str | None:
+        """Return whose rows this database connection reads and writes now; None if it does not tell."""
+        return None
+
+    def is_shared(self, model: type[Model]) -> bool:
+        """Tell whether all rows of the model belong to no tenant, wherever they are read."""
+        return False
+
     @abstractmethod
     def divides(self, model: type[Model]) -> bool:
         """Tell whether rows of the model are apart by tenant, so that they are read in its context."""

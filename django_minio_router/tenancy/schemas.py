@@ -6,7 +6,7 @@ import copy
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -40,6 +40,7 @@ class SchemaTenancy(Tenancy):
         self._utils = utils
         self.alias: str = utils.get_tenant_database_alias()
         self.shared_key: str = utils.get_public_schema_name()
+        self._is_shared = lru_cache(maxsize=1024)(self._find_shared)  # each row that is read asks
 
     # Who is active
 
@@ -159,6 +160,20 @@ class SchemaTenancy(Tenancy):
 
     # Where rows are
 
+    def key_of_rows(self, alias: str | None) -> str | None:
+        # A replica is a connection of its own, which may be on another schema.
+        return getattr(connections[alias or self.alias], "schema_name", None)
+
+    def is_shared(self, model: type[Model]) -> bool:
+        return self._is_shared(model)
+
+    def _find_shared(self, model: type[Model]) -> bool:
+        config = apps.get_app_config(model._meta.app_label) if self.divides(model) else None
+        names = (
+            set() if config is None else {config.name, f"{type(config).__module__}.{type(config).__name__}"}
+        )
+        return bool(names & set(getattr(settings, "SHARED_APPS", ()))) and not names & _tenant_apps()
+
     def divides(self, model: type[Model]) -> bool:
         return router.db_for_write(model) == self.alias
 
@@ -216,6 +231,18 @@ class SchemaTenancy(Tenancy):
                 _connect(post_save, model, _forget_row)
                 _connect(post_delete, model, _forget_row)
                 _connect(post_delete, model, when_deleted)
+
+
+def _tenant_apps() -> set[str]:
+    types = (
+        getattr(settings, "TENANT_TYPES", None)
+        if getattr(settings, "HAS_MULTI_TYPE_TENANTS", False)
+        else None
+    )
+    if types is None:
+        return set(getattr(settings, "TENANT_APPS", ()))
+    public = getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
+    return {app for name, values in types.items() if name != public for app in values["APPS"]}
 
 
 def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:

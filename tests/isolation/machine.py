@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import secrets
 import threading
 from collections.abc import Callable
@@ -17,13 +19,15 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.db import connection
+from django.db.models import Model
 from django.db.models.fields.files import FieldFile
-from django_tenants.utils import schema_context, tenant_context
+from django_tenants.utils import schema_context
 from django_tenants.utils import tenant_context as tenant_context_of_django_tenants
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from django_minio_router import TenantRequired, tenant_bucket_context
+from django_minio_router.tenancy import get_tenancy
 from tests.customers.models import Client
 
 from .world import ALL, Kind, World
@@ -32,6 +36,7 @@ PUBLIC = None
 KINDS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices", "fonts"])
 TENANTS = st.integers(0, 2)
 NAMES = st.sampled_from(["a.txt", "a.txt", "b.txt", "d/a.txt"])  # of all tenants, so that they meet
+ROWS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices"])
 OUTSIDE = st.sampled_from(
     ["..", "../", "../a.txt", "d/../../a.txt", "/", "./a.txt", "d//a.txt", "\\..\\a.txt"]
 )
@@ -46,6 +51,29 @@ class Entered(NamedTuple):
     stack: ExitStack
     for_connection: bool
     for_package: bool
+
+
+class Kept(NamedTuple):
+    """A row of a tenant, as it was read, and the name of its file."""
+
+    kind: str
+    tenant: int
+    name: str
+    row: Any
+
+
+def _pickled(model: type[Model], made: Model) -> Model:
+    return pickle.loads(pickle.dumps(model.objects.get(pk=made.pk)))
+
+
+# How a row comes to be in somebody's hands.
+READINGS: dict[str, Callable[[type[Model], Any], Any]] = {
+    "made": lambda model, made: made,
+    "read": lambda model, made: model.objects.get(pk=made.pk),
+    "only": lambda model, made: model.objects.only("file").get(pk=made.pk),
+    "copied": lambda model, made: copy.copy(model.objects.get(pk=made.pk)),
+    "pickled": _pickled,
+}
 
 
 def _public_of(make: Callable[[str], AbstractContextManager[Any]]) -> Callable[[Client], Any]:
@@ -67,7 +95,7 @@ CONTEXTS: dict[str, tuple[Callable[[Client], AbstractContextManager[Any]], bool,
         False,
         True,
     ),
-    "tenant_context": (tenant_context, True, True),
+    "context of the tenancy": (lambda tenant: get_tenancy().context(tenant), True, True),
     "schema_context of public": (_public_of(schema_context), True, False),
     "tenant_bucket_context of public": (_public_of(tenant_bucket_context), False, True),
 }
@@ -133,6 +161,7 @@ class Isolation(RuleBasedStateMachine):
         self.pool = ThreadPoolExecutor(2)
         self.contexts: list[tuple[Entered, int | None]] = []
         self.opened: list[tuple[File, bytes]] = []
+        self.rows: list[Kept] = []
 
     @initialize()
     def begin(self) -> None:
@@ -175,12 +204,18 @@ class Isolation(RuleBasedStateMachine):
 
     def active(self, runner: Callable[..., Any]) -> int | None:
         """Return the tenant for whom an operation acts that runs like this; None if there is none."""
-        for of_connection in (False, True):
-            wanted = SAME_THREAD if of_connection else SAME_CONTEXT
-            for entered, tenant in reversed(self.contexts) if runner in wanted else ():
-                if entered.for_connection if of_connection else entered.for_package:
-                    return tenant
-        return None
+        connection: int | None = PUBLIC
+        acting: tuple[int | None, int | None] | None = None  # for whom, and what the connection said then
+        for entered, tenant in self.contexts if runner in SAME_CONTEXT else ():
+            if entered.for_connection:
+                connection = tenant
+            if entered.for_package:
+                acting = tenant, connection
+        if runner not in SAME_THREAD:
+            connection = PUBLIC
+        if acting is None or connection not in {*acting, PUBLIC}:
+            return connection  # a tenant that was entered within comes first
+        return acting[0]
 
     # Operations
 
@@ -301,8 +336,60 @@ class Isolation(RuleBasedStateMachine):
         assert self.run(runner, file.read) == content
         file.close()
 
+    # Rows, which outlive the call that read them
+
+    @rule(kind=ROWS, tenant=TENANTS, name=NAMES, how=st.sampled_from(list(READINGS)))
+    @precondition(lambda self: len(self.rows) < 4)
+    def read_a_row(self, kind: str, tenant: int, name: str, how: str) -> None:
+        """Store a row with its file as one tenant, and keep what was read back."""
+        model, content = self.world.kinds[kind].model, secrets.token_bytes(8)
+        with get_tenancy().context(self.world.tenants[tenant]):
+            made = model.objects.create(file=ContentFile(content, name=name))
+            row = READINGS[how](model, made)
+        self.own_files(kind, tenant)[made.file.name] = content
+        self.note(kind, tenant, made.file.name)
+        self.rows.append(Kept(kind, tenant, made.file.name, row))
+
+    def own_files(self, kind: str, tenant: int) -> dict[str, bytes]:
+        return self.world.files[kind, ALL if self.world.kinds[kind].shared else tenant]
+
+    def note(self, kind: str, tenant: int, name: str) -> None:
+        self.world.note_folder(kind, ALL if self.world.kinds[kind].shared else tenant, name)
+
+    @rule(number=st.integers(0, 3), runner=RUNNERS)
+    @precondition(lambda self: self.rows)
+    def use_a_row(self, number: int, runner: Callable[..., Any]) -> None:
+        """Whoever is active by now, and wherever: it is still the file of the tenant whose row it is."""
+        kept = self.rows[number % len(self.rows)]
+        content = self.own_files(kept.kind, kept.tenant).get(kept.name, FileNotFoundError)
+        assert self.run(runner, lambda: kept.row.file.storage.open(kept.name).read()) == content
+        link = http.request("GET", self.run(runner, lambda: kept.row.file.url))
+        assert link.data == content if isinstance(content, bytes) else link.status == 404
+
+    @rule(number=st.integers(0, 3), runner=RUNNERS)
+    @precondition(lambda self: self.rows)
+    def delete_the_file_of_a_row(self, number: int, runner: Callable[..., Any]) -> None:
+        """As django-cleanup does, after the commit and perhaps in another tenant."""
+        kept = self.rows.pop(number % len(self.rows))
+        self.run(runner, lambda: kept.row.file.delete(save=False))
+        self.own_files(kept.kind, kept.tenant).pop(kept.name, None)
+
+    @rule(number=st.integers(0, 3), tenant=TENANTS)
+    @precondition(lambda self: self.rows)
+    def copy_a_row(self, number: int, tenant: int) -> None:
+        """To another tenant, with ``pk=None``: the file is copied, and the first one stays."""
+        kept = self.rows.pop(number % len(self.rows))
+        row, files = kept.row, self.own_files(kept.kind, kept.tenant)
+        if kept.name not in files or row.get_deferred_fields():  # deleted by another row, or not whole
+            return
+        row.pk = None
+        with get_tenancy().context(self.world.tenants[tenant]):
+            row.save(force_insert=True)
+        self.own_files(kept.kind, tenant)[row.file.name] = files[kept.name]
+        self.note(kept.kind, tenant, row.file.name)
+
     @rule(tenant=TENANTS, name=st.integers(0, 5))
-    @precondition(lambda self: not self.contexts)
+    @precondition(lambda self: not self.contexts and not self.rows)
     def rename(self, tenant: int, name: int) -> None:
         """To a name that nobody has now; another tenant may have had it."""
         schema_name = self.world.names[name]
