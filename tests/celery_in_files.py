@@ -13,7 +13,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps
 
-from servers.process import Process
+from tools.servers.process import Process
 
 
 class Channel(filesystem.Channel):

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-import servers
+from tools import servers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from load.report import text
-from load.watch import MAY_GROW, Sample, growth
+from tools.load.report import text
+from tools.load.watch import MAY_GROW, Sample, growth
 
 STEADY = Sample(mebibytes=230.0, descriptors=50, sockets=24, threads=15, workers=(1, 2, 3))
 SECONDS = 60

@@ -1,6 +1,6 @@
 """Not a test: how much memory `move_objects` takes for many files. From the repository's folder:
 
-python -m servers tests.moving.measure 100000
+python -m tools.servers tests.moving.measure 100000
 
 Makes that many objects in one bucket and as many rows of one tenant in a database that it creates, moves
 them in a process of its own, and says how long that took and its largest resident set.

@@ -17,9 +17,9 @@ from minio import Minio
 from minio.credentials import StaticProvider
 
 from django_minio_router import MinioBackend
-from servers.process import HOST, Process, free_ports, http_status
 from tests.celery_in_files import worker
 from tests.processes import in_children
+from tools.servers.process import HOST, Process, free_ports, http_status
 
 from .scale import scale
 

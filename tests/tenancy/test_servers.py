@@ -17,8 +17,8 @@ from django_minio_router.provisioning.apply import apply_plan
 from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.s3 import client as clients
 from django_minio_router.strategies import BucketStrategy, Location
-from servers.seaweedfs import SeaweedFS
 from tests.customers.models import Client
+from tools.servers.seaweedfs import SeaweedFS
 
 Contents = Callable[[str], dict[str, bytes]]
 

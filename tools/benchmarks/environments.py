@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .subjects import ENVIRONMENT_OF
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
 DJANGO = "Django~=5.2.0"  # the newest that every package here runs on
 

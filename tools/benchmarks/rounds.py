@@ -13,8 +13,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from servers import new_s3
 from tests.proxy import Proxy
+from tools.servers import new_s3
 
 from . import buckets, large, links, operations, steps
 from .environments import versions

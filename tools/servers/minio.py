@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .process import HOST, Process, ServerError, free_ports, http_status
 
-CACHE = Path(__file__).resolve().parent.parent / ".cache" / "bin"
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bin"
 SOURCE = "github.com/minio/minio@latest"
 _ENCRYPTION_KEY = b"only-for-the-demo-and-for-tests!"  # 32 bytes
 

@@ -1,7 +1,7 @@
 """What many tenants and many objects cost: seconds, requests, and memory, for docs/scale.md.
 
-python -m servers benchmarks.scale tenants 10000
-python -m servers benchmarks.scale objects 100000
+python -m tools.servers tools.benchmarks.scale tenants 10000
+python -m tools.servers tools.benchmarks.scale objects 100000
 
 Makes a database of its own with that many tenant rows, or one tenant with that many objects and rows. Each
 command runs in a process of its own. Seconds are those on the clock, and those in which it kept a processor
@@ -39,7 +39,7 @@ def main() -> None:
     with _database() as url, tempfile.TemporaryDirectory(prefix="scale-") as folder:
         os.environ |= {
             "DATABASE_URL": url,
-            "DJANGO_SETTINGS_MODULE": "benchmarks.scale_settings",
+            "DJANGO_SETTINGS_MODULE": "tools.benchmarks.scale_settings",
             "MINIO_USE_HTTPS": os.environ.get("MINIO_USE_HTTPS", "0"),
             "SCALE_TASKS": str(Path(folder) / "tasks.txt"),
         }

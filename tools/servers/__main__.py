@@ -1,6 +1,6 @@
 """Run a Python module while the servers are up, with their addresses in its environment:
 
-python -m servers [--server minio] [--data FOLDER] MODULE [ARGUMENT ...]
+python -m tools.servers [--server minio] [--data FOLDER] MODULE [ARGUMENT ...]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import S3_SERVERS, ServerError, running
 
 
 def main() -> int | str | None:
-    parser = argparse.ArgumentParser(prog="python -m servers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.servers", description=__doc__)
     parser.add_argument("--server", choices=S3_SERVERS, default="seaweedfs", help="the S3 server")
     parser.add_argument("--data", type=Path, help="keep the servers' data in this folder")
     parser.add_argument("module", help="run as 'python -m' would")

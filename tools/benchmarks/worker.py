@@ -24,7 +24,7 @@ class Worker:
     def __init__(self, python: str, name: str, environment: Mapping[str, str] = os.environ) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.worker", name],
+            [python, "-m", "tools.benchmarks.worker", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

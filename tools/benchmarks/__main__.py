@@ -16,7 +16,7 @@ from .subjects import SUBJECTS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks", description=__doc__)
     parser.add_argument(
         "--short", action="store_true", help="a quick look, in the environment that runs this"
     )

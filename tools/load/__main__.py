@@ -20,11 +20,11 @@ from typing import Any
 
 import django
 
-from servers.process import HOST, Process, free_ports, http_status
+from tools.servers.process import HOST, Process, free_ports, http_status
 
 from . import report, watch
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GUNICORN = [
     "--preload",
     "--worker-class=gthread",
@@ -55,7 +55,7 @@ def main() -> int | str:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.load", description=__doc__)
     add = parser.add_argument
     add("--seconds", type=int, default=60, metavar="N", help="how long (default: 60)")
     add("--visitors", type=int, default=12, metavar="N", help="how many at once (default: 12)")
@@ -70,7 +70,7 @@ def site(folder: Path) -> Iterator[tuple[int, int]]:
     (port,) = free_ports(1)
     process = Process(
         "gunicorn",
-        [sys.executable, "-m", "gunicorn", *GUNICORN, f"--bind={HOST}:{port}", "load.site"],
+        [sys.executable, "-m", "gunicorn", *GUNICORN, f"--bind={HOST}:{port}", "tools.load.site"],
         answers=lambda: http_status(port) == 200,
         log=folder / "gunicorn.log",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -89,7 +89,7 @@ class Visit:
         self._told, self._log = folder / "told.json", folder / "locust.log"
         self._site = folder / "gunicorn.log"
         self._seconds = WARM_UP + options.seconds
-        command = [options.locust, "-m", "locust", "--locustfile", ROOT / "load" / "locustfile.py"]
+        command = [options.locust, "-m", "locust", "--locustfile", ROOT / "tools" / "load" / "locustfile.py"]
         command += ["--headless", "--json", f"--host=http://{HOST}:{port}", f"--run-time={self._seconds}s"]
         command += [f"--users={options.visitors}", "--spawn-rate=4", f"--stop-timeout={STOPS_WITHIN}"]
         with self._told.open("wb") as told, self._log.open("wb") as log:

@@ -30,8 +30,8 @@ NAMES = {
 
 
 def write(results: Results) -> None:
-    """Write the page and its plots, and keep the results, from which ``python -m benchmarks.report`` does
-    the same again."""
+    """Write the page and its plots, and keep the results, from which ``python -m tools.benchmarks.report``
+    does the same again."""
     KEPT.write_text(json.dumps(asdict(results)))
     PLOTS.mkdir(exist_ok=True)
     for name, svg in drawn(results).items():
