@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from django_minio_router import TenantRequired, tenant_bucket_context
-from tests.customers.models import Client
+from tests.apps.customers.models import Client
 
 from .world import ALL, Kind, World
 

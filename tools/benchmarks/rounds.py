@@ -13,7 +13,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 from tools.servers import new_s3
 
 from . import buckets, large, links, operations, steps

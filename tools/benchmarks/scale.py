@@ -100,7 +100,7 @@ def command(*arguments: str, out: io.TextIOBase | None = None, **options: Any) -
 def rows(count: int) -> None:
     from django.core.management import call_command
 
-    from tests.customers.models import Client
+    from tests.apps.customers.models import Client
 
     call_command("migrate_schemas", shared=True, verbosity=0)
     made = (Client(schema_name=f"{SCHEMA}{number}", name=f"number {number}") for number in range(count))
@@ -108,7 +108,7 @@ def rows(count: int) -> None:
 
 
 def nothing(count: int) -> None:
-    from tests.customers.models import Client
+    from tests.apps.customers.models import Client
 
     measured("nothing", Client.objects.exists)
 
@@ -143,7 +143,7 @@ def read(count: int) -> None:
 
 
 def schema(count: int) -> None:
-    from tests.customers.models import Client
+    from tests.apps.customers.models import Client
 
     rows(0)
     client = Client(schema_name=SCHEMA, name=SCHEMA)
@@ -189,7 +189,7 @@ def look(count: int) -> None:
 
 
 def purge(count: int) -> None:
-    from tests.customers.models import Client
+    from tests.apps.customers.models import Client
 
     schema_name = Client.objects.first().schema_name
     measured("purge_tenant", command("purge_tenant", schema_name, "--no-input"))
