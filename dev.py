@@ -30,7 +30,7 @@ WHOLE_SUITE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-und
 def main() -> None:
     command = parse(sys.argv[1:])
     ensure_environment(VENV, REQUIREMENT)
-    if command[:2] == ["servers", "load"]:
+    if command[:2] == ["tools.servers", "tools.load"]:
         ensure_environment(LOCUST, "-e.[load]")
     os.chdir(ROOT)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
@@ -69,7 +69,7 @@ def add_demo(commands) -> None:
 
 
 def demo_module(options, rest: list[str]) -> list[str]:
-    module = ["servers", "--data", str(ROOT / ".cache" / "demo"), "examples.multi_tenant.demo"]
+    module = ["tools.servers", "--data", str(ROOT / ".cache" / "demo"), "examples.multi_tenant.demo"]
     once = ["--once"] if options.once else []
     port = ["--port", str(options.port)] if options.port is not None else []
     return [*module, *once, *port]
@@ -83,7 +83,7 @@ def add_servers(commands) -> None:
     )
     servers = commands.add_parser("servers", help="the servers alone, to try a project on", description=text)
     data = ["--data", str(ROOT / ".cache" / "servers")]
-    servers.set_defaults(module=lambda options, rest: ["servers", *data, "servers.wait"])
+    servers.set_defaults(module=lambda options, rest: ["tools.servers", *data, "tools.servers.wait"])
 
 
 def add_test(commands) -> None:
@@ -120,7 +120,7 @@ def add_bench(commands) -> None:
 
 
 def bench_module(options, rest: list[str]) -> list[str]:
-    return ["servers", "benchmarks", *(["--short"] if options.short else [])]
+    return ["tools.servers", "tools.benchmarks", *(["--short"] if options.short else [])]
 
 
 def add_load(commands) -> None:
@@ -136,7 +136,7 @@ def add_load(commands) -> None:
 
 def load_module(options, rest: list[str]) -> list[str]:
     seconds = str(round(options.minutes * 60))
-    return ["servers", "load", "--seconds", seconds, "--locust", str(LOCUST / "bin" / "python")]
+    return ["tools.servers", "tools.load", "--seconds", seconds, "--locust", str(LOCUST / "bin" / "python")]
 
 
 def add_run(commands) -> None:

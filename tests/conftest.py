@@ -19,10 +19,10 @@ from django.db import connection, connections
 from django.db.models import Model
 from minio import Minio
 
-from tests.which_server import is_minio
+from tests.support.which_server import is_minio
 
 if TYPE_CHECKING:
-    from tests.customers.models import Client
+    from tests.apps.customers.models import Client
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)
@@ -127,6 +127,19 @@ def primary() -> Iterator[str]:
     with closing(connections["primary"]):
         yield "primary"
     del connections["primary"]
+
+
+@pytest.fixture
+def make_tenant(db: None, bare: Minio, new_name: Callable[[str], str]) -> Callable[[str], Client]:
+    """Return a function that makes a tenant without a schema, and its bucket of the brands."""
+    from tests.apps.customers.models import Client
+
+    def make(label: str) -> Client:
+        tenant = Client.objects.create(schema_name=new_name(label), name=label)
+        bare.make_bucket(bucket_name=f"test-brands-{tenant.schema_name}")
+        return tenant
+
+    return make
 
 
 @pytest.fixture

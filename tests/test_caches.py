@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from django_minio_router.caches import BoundedCache
-from tests.processes import in_children
+from tests.support.processes import in_children
 
 
 def test_what_was_set_is_found() -> None:

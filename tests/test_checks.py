@@ -16,7 +16,7 @@ from minio.credentials import EnvAWSProvider
 from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from django_minio_router.tenancy import get_tenancy
-from tests.docs.models import Contract, Invoice, Receipt
+from tests.apps.docs.models import Contract, Invoice, Receipt
 
 ROOT = Path(__file__).parents[1]
 

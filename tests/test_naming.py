@@ -19,7 +19,7 @@ from minio import Minio
 from django_minio_router import ConfigurationError, InvalidBucketName, RoutingError
 from django_minio_router.bucket_template import BucketTemplate, bucket_template
 from django_minio_router.naming import bucket_name_problem, check_bucket_name
-from tests.schema_names import KINDS, schema_and_bucket_names
+from tests.support.schema_names import KINDS, schema_and_bucket_names
 
 PLAIN = BucketTemplate("{schema_name}")
 PREFIXED = BucketTemplate("media-{schema_name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sites import PER_TENANT, SERVER, Site
+from tests.support.sites import PER_TENANT, SERVER, Site
 
 NO_NETWORK = """
     import sys
@@ -18,7 +18,7 @@ NO_NETWORK = """
 
 EVERYTHING = """
     DATABASES["default"]["PORT"] = 9
-    INSTALLED_APPS = [*INSTALLED_APPS, "tests.docs", "django.contrib.auth", "django.contrib.staticfiles"]
+    INSTALLED_APPS = [*INSTALLED_APPS, "tests.apps.docs", "django.contrib.auth", "django.contrib.staticfiles"]
     MINIO_ENDPOINT = "127.0.0.1:9"
     STORAGES["staticfiles"] = {"BACKEND": "django_minio_router.static.MinioManifestStaticStorage"}
     STORAGES["media"] = {"BACKEND": "django_minio_router.MinioBackend"}
@@ -28,7 +28,7 @@ CONSTRUCTORS = """
     from django.contrib.staticfiles.storage import staticfiles_storage
     from django.core.files.storage import default_storage, storages
     from django_minio_router import MinioBackend, MinioBackendStatic, MinioRouter
-    from tests.docs.models import Contract, Invoice
+    from tests.apps.docs.models import Contract, Invoice
 
     made = [storages[alias] for alias in ("default", "media", "staticfiles")]
     made += [MinioBackend("papers"), MinioBackendStatic(), MinioRouter(), staticfiles_storage.prefix]

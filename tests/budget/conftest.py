@@ -13,9 +13,9 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router import MinioRouter
+from tests.apps.customers.models import Client
 from tests.budget.routers import KINDS, make_router
-from tests.customers.models import Client
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

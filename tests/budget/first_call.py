@@ -10,7 +10,7 @@ from django.conf import settings
 
 
 def main(kind: str, operation: str, bucket: str) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.settings"
     if operation == "save when told":
         settings.MINIO_CONDITIONAL_WRITES = True
     django.setup()
@@ -18,8 +18,8 @@ def main(kind: str, operation: str, bucket: str) -> None:
     from django.core.files.base import ContentFile
     from django_tenants.utils import tenant_context
 
+    from tests.apps.customers.models import Client
     from tests.budget.routers import make_router
-    from tests.customers.models import Client
 
     router = make_router(kind, bucket)
     calls = {

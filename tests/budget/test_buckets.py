@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from minio import Minio
 
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 COUNT = 500
 

@@ -14,7 +14,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 MIB = 1024 * 1024
 

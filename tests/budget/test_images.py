@@ -12,9 +12,9 @@ from django_tenants.utils import tenant_context
 from easy_thumbnails.files import ThumbnailFile, get_thumbnailer
 from PIL import Image
 
-from tests.customers.models import Client
-from tests.docs.models import Photo
-from tests.proxy import Proxy
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Photo
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

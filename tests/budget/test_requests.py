@@ -15,7 +15,7 @@ from minio import Minio
 
 from django_minio_router import MinioRouter
 from tests.budget.routers import make_router
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 Budget = Callable[..., AbstractContextManager[None]]
 Put = Callable[[str, int], str]

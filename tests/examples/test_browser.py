@@ -14,7 +14,7 @@ from minio import Minio, S3Error
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.chromium import chromium, needs_chromium
+from tests.support.chromium import chromium, needs_chromium
 
 from .conftest import Site
 

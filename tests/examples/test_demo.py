@@ -17,12 +17,13 @@ import psycopg
 import pytest
 from minio import Minio
 
-import servers.stack
+from tools import servers
+from tools.servers.stack import S3_NAMES
 
 from .projects import DEMO, SITE_IS_UP, Visitor, environment, output_until, run, started
 
 CHECKS = 58
-OF_THE_TEST_RUN = (*servers.stack.S3_NAMES, "DATABASE_URL")
+OF_THE_TEST_RUN = (*S3_NAMES, "DATABASE_URL")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def first_start(empty: dict[str, str]) -> subprocess.CompletedProcess[str]:
 def on_own_servers(request: pytest.FixtureRequest) -> tuple[list[str | Path], dict[str, str]]:
     """The command and the environment with which the demo starts servers of its own."""
     env = {name: value for name, value in environment().items() if name not in OF_THE_TEST_RUN}
-    return ["servers", "--server", request.config.getoption("--server")], env
+    return ["tools.servers", "--server", request.config.getoption("--server")], env
 
 
 def test_every_check_of_the_account_holds(first_start):
@@ -315,7 +316,7 @@ def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(on_own_servers,
 def test_the_servers_alone_are_up_until_they_are_told_to_stop(on_own_servers, tmp_path: Path):
     command, env = on_own_servers
 
-    with started([*command, "--data", tmp_path, "servers.wait"], env) as process:
+    with started([*command, "--data", tmp_path, "tools.servers.wait"], env) as process:
         printed = output_until(process, "Ctrl-C")
         said = dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
         client_of(said).make_bucket(bucket_name="mine")

@@ -13,7 +13,7 @@ import pytest
 import urllib3
 from minio import Minio
 
-from servers.process import free_ports
+from tools.servers.process import free_ports
 
 from .projects import ROOT, Visitor, environment, output_until
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from minio import Minio
 
-from tests.customers.models import Client, Domain
+from tests.apps.customers.models import Client, Domain
 
 from . import site
 

@@ -28,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from django_minio_router import TenantRequired, tenant_bucket_context
 from django_minio_router.tenancy import get_tenancy
-from tests.customers.models import Client
+from tests.apps.customers.models import Client
 
 from .world import ALL, Kind, World
 

@@ -12,7 +12,7 @@ from django.core.asgi import get_asgi_application
 from django.core.files.base import ContentFile
 
 from django_minio_router import TenantRequired, tenant_bucket_context
-from tests.customers.models import Client
+from tests.apps.customers.models import Client
 
 from .conftest import Contents
 from .site import PATIENCE, router

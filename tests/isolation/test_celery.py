@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-from tests.celery_in_files import worker
-from tests.customers.models import Client
+from tests.apps.customers.models import Client
+from tests.support.celery_in_files import worker
 
 from .conftest import Contents
 

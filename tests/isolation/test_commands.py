@@ -10,7 +10,7 @@ from django_tenants.management.commands import all_tenants_command
 from django_tenants.utils import schema_context
 
 from django_minio_router import TenantRequired, tenant_bucket_context
-from tests.customers.models import Client
+from tests.apps.customers.models import Client
 
 from .conftest import Contents
 
@@ -28,7 +28,7 @@ def test_a_command_for_all_tenants(
     north: Client, south: Client, contents: Contents, settings: object, make_tenant: Callable[[str], Client]
 ) -> None:
     if all_tenants_command.Command.handle is BaseCommand.handle:
-        pytest.skip("This django-tenants has it on the command line alone, where tests/initializer runs it.")
+        pytest.skip("This django-tenants has it on the command line alone, where tests/management runs it.")
     call_command("all_tenants_command", "store_file", "a.txt", "--no-public")
 
     assert contents(north) == contents(south) == STORED

@@ -11,7 +11,7 @@ from django_tenants.utils import schema_context
 
 from django_minio_router import MinioRouter, TenantRequired, tenant_bucket_context
 from django_minio_router.strategies import PerTenant
-from tests.customers.models import Branch, Client
+from tests.apps.customers.models import Branch, Client
 
 from .conftest import Contents
 from .site import router

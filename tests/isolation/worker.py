@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from tenant_schemas_celery.app import CeleryApp
 
 from django_minio_router import RoutingError, tenant_bucket_context
-from tests.celery_in_files import options
+from tests.support.celery_in_files import options
 
 from .site import router
 

@@ -20,9 +20,9 @@ from django_minio_router import MinioRouter, tenant_bucket_context
 from django_minio_router.provisioning.new_tenant import provision
 from django_minio_router.strategies import BucketStrategy, Location, PerModel, PerTenant, PerTenantPrefix
 from strategies.tenant_and_model import TenantAndModel
-from tests.customers.models import Client
-from tests.docs.models import Contract, Invoice, Letter, Receipt, Report
-from tests.tenancy.brands.models import Brand, Font
+from tests.apps.brands.models import Brand, Font
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Contract, Invoice, Letter, Receipt, Report
 
 Route = Callable[[BucketStrategy], BucketStrategy]
 

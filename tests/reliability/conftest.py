@@ -12,7 +12,7 @@ from django.core.signals import setting_changed
 from minio import Minio
 from minio.error import S3Error
 
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

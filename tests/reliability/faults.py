@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BufferedReader, BytesIO
 
-from tests.proxy import Action, Exchange, Gone, Message, forward
+from tests.support.proxy import Action, Exchange, Gone, Message, forward
 
 DRIP = 0.1  # seconds between two bytes: far below any time limit, and still minutes for an answer
 

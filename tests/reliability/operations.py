@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
 from django_minio_router.buckets.ensure import PlannedBucket, bring_about
-from tests.which_server import is_minio
+from tests.support.which_server import is_minio
 
 ABSENT = 1 if is_minio() else 2
 """Requests that find an object absent: MinIO says at once that it is not the bucket that is missing."""

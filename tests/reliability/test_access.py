@@ -21,8 +21,8 @@ from django_minio_router import MinioRouter, tenant_bucket_context
 from django_minio_router.provisioning.apply import apply_plan
 from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
-from tests.customers.models import Client
-from tests.docs.models import Receipt
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Receipt
 
 from .conftest import names_in, put, stored
 

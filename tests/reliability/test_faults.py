@@ -7,59 +7,28 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from minio import Minio
 
 from django_minio_router import MinioBackend
-from django_minio_router.exceptions import ServerError
-from tests.proxy import Action, Proxy, Request
+from tests.support.proxy import Action, Proxy, Request
 
 from . import faults
 from .conftest import forget_clients, names_in, options_for, put, stored, uploads_in
 from .operations import HELD, OLD, OPERATIONS, PART, Operation
+from .patience import TIME_LIMIT, Outcome, is_clear, within_patience
 
-TIME_LIMIT = 2.0  # seconds, for a connection and for an answer
 TRIES = 2
-PATIENCE = 60.0  # seconds; far more than all tries together may take, far less than a drip would
 FAST = [*faults.TRANSIENT, *faults.WRONG]
-
-
-@dataclass
-class Outcome:
-    """What an operation returned or raised."""
-
-    result: Any = None
-    error: BaseException | None = None
-    hit: int = 0
-    """How many requests the fault met."""
 
 
 class NotReached(AssertionError):
     """The operation ended before the request that the fault was meant for."""
-
-
-def within_patience(run: Callable[[], Any]) -> Outcome:
-    """Run it in a thread of its own. Fail when it does not come back."""
-    outcome = Outcome()
-
-    def work() -> None:
-        try:
-            outcome.result = run()
-        except BaseException as error:
-            outcome.error = error
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert not thread.is_alive(), "the time limit did not hold"
-    return outcome
 
 
 def storage_at(endpoint: str, bucket: str, operation: Operation) -> MinioBackend:
@@ -72,11 +41,6 @@ def storage_at(endpoint: str, bucket: str, operation: Operation) -> MinioBackend
         MINIO_CONDITIONAL_WRITES=True,
     )
     return MinioBackend(bucket, replace_existing=operation.replaces, **options)
-
-
-def is_clear(error: BaseException | None, endpoint: str) -> bool:
-    """Tell whether it is an error that a project can catch, and that says which server it is about."""
-    return isinstance(error, ServerError) and endpoint in str(error)
 
 
 @dataclass

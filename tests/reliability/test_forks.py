@@ -17,9 +17,9 @@ from minio import Minio
 from minio.credentials import StaticProvider
 
 from django_minio_router import MinioBackend
-from servers.process import HOST, Process, free_ports, http_status
-from tests.celery_in_files import worker
-from tests.processes import in_children
+from tests.support.celery_in_files import worker
+from tests.support.processes import in_children
+from tools.servers.process import HOST, Process, free_ports, http_status
 
 from .scale import scale
 
@@ -100,7 +100,7 @@ def test_forks_under_load_mix_no_bytes(environment: dict[str, str]) -> None:
     code = f"""
 import threading
 from tests.reliability.program import fill, save_and_read
-from tests.processes import in_children
+from tests.support.processes import in_children
 fill()
 done = threading.Event()
 errors = []

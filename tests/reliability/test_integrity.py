@@ -11,7 +11,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
-from tests.proxy import Exchange, Proxy, Request, answering
+from tests.support.proxy import Exchange, Proxy, Request, answering
 
 from .conftest import names_in, options_for, put, stored, uploads_in
 from .faults import flip_a_bit

@@ -14,8 +14,8 @@ from django.core.files.base import ContentFile
 from minio import Minio
 
 from django_minio_router import MinioBackend
-from tests.processes import in_children
-from tests.proxy import Proxy, Request, drop_answer, without
+from tests.support.processes import in_children
+from tests.support.proxy import Proxy, Request, drop_answer, without
 
 from .conftest import names_in, options_for, stored, uploads_in
 from .scale import scale

@@ -19,10 +19,10 @@ import pytest
 from django.core.files.base import ContentFile
 from minio import Minio
 
-import servers
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
-from servers.seaweedfs import SeaweedFS
+from tools import servers
+from tools.servers.seaweedfs import SeaweedFS
 
 from .conftest import names_in, stored
 from .scale import scale

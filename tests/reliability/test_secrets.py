@@ -25,7 +25,7 @@ from minio.credentials.providers import StaticProvider
 
 from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import FixedBucket
-from tests.proxy import Proxy, answering, drop_answer
+from tests.support.proxy import Proxy, answering, drop_answer
 
 from .conftest import options_for
 from .operations import OPERATIONS

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Error, Page, expect
 
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import FixedBucket
-from tests.chromium import chromium, needs_chromium
+from tests.support.chromium import chromium, needs_chromium
 
 pytestmark = needs_chromium
 

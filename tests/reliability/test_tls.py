@@ -17,12 +17,12 @@ from django.core.files.base import ContentFile
 from minio import Minio
 
 from django_minio_router import MinioBackend
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 from . import faults
 from .conftest import forget_clients, options_for, put, stored
 from .operations import LARGE, OPERATIONS, PART, Operation
-from .test_faults import TIME_LIMIT, is_clear, within_patience
+from .patience import TIME_LIMIT, is_clear, within_patience
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 

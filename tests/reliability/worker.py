@@ -7,7 +7,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from tests.celery_in_files import options
+from tests.support.celery_in_files import options
 
 from .program import fill, save_and_read
 

@@ -12,34 +12,10 @@ from django_minio_router.strategies import (
     PerTenantPrefix,
 )
 from django_minio_router.testing import StrategyContract
-from tests.customers.models import Client
-from tests.docs.models import Fax, Invoice, Letter, PaidInvoice, Receipt
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Fax, Invoice, Letter, PaidInvoice, Receipt
 
-# Schema names that PostgreSQL takes, chosen to meet where a mapping is careless.
-HOSTILE = [
-    "acme",
-    "Acme",
-    "acme_a",
-    "acme-a",
-    "acme--a",
-    "acme.a",
-    "acme__a",
-    "acme-",
-    "a",
-    "a-b",
-    "b-c",
-    "shared",
-    "xn--acme",
-    "über/acme",
-    "x" * 63,
-    "x" * 62 + "y",
-]
-
-
-def tenants() -> list[Client]:
-    return [
-        Client(pk=number, schema_name=name, name=f"n-{number}") for number, name in enumerate(HOSTILE, 100)
-    ]
+from .hostile import tenants
 
 
 def bucket_of(tenant: Client) -> str:

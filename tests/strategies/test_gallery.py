@@ -25,10 +25,10 @@ from django_minio_router.testing import StrategyContract
 from strategies.by_data_region import ByDataRegion
 from strategies.hash_sharded import HashSharded
 from strategies.tenant_and_model import TenantAndModel
-from tests.customers.models import Client
-from tests.docs.models import Contract, Invoice, Receipt
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Contract, Invoice, Receipt
 
-from .test_builtins import HOSTILE, tenants
+from .hostile import HOSTILE, tenants
 
 GALLERY = Path(__file__).parents[2] / "strategies"
 PUBLIC = {"", ".exceptions", ".naming", ".strategies", ".tenancy"}

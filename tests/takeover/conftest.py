@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 from minio import Minio
 
-import servers
+from tools import servers
+from tools.servers.stack import S3Server
 
 
 @pytest.fixture(scope="module")
-def second_server(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[servers.stack.S3Server]:
+def second_server(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[S3Server]:
     server = servers.S3_SERVERS[request.config.getoption("--server")](tmp_path_factory.mktemp("second"))
     server.start()
     yield server
@@ -19,7 +20,7 @@ def second_server(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def bare_second(second_server: servers.stack.S3Server) -> Minio:
+def bare_second(second_server: S3Server) -> Minio:
     """The SDK's own client for the second server."""
     return Minio(
         endpoint=second_server.endpoint,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from tests.sites import SERVER, Site
+from tests.support.sites import SERVER, Site
 
 COMMON = """
     import urllib3

@@ -12,7 +12,7 @@ import urllib3
 from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
-from tests.proxy import Exchange, Proxy, forward
+from tests.support.proxy import Exchange, Proxy, forward
 
 
 @pytest.fixture(scope="module")

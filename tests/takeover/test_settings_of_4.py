@@ -17,7 +17,7 @@ from django.core.management import call_command
 from minio import Minio
 
 from django_minio_router import ConfigurationError, MinioBackend
-from servers.stack import S3Server
+from tools.servers.stack import S3Server
 
 BACKEND = "django_minio_router.models.MinioBackend"
 

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from servers.process import Process
-from tests.sites import MANAGE, PER_TENANT, Site
+from tests.support.sites import MANAGE, PER_TENANT, Site
+from tools.servers.process import Process
 
 Work = Callable[[], None]
 Enqueue = Callable[..., str]

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from minio import Minio
 
-from tests.celery_in_files import worker
-from tests.documentation.test_examples import blocks, section
+from tests.support.celery_in_files import worker
+from tests.support.pages import blocks, section
 
 from .conftest import SETTINGS, TaskSite
 
 PAGE = "docs/tasks.md"
 CELERY = """
     from pathlib import Path
-    from tests.celery_in_files import options
+    from tests.support.celery_in_files import options
     for name, value in options(Path(__file__).parent).items():
         globals()[f"CELERY_{name.upper()}"] = value
     MINIO_BUCKET_HOOKS = []

@@ -18,8 +18,8 @@ from minio import Minio
 from django_minio_router import MinioRouter, RoutingError, tenant_work
 from django_minio_router.files.purge import make_purge
 from django_minio_router.strategies import PerTenant
-from tests.customers.models import Client
-from tests.docs.models import Contract
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Contract
 
 from .conftest import Enqueue, Read, Work
 

@@ -13,10 +13,10 @@ from minio import Minio
 
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import PerTenant
-from tests.customers.models import Client
-from tests.moving.conftest import Contents, Put, bucket_of, per_tenant, put, refer  # noqa: F401
-from tests.orphans.conftest import Use, no_other_fields, north, south, tenants, use  # noqa: F401
-from tests.orphans.per_tenant.models import Receipt
+from tests.apps.customers.models import Client
+from tests.apps.per_tenant.models import Receipt
+from tests.support.moving import Contents, Put, bucket_of, per_tenant, put, refer  # noqa: F401
+from tests.support.schemas import Use, no_other_fields, north, south, tenants, use  # noqa: F401
 
 from .conftest import Enqueue, Read, Work
 

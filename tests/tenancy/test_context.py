@@ -21,9 +21,9 @@ from django_tenants.utils import schema_context, tenant_context
 
 from django_minio_router import MinioRouter, TenantRequired, tenant_bucket_context
 from django_minio_router.strategies import PerTenant
-from tests.customers.models import Client
-from tests.docs.models import Contract
-from tests.tenancy.brands.models import Brand, Font, router
+from tests.apps.brands.models import Brand, Font, router
+from tests.apps.customers.models import Client
+from tests.apps.docs.models import Contract
 
 Contents = Callable[[str], dict[str, bytes]]
 

@@ -18,8 +18,8 @@ from django_tenants.utils import tenant_context
 from PIL import Image
 
 from django_minio_router import TenantRequired
-from tests.customers.models import Client
-from tests.tenancy.brands.models import Brand, Font, Seal
+from tests.apps.brands.models import Brand, Font, Seal
+from tests.apps.customers.models import Client
 
 Contents = Callable[[str], dict[str, bytes]]
 

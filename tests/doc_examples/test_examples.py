@@ -1,0 +1,159 @@
+"""The examples in README.md and docs/ run as they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import urllib3
+from django.test.utils import isolate_apps
+from minio import Minio
+
+from django_minio_router.provisioning.apply import apply_plan
+from django_minio_router.provisioning.plan import make_plan
+from django_minio_router.settings.declared import DEFAULTS
+from django_minio_router.testing import StrategyContract
+from tests.support.pages import BLOCK, blocks, section
+
+ROOT = Path(__file__).parents[2]
+
+
+def follow(section_text: str, folder: Path, **environment: str) -> str:
+    """Do what a quick start says, in its order: write the files it shows, type its commands.
+
+    Return what the last command printed.
+    """
+    printed = ""
+    for language, code in BLOCK.findall(section_text):
+        title = re.match(r"# ([\w/]+\.py)(, at the end)?\n", code)
+        if language == "console":
+            printed = run(folder, code, **environment)
+        elif title:
+            with (folder / title[1]).open("a" if title[2] else "w") as file:
+                file.write(code)
+    return printed
+
+
+def run(folder: Path, commands: str, **environment: str) -> str:
+    """Run the commands in a shell, and return what the last one printed."""
+    *first, last = commands.splitlines()
+    script = "\n".join(["set -e", *(f"{command} >&2" for command in first), last])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, **environment}
+    env.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of an empty database, as `dev.py servers` prints it."""
+    name = f"quick_start_{secrets.token_hex(6)}"
+    server = os.environ["DATABASE_URL"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def links(printed: str) -> dict[str, str]:
+    """Return the link to each bucket among the lines."""
+    return {urlsplit(link)[2].split("/")[1]: link for link in re.findall(r"https?://\S+", printed)}
+
+
+def read(link: str) -> bytes:
+    return urllib3.request("GET", link, retries=False).data
+
+
+def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, bare: Minio) -> None:
+    printed = follow(section("README.md", "One bucket"), tmp_path)
+
+    stored = re.search(r"^\d{4}-\d\d-\d\d/hello\S*\.txt", printed, re.MULTILINE)
+    assert bare.stat_object(bucket_name="documents", object_name=stored[0]).size == 5
+    assert read(links(printed)["documents"]) == b"hello"
+    assert json.loads(bare.get_bucket_policy(bucket_name="logos"))
+
+
+def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, database: str) -> None:
+    text = section("README.md", "A bucket per tenant")
+
+    follow(text, tmp_path, DATABASE_URL=database)
+    found = links(run(tmp_path, "python manage.py shell < store.py", DATABASE_URL=database))
+
+    assert {bucket: read(link) for bucket, link in found.items()} == {
+        "acme-north": b"north",
+        "acme-south": b"south",
+    }
+
+
+def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> None:
+    found = links(follow(section("README.md", "A bucket per model"), tmp_path))
+
+    assert {bucket: read(link) for bucket, link in found.items()} == {
+        "invoices": b"hello",
+        "media-office-photo": b"hello",
+    }
+
+
+@isolate_apps("tests.apps.customers")
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/strategies.md",
+        "docs/tenants.md",
+        "docs/provisioning.md",
+        "docs/usage.md",
+        "docs/files.md",
+        "docs/adopting.md",
+        "docs/integrations.md",
+    ],
+)
+def test_the_python_examples_of_a_page_run(
+    page: str, settings, bare: Minio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MINIO_PRIVATE_BUCKETS = ["documents"]
+    apply_plan(make_plan())
+    for stored in bare.list_objects(bucket_name="documents", prefix="report"):
+        bare.remove_object(bucket_name="documents", object_name=stored.object_name)
+    module = ModuleType("tests.apps.customers.examples")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(sys.modules["tests.apps.customers"], "examples", module, raising=False)
+
+    for code in blocks((ROOT / page).read_text(), "python"):
+        exec(compile(code, page, "exec"), vars(module))
+
+    for value in list(vars(module).values()):
+        if isinstance(value, type) and issubclass(value, StrategyContract) and value is not StrategyContract:
+            for test in filter(lambda name: name.startswith("test_"), dir(value)):
+                getattr(value(), test)()
+
+
+def test_every_setting_is_documented() -> None:
+    documented = set(re.findall(r"`(MINIO_[A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
+
+    assert documented == set(DEFAULTS)
+
+
+def test_every_check_is_documented() -> None:
+    ids = set(re.findall(r"minio_router\.[EW]\d+", (ROOT / "django_minio_router/messages.py").read_text()))
+    documented = set(re.findall(r"minio_router\.[EW]\d+", (ROOT / "docs/checks.md").read_text()))
+
+    assert documented == ids
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("strategies/*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

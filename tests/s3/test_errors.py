@@ -1,0 +1,523 @@
+"""Only "not found" means absent; all else is an error that names place and cause, within the time limit."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from minio import Minio
+
+from django_minio_router import MinioBackend
+from django_minio_router.exceptions import BucketNotFound, ServerError
+from tests.support.contents import OneWay
+from tests.support.proxy import Exchange, Proxy, Request, answering, drop_answer, forward, reset, stall
+from tests.support.server import names_in, stored, uploads_in
+from tests.support.storages import Make, keys
+
+MIB = 1024 * 1024
+LARGE = bytes(11 * MIB)
+
+OPERATIONS: dict[str, Callable[[MinioBackend], Any]] = {
+    "exists": lambda storage: storage.exists("x.txt"),
+    "size": lambda storage: storage.size("x.txt"),
+    "get_modified_time": lambda storage: storage.get_modified_time("x.txt"),
+    "open": lambda storage: storage.open("x.txt"),
+    "save": lambda storage: storage.save("x.txt", ContentFile(b"x")),
+    "save of a large file": lambda storage: storage.save("x.bin", ContentFile(LARGE)),
+    "delete": lambda storage: storage.delete("x.txt"),
+    "listdir": lambda storage: storage.listdir(),
+    "get_available_name": lambda storage: storage.get_available_name("x.txt"),
+    "stat": lambda storage: storage.stat("x.txt"),
+}
+each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """An address that refuses connections."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+# Who is asked in vain
+
+
+@each_operation
+def test_a_missing_bucket_is_named_with_the_command_that_creates_it(
+    new_name: Callable[[str], str], operation: Callable[[MinioBackend], Any]
+) -> None:
+    name = new_name("missing")
+    storage = MinioBackend(name, public=False)
+
+    with pytest.raises(BucketNotFound, match=rf"'{name}' does not exist .* 'manage\.py initialize_buckets'"):
+        operation(storage)
+
+
+def test_a_bucket_that_is_made_later_is_seen(bare: Minio, new_name: Callable[[str], str]) -> None:
+    name = new_name("later")
+    storage = MinioBackend(name, public=False)
+    with pytest.raises(BucketNotFound):
+        storage.exists("x.txt")
+
+    bare.make_bucket(bucket_name=name)
+
+    assert storage.exists("x.txt") is False
+    assert storage.save("x.txt", ContentFile(b"x")) == "x.txt"
+
+
+def test_a_bucket_that_is_removed_later_is_missed(storage: MinioBackend, bare: Minio, bucket: str) -> None:
+    storage.exists("x.txt")
+    bare.remove_bucket(bucket_name=bucket)
+
+    with pytest.raises(BucketNotFound):
+        storage.save("x.txt", ContentFile(b"x"))
+    with pytest.raises(BucketNotFound):
+        storage.exists("x.txt")
+
+
+def create(storage: MinioBackend) -> None:
+    storage.check_bucket_existence()
+
+
+each_request = pytest.mark.parametrize(
+    "operation", [*OPERATIONS.values(), create], ids=[*OPERATIONS, "check_bucket_existence"]
+)
+
+
+@each_request
+def test_a_wrong_key_is_an_error_that_names_endpoint_and_settings(
+    make: Make, settings: Any, operation: Callable[[MinioBackend], Any]
+) -> None:
+    settings.MINIO_SECRET_KEY = "wrong"
+
+    with pytest.raises(ServerError) as caught:
+        operation(make())
+
+    assert caught.value.status == 403
+    for part in (settings.MINIO_ENDPOINT, "403", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+        assert part in str(caught.value)
+    assert "wrong" not in str(caught.value)
+
+
+@each_request
+def test_a_server_that_is_not_there_is_an_error_that_names_endpoint_and_cause(
+    make: Make, closed_port: str, operation: Callable[[MinioBackend], Any]
+) -> None:
+    storage = make(MINIO_ENDPOINT=closed_port, **keys())
+
+    with pytest.raises(ServerError, match="Connection refused") as caught:
+        operation(storage)
+
+    assert closed_port in str(caught.value)
+    assert "MINIO_ENDPOINT" in str(caught.value)
+
+
+@each_request
+def test_a_server_that_never_answers_is_an_error_within_the_limit(
+    make: Make, silent: str, operation: Callable[[MinioBackend], Any]
+) -> None:
+    storage = make(
+        MINIO_ENDPOINT=silent,
+        MINIO_CONNECT_TIMEOUT=0.2,
+        MINIO_READ_TIMEOUT=0.2,
+        MINIO_RETRIES=1,
+        MINIO_CONDITIONAL_WRITES=True,
+        **keys(),
+    )
+
+    with pytest.raises(ServerError, match=f"{silent}.*timed out"):
+        operation(storage)
+
+
+def test_the_number_of_tries_is_a_setting(through: Make, proxy: Proxy) -> None:
+    storage = through(MINIO_RETRIES=3)
+    proxy.when(reset, times=None)
+
+    with pytest.raises(ServerError):
+        storage.exists("x.txt")
+
+    assert proxy.methods == ["HEAD"] * 4
+
+
+def test_a_name_that_no_server_has_is_an_error(make: Make) -> None:
+    storage = make(MINIO_ENDPOINT="no-such-host.invalid", MINIO_RETRIES=0, **keys())
+
+    with pytest.raises(ServerError, match=r"no-such-host\.invalid"):
+        storage.exists("x.txt")
+
+
+# What is answered
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 409, 500, 503, 301, 307])
+def test_no_answer_but_404_means_absent(through: Make, proxy: Proxy, status: int) -> None:
+    storage = through(MINIO_RETRIES=0)
+    proxy.when(answering(status, Location="http://127.0.0.1:9/"), times=None)
+
+    for ask in (storage.exists, storage.size, storage.open):
+        with pytest.raises(ServerError, match=f"{proxy.endpoint} refused .*x.txt.*{status}") as caught:
+            ask("x.txt")
+        assert caught.value.status == status
+
+
+@pytest.mark.parametrize("status", [301, 307, 400])
+def test_a_bucket_in_another_region_is_told_with_its_region(through: Make, proxy: Proxy, status: int) -> None:
+    """AWS says so in a header, and a HEAD has no body to say it in."""
+    proxy_says = answering(status, x_amz_bucket_region="eu-central-1")
+    storage = through()
+    proxy.when(proxy_says, times=None)
+
+    region = "the bucket is in 'eu-central-1', and MINIO_REGION is 'us-east-1'"
+    for ask in (storage.exists, storage.open, storage.delete):
+        with pytest.raises(ServerError, match=region):
+            ask("x.txt")
+    with pytest.raises(ServerError, match=region):
+        storage.save("x.txt", ContentFile(b"x"))
+
+
+def test_a_404_from_something_else_is_not_an_absent_object(through: Make, proxy: Proxy) -> None:
+    storage = through()
+    storage.save("y.txt", ContentFile(b"y"))
+    proxy.when(answering(404, b"<html>no such page</html>"), times=None)
+    fresh = MinioBackend("never-seen-before", public=False, MINIO_ENDPOINT=proxy.endpoint, **keys())
+
+    with pytest.raises(BucketNotFound):
+        fresh.exists("x.txt")
+    assert storage.exists("x.txt") is False  # of this bucket it knows that it is there
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+def test_a_busy_server_is_asked_again(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, status: int
+) -> None:
+    storage = through()
+    busy = answering(status, b"<Error><Code>SlowDown</Code><Message>Reduce</Message></Error>")
+
+    proxy.when(busy, method="PUT")
+    assert storage.save("x.txt", ContentFile(b"x")) == "x.txt"
+    proxy.when(busy, method="GET")
+    assert storage.open("x.txt").read() == b"x"
+    proxy.when(busy, method="HEAD")
+    assert storage.exists("x.txt")
+    proxy.when(busy, method="GET")
+    assert storage.listdir() == ([], ["x.txt"])
+    proxy.when(busy, method="DELETE")
+    storage.delete("x.txt")
+    assert names_in(bare, bucket) == []
+
+
+def test_an_error_that_stays_is_told_as_the_server_says_it(through: Make, proxy: Proxy) -> None:
+    storage = through(MINIO_RETRIES=1)
+    body = b"<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>"
+    proxy.when(answering(503, body), times=None)
+
+    with pytest.raises(ServerError, match=r"503 SlowDown Reduce your rate\.") as caught:
+        storage.save("x.txt", ContentFile(b"x"))
+
+    assert (caught.value.status, caught.value.code) == (503, "SlowDown")
+
+
+def test_an_answer_that_is_no_xml_is_an_error_of_ours(through: Make, proxy: Proxy) -> None:
+    storage = through()
+    proxy.when(answering(200, b"<html>Welcome"), times=None)
+
+    with pytest.raises(ServerError, match=f"{proxy.endpoint} .*is no S3 server"):
+        storage.listdir()
+    with pytest.raises(ServerError, match=f"{proxy.endpoint} .*is no S3 server"):
+        storage.save("x.bin", ContentFile(LARGE))
+
+
+def test_errors_of_the_server_are_no_errors_of_the_connection(through: Make, proxy: Proxy) -> None:
+    storage = through(MINIO_RETRIES=0)
+    proxy.when(answering(403), times=10)
+
+    for _ in range(10):
+        with pytest.raises(ServerError):
+            storage.open("x.txt")
+
+    assert proxy.connections == 0
+
+
+# Answers that are lost
+
+
+@pytest.mark.parametrize("status", [None, 502], ids=["connection lost", "error of a proxy"])
+@pytest.mark.parametrize("retries", [0, 2])
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_save_whose_answer_is_lost_is_settled_by_looking(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, status: int | None, retries: int, replace: bool
+) -> None:
+    storage = through(MINIO_RETRIES=retries, replace_existing=replace)
+    proxy.when(drop_answer if status is None else answered_by_proxy(status), method="PUT")
+
+    assert storage.save("x.txt", ContentFile(b"content")) == "x.txt"
+
+    assert names_in(bare, bucket) == ["x.txt"]
+    assert stored(bare, bucket, "x.txt") == b"content"
+
+
+def answered_by_proxy(status: int) -> Callable[[Exchange], None]:
+    """Let the server do its work, and answer with an error all the same."""
+
+    def action(exchange: Exchange) -> None:
+        for _ in exchange.forward().body():
+            pass
+        answering(status)(exchange)
+
+    return action
+
+
+def test_a_taken_name_is_not_mistaken_for_a_lost_answer(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    storage = through()
+    storage.save("x.txt", ContentFile(b"of somebody else"))
+    proxy.when(drop_answer, method="PUT")
+
+    name = storage.save("x.txt", ContentFile(b"own"))
+
+    assert name != "x.txt"
+    assert stored(bare, bucket, "x.txt") == b"of somebody else"
+    assert stored(bare, bucket, name) == b"own"
+    assert len(names_in(bare, bucket)) == 2
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_lost_answers_of_an_upload_in_parts_leave_one_object_and_no_upload(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, times: int
+) -> None:
+    for number, method in enumerate(("POST", "PUT", "HEAD")):
+        storage = through(MINIO_RETRIES=3)
+        proxy.when(drop_answer, method=method, times=times)
+
+        name = storage.save(f"{number}.bin", ContentFile(LARGE))
+
+        assert name == f"{number}.bin"
+        assert len(stored(bare, bucket, name)) == len(LARGE)
+    assert uploads_in(bare, bucket) == []
+
+
+def begins(request: Request) -> bool:
+    return request.method == "POST" and request.query == "uploads="
+
+
+def completes(request: Request) -> bool:
+    return request.method == "POST" and request.query.startswith("uploadId=")
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_begun_upload_whose_answer_is_lost_is_removed(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, retries: int
+) -> None:
+    storage = through(MINIO_RETRIES=retries)
+    proxy.when(drop_answer, where=begins, times=retries + 1)
+
+    with pytest.raises(ServerError):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert uploads_in(bare, bucket) == []
+    assert names_in(bare, bucket) == []
+
+
+def test_a_begun_upload_that_is_interrupted_is_removed(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    def interrupt(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        exchange.proxy.closing.wait(1)
+        exchange.relay(answer)
+
+    storage = through()
+    proxy.when(interrupt, where=lambda request: request.query == "uploads=")
+
+    with pytest.raises(KeyboardInterrupt):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert uploads_in(bare, bucket) == []
+    assert storage.save("x.bin", ContentFile(LARGE)) == "x.bin"
+
+
+def test_the_uploads_of_others_under_that_name_are_left_alone(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    other = bare._create_multipart_upload(bucket_name=bucket, object_name="x.bin", headers={})
+    bare._upload_part(
+        bucket_name=bucket, object_name="x.bin", data=b"x", headers=None, upload_id=other, part_number=1
+    )
+    storage = through()
+    proxy.when(drop_answer, where=begins)
+
+    storage.save("x.bin", ContentFile(LARGE))
+
+    assert uploads_in(bare, bucket) == ["x.bin"]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_completed_upload_whose_answer_is_lost_is_settled_by_looking(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, retries: int
+) -> None:
+    storage = through(MINIO_RETRIES=retries)
+    proxy.when(drop_answer, where=completes, times=retries + 1)
+
+    assert storage.save("x.bin", ContentFile(LARGE)) == "x.bin"
+
+    assert names_in(bare, bucket) == ["x.bin"]
+    assert uploads_in(bare, bucket) == []
+
+
+@pytest.mark.parametrize("failure", [answering(500), answering(403), reset], ids=["500", "403", "reset"])
+def test_a_last_step_that_fails_leaves_nothing_behind(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, failure: Any
+) -> None:
+    storage = through(MINIO_RETRIES=0)
+    proxy.when(failure, where=completes)
+
+    with pytest.raises(ServerError):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []
+
+
+def test_a_name_that_is_taken_while_the_parts_are_sent_is_left_alone(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    storage = through()
+
+    def meanwhile(exchange: Exchange) -> None:
+        MinioBackend(bucket, public=False).save("x.bin", ContentFile(b"of somebody else"))
+        forward(exchange)
+
+    proxy.when(meanwhile, where=lambda request: "partNumber=2&" in request.query)
+
+    name = storage.save("x.bin", ContentFile(LARGE))
+
+    assert name != "x.bin"
+    assert stored(bare, bucket, "x.bin") == b"of somebody else"
+    assert len(stored(bare, bucket, name)) == len(LARGE)
+    assert uploads_in(bare, bucket) == []
+
+
+def test_content_that_is_gone_with_a_taken_name_is_an_error_and_not_an_empty_file(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    storage = through()
+
+    def meanwhile(exchange: Exchange) -> None:
+        MinioBackend(bucket, public=False).save("x.bin", ContentFile(b"of somebody else"))
+        forward(exchange)
+
+    proxy.when(meanwhile, where=lambda request: "partNumber=2&" in request.query)
+
+    with pytest.raises(ServerError, match="cannot be read a second time"):
+        storage.save("x.bin", OneWay(LARGE))
+
+    assert names_in(bare, bucket) == ["x.bin"]
+    assert uploads_in(bare, bucket) == []
+
+
+def test_an_error_after_200_is_an_error(through: Make, proxy: Proxy, bare: Minio, bucket: str) -> None:
+    storage = through(MINIO_RETRIES=0)
+    body = b"<Error><Code>InternalError</Code><Message>We failed.</Message></Error>"
+    proxy.when(answering(200, body), where=completes)
+
+    with pytest.raises(ServerError, match=r"InternalError We failed\."):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_an_error_after_200_that_names_a_part_is_no_success(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, retries: int
+) -> None:
+    storage = through(MINIO_RETRIES=retries)
+    body = b"<Error><Code>InvalidPart</Code><PartNumber>1</PartNumber><ETag>0cc1</ETag></Error>"
+    proxy.when(answering(200, body), where=completes)
+
+    with pytest.raises(ServerError, match="InvalidPart"):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
+def test_a_name_that_is_taken_after_200_is_left_alone(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str, code: str
+) -> None:
+    storage = through()
+
+    def taken_late(exchange: Exchange) -> None:
+        MinioBackend(bucket, public=False).save("x.bin", ContentFile(b"of somebody else"))
+        answering(200, f"<Error><Code>{code}</Code></Error>".encode())(exchange)
+
+    proxy.when(as_aws, where=lambda request: request.query == "uploads=", times=None)
+    proxy.when(taken_late, where=completes)
+
+    name = storage.save("x.bin", ContentFile(LARGE))
+
+    assert sorted(names_in(bare, bucket)) == sorted({"x.bin", name})
+    assert stored(bare, bucket, "x.bin") == b"of somebody else"
+    assert stored(bare, bucket, name) == LARGE
+    assert uploads_in(bare, bucket) == []
+
+
+def as_aws(exchange: Exchange) -> None:
+    """Let the server say that its last step is safe, so that no name is claimed."""
+    answer = exchange.forward()
+    answer.set("Server", "AmazonS3")
+    exchange.relay(answer)
+
+
+def test_a_part_that_fails_removes_the_upload(through: Make, proxy: Proxy, bare: Minio, bucket: str) -> None:
+    storage = through(MINIO_RETRIES=0)
+    proxy.when(answering(403), where=lambda request: "partNumber=2&" in request.query)
+
+    with pytest.raises(ServerError, match="403"):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []
+
+
+@pytest.mark.parametrize("failure", [answering(500), reset], ids=["error", "connection lost"])
+def test_a_failure_to_clean_up_does_not_hide_the_first_error(
+    through: Make, proxy: Proxy, caplog: pytest.LogCaptureFixture, failure: Any
+) -> None:
+    storage = through(MINIO_RETRIES=0)
+    proxy.when(answering(403), where=lambda request: "partNumber=2&" in request.query)
+    proxy.when(failure, method="DELETE", times=None)
+
+    with pytest.raises(ServerError, match="403"):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert "The parts of 'x.bin'" in caplog.text
+
+
+def test_a_stalling_part_is_an_error_and_removes_the_upload(
+    through: Make, proxy: Proxy, bare: Minio, bucket: str
+) -> None:
+    storage = through(MINIO_RETRIES=0, MINIO_READ_TIMEOUT=0.5)
+    proxy.when(stall, where=lambda request: "partNumber=1&" in request.query)
+
+    with pytest.raises(ServerError, match="timed out"):
+        storage.save("x.bin", ContentFile(LARGE))
+
+    assert names_in(bare, bucket) == []
+    assert uploads_in(bare, bucket) == []

@@ -1,0 +1,91 @@
+"""Two tenants with schemas, and fields that are given a storage for one test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from io import StringIO
+
+import pytest
+from django.core.files.storage import InMemoryStorage, Storage
+from django.core.management import call_command
+from django.db.models import Model
+from minio import Minio
+
+from django_minio_router import MinioRouter
+from django_minio_router.inventory.uses import uses
+from tests.apps.customers.models import Client
+
+Use = Callable[..., None]
+Clean = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def tenants(django_db_setup: None, django_db_blocker) -> Iterator[list[Client]]:
+    """Two tenants, each with a schema of its own, for all tests of the module."""
+    token = secrets.token_hex(3)
+    made = [Client(schema_name=f"{name}{token}", name=name) for name in ("north", "south")]
+    with django_db_blocker.unblock():
+        for client in made:
+            client.save()
+            client.create_schema(check_if_exists=True, verbosity=0)
+    yield made
+    with django_db_blocker.unblock():
+        for client in made:
+            client.delete(force_drop=True)
+
+
+@pytest.fixture
+def north(tenants: list[Client], db: None) -> Client:
+    return tenants[0]
+
+
+@pytest.fixture
+def south(tenants: list[Client], db: None) -> Client:
+    return tenants[1]
+
+
+@pytest.fixture(autouse=True)
+def no_other_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the buckets of the other test models, where other tests store without rows, out of sight."""
+    for use in uses():
+        if use.field is not None:
+            monkeypatch.setattr(use.field, "storage", InMemoryStorage())
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Use:
+    """Return a function that gives fields of a model a storage, as a project's models file would."""
+
+    def use(model: type[Model], storage: Storage, *names: str) -> None:
+        for name in names or ("file",):
+            field = model._meta.get_field(name)
+            bound = storage.bind(field) if isinstance(storage, MinioRouter) else storage
+            monkeypatch.setattr(field, "storage", bound)
+
+    return use
+
+
+@pytest.fixture
+def clean() -> Clean:
+    """Return a function that runs the command at once and on objects of any age, and returns its output."""
+
+    def clean(*arguments: str, **options: object) -> str:
+        out = StringIO()
+        defaults = {"interactive": False, "min_age": 0}
+        call_command(
+            "clean_orphaned_minio_files", *arguments, **{**defaults, **options}, stdout=out, stderr=out
+        )
+        return out.getvalue()
+
+    return clean
+
+
+@pytest.fixture
+def names(bare: Minio) -> Callable[[str], set[str]]:
+    """Return a function that reads the names of a bucket's objects."""
+
+    def names(bucket: str) -> set[str]:
+        return {stored.object_name for stored in bare.list_objects(bucket_name=bucket, recursive=True)}
+
+    return names

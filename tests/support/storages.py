@@ -1,0 +1,55 @@
+"""One bucket, the storage on it, and the proxy that shows what the storage says to the server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeAlias
+
+import pytest
+from django.core.signals import setting_changed
+
+from django_minio_router import MinioBackend
+from tests.support.proxy import Proxy
+
+Make: TypeAlias = Callable[..., MinioBackend]
+
+
+def keys() -> dict[str, str]:
+    """The options that a storage needs beside an endpoint of its own."""
+    return {name: os.environ[name] for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")}
+
+
+@pytest.fixture
+def make(bucket: str) -> Make:
+    """Make a private storage on the bucket, with options."""
+    return partial(MinioBackend, bucket, public=False)
+
+
+@pytest.fixture
+def storage(make: Make) -> MinioBackend:
+    return make()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with Proxy(os.environ["MINIO_ENDPOINT"]) as proxy:
+        yield proxy
+    # A later proxy may get the same port, so no client may be kept for it.
+    setting_changed.send(sender=None, setting="MINIO_ENDPOINT", value=None, enter=False)
+
+
+@pytest.fixture
+def through(make: Make, proxy: Proxy) -> Make:
+    """Make such a storage that reaches the server through the proxy, and has done so before."""
+
+    def through(**options: Any) -> MinioBackend:
+        storage = make(
+            **{"MINIO_ENDPOINT": proxy.endpoint, "MINIO_CONDITIONAL_WRITES": True, **keys(), **options}
+        )
+        storage.exists("warm-up")
+        proxy.forget()
+        return storage
+
+    return through

@@ -1,0 +1,1 @@
+"""What the project is tried on and measured with: real servers, the benchmark, visitors."""

@@ -1,0 +1,35 @@
+"""Measure, and write docs/benchmarks.md: `python3 dev.py bench`, with `--short` for a quick look.
+
+The short run takes this package, the bare SDK and the floor, and prints instead of writing. Both fail when
+a request budget is broken, never because of a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import environments, report
+from .goals import broken_budgets
+from .rounds import SHORT, Run, Size
+from .subjects import SUBJECTS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks", description=__doc__)
+    parser.add_argument(
+        "--short", action="store_true", help="a quick look, in the environment that runs this"
+    )
+    if parser.parse_args().short:
+        results = Run({"ours": sys.executable, "raw": sys.executable}, SHORT).everything()
+        print(report.summary(results))
+    else:
+        results = Run(environments.interpreters(SUBJECTS), Size()).everything()
+        report.write(results)
+    broken = list(broken_budgets(results))
+    if broken:
+        sys.exit("The request budget is broken.\n" + "\n".join(broken))
+
+
+if __name__ == "__main__":
+    main()

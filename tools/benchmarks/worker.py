@@ -1,0 +1,70 @@
+"""A process that holds one package and measures when it is told to: a line of JSON in, a line out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Concatenate, ParamSpec, TypeVar
+
+from .environments import ROOT
+from .workbench import Workbench
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Worker:
+    """A worker process, seen from the run that drives it. It ends with its ``with`` block."""
+
+    def __init__(self, python: str, name: str, environment: Mapping[str, str] = os.environ) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [python, "-m", "tools.benchmarks.worker", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._process.stdin.close()  # type: ignore[union-attr]
+        self._process.wait()
+
+    def measure(
+        self, function: Callable[Concatenate[Workbench, P], R], *arguments: P.args, **_: P.kwargs
+    ) -> R:
+        """Call a function of this package there, with its workbench, and return what it returns."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = [function.__module__, function.__name__, *arguments]
+        print(json.dumps(order), file=self._process.stdin, flush=True)
+        answer = json.loads(self._process.stdout.readline() or '{"error": "The worker ended."}')
+        if "error" in answer:
+            raise RuntimeError(f"{self.name}: {order}\n{answer['error']}")
+        result: R = answer["result"]
+        return result
+
+
+def main() -> None:
+    output, sys.stdout = sys.stdout, sys.stderr  # what a package prints is no answer
+    bench = Workbench(sys.argv[1])
+    for line in sys.stdin:
+        module, function, *arguments = json.loads(line)
+        try:
+            answer = {"result": getattr(import_module(module), function)(bench, *arguments)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), file=output, flush=True)
+
+
+if __name__ == "__main__":
+    main()
