@@ -70,6 +70,9 @@ class RowFile(FieldFile):
         """Note whose file it is, also for the next object that Django makes for it."""
         self.tenant_key = vars(self.instance)[_key_of(self.field)] = key
 
+    def __getstate__(self) -> Any:
+        return {**super().__getstate__(), "tenant_key": self.tenant_key}
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _unpickled, (_plain_class(type(self)),), self.__getstate__()
 
