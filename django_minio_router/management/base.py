@@ -22,7 +22,7 @@ class RouterCommand(BaseCommand):
         self.verbosity = 0 if options.get("silenced") else options["verbosity"]
         self.failures = 0
         if options.get("jobs", 1) < 1:
-            raise CommandError(f"--jobs is {options['jobs']}. It takes a number from 1 up.")
+            raise CommandError(f"--jobs is {options['jobs']}. Give a number from 1 up.")
         try:
             return super().execute(*args, **options)
         except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:

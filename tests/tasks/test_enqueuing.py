@@ -16,7 +16,7 @@ from django.db import connection
 from django_tenants.utils import tenant_context
 from minio import Minio
 
-from django_minio_router import MinioRouter
+from django_minio_router import ConfigurationError, MinioRouter
 from django_minio_router.files.purge import make_purge, purge
 from django_minio_router.management import enqueue as enqueuing
 from django_minio_router.strategies import PerTenant
@@ -397,6 +397,17 @@ class TestWhatIsRefused:
         with pytest.raises(CommandError, match=r"cannot use Django's tasks\. .*'other'"):
             enqueue("initialize_buckets", "--queue", "other")
 
+    def test_a_task_runs_no_other_command(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"'flush' does not run as a task\."):
+            run_task("flush", "--no-input")
+
+    def test_a_long_error_is_cut_in_the_middle(self) -> None:
+        with pytest.raises(
+            CommandError, match=r"There is no tenant .* 1\d{4} characters left out "
+        ) as caught:
+            run_task("bucket_usage", f"--tenant={'x' * 20_000}")
+        assert len(str(caught.value)) < 8100
+
     def test_a_file_that_is_not_there_or_no_text(self, tmp_path: Path) -> None:
         assert "cannot be read: No such file" in str(read_error("nowhere.txt"))
         (tmp_path / "utf16.txt").write_text("1\tpurge\tacme\n", encoding="utf-16")
@@ -415,6 +426,12 @@ class TestWhatIsRefused:
         file = enqueue("initialize_buckets")
         DBTaskResult.objects.all().delete()
         assert read(file).lines == ["1 gone."]
+
+
+def run_task(*arguments: str) -> object:
+    from django_minio_router.tasks import run_command
+
+    return run_command.call(*arguments)
 
 
 def read_error(file: str) -> CommandError:

@@ -55,7 +55,7 @@ class Command(RouterCommand):
         parser.add_argument(
             "--delete-source",
             action="store_true",
-            help="in the end delete from the old place what was verified and no other row needs",
+            help="then delete from the old place what was verified and no other row needs",
         )
         add_no_input_argument(parser)
         add_enqueue_arguments(parser)
