@@ -1,15 +1,20 @@
-"""The work of one tenant as tasks of Django: what ``--enqueue`` leaves to workers.
+"""One Django task: a command of this package, for one tenant. ``--enqueue`` leaves it to workers.
 
 ``django.tasks`` where Django has it (6.0), else its backport ``django-tasks``; nothing else imports this.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from . import tenant_work
+from django.core.management import CommandError, call_command
+
 from .exceptions import ConfigurationError
+from .tenancy import get_tenancy
 
 if TYPE_CHECKING or find_spec("django.tasks") is None:
     try:
@@ -30,28 +35,55 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultStatus",
     "default_task_backend",
-    "initialize",
-    "measure",
-    "move",
-    "purge",
+    "run_command",
 ]
 
+COMMANDS = ("bucket_usage", "initialize_buckets", "move_objects", "purge_tenant")
 
-@task
-def initialize(schema_name: str | None, aliases: list[str] | None = None) -> dict[str, Any]:
-    return tenant_work.initialize(schema_name, aliases)
+_HALF = 4000  # characters of a result or an error; a database keeps it, and there may be millions of files
 
-
-@task
-def purge(schema_name: str, key: str | None, places: list[str]) -> dict[str, Any]:
-    return tenant_work.purge(schema_name, key=key, places=places)
+logger = logging.getLogger(__name__)
 
 
 @task
-def move(schema_name: str | None, **options: Any) -> dict[str, Any]:
-    return tenant_work.move(schema_name, **options)
+def run_command(name: str, *arguments: str) -> Any:
+    """Run one of ``COMMANDS``, outside of any tenant, and return what it prints: lines, or its JSON.
+
+    ``CommandError`` if it fails: what it printed, and then its error. May be repeated, and be run by several
+    workers at once. Of more than 8,000 characters the middle is left out; all is logged.
+    """
+    if name not in COMMANDS:
+        raise ConfigurationError(
+            f"{name!r} does not run as a task. These commands do: {', '.join(COMMANDS)}."
+        )
+    printed, rows = _Printed(), io.StringIO()
+    is_json = "--format=json" in arguments
+    try:
+        with get_tenancy().context(None):
+            stdout = rows if is_json else printed
+            call_command(name, *arguments, no_color=True, stdout=stdout, stderr=printed)
+    except CommandError as error:
+        printed.write(str(error))
+        raise CommandError(str(printed)) from None  # a chained error would be kept in full
+    return json.loads(rows.getvalue()) if is_json else str(printed).splitlines()
 
 
-@task
-def measure(schema_name: str | None) -> list[dict[str, Any]]:
-    return tenant_work.measure(schema_name)
+class _Printed(io.TextIOBase):
+    """Logs what is written, and keeps its beginning and its end."""
+
+    def __init__(self) -> None:
+        self._beginning = self._end = ""
+        self._left_out = 0
+
+    def write(self, text: str) -> int:
+        logger.info(text.rstrip())
+        room = _HALF - len(self._beginning)
+        self._beginning += text[:room]
+        end = self._end + text[room:]
+        self._end = end[-_HALF:]
+        self._left_out += len(end) - len(self._end)
+        return len(text)
+
+    def __str__(self) -> str:
+        gap = f" … {self._left_out} characters left out …\n" if self._left_out else ""
+        return self._beginning + gap + self._end

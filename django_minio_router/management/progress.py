@@ -1,15 +1,16 @@
-"""A progress bar on a terminal; nothing where the output is not one."""
+"""A progress bar on a terminal; nothing if the output is not one."""
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _WIDTH = 30
 
 
 class ProgressBar:
-    """Redraw one line as work advances; lines written meanwhile stay above it."""
+    """Redraws one line as work advances."""
 
     def __init__(self, stdout: Any, total: int, *, shown: bool = True) -> None:
         self._stdout = stdout
@@ -21,21 +22,15 @@ class ProgressBar:
         self._draw()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._erase()
 
-    def advance(self) -> None:
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Advance by one; what is printed within stays above the line."""
+        self._erase()
+        yield
         self._done += 1
-        self._draw()
-
-    def write(self, stream: Any, text: str) -> None:
-        self._erase()
-        stream.write(text)
         self._draw()
 
     def _draw(self) -> None:

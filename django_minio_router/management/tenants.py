@@ -1,8 +1,8 @@
-"""The options with which a command is told whose buckets it is about."""
+"""The options that say which tenants a command is about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -22,25 +22,33 @@ def add_tenant_arguments(parser: CommandParser) -> None:
     )
 
 
-def tenants_asked_for(
+def named_tenants(
+    *, all_tenants: bool, tenants: list[str] | None, **options: Any
+) -> Generator[Any, None, None]:
+    """Yield the rows of the tenants that the options name. ``CommandError`` if one does not exist."""
+    if all_tenants:
+        yield from get_tenancy().tenants()
+    elif tenants:
+        found = list(get_tenancy().tenants(tenants))
+        missing = set(tenants) - {get_tenancy().key(tenant) for tenant in found}
+        if missing:
+            raise CommandError(
+                f"There is no tenant with the schema name {', '.join(sorted(missing))}. "
+                "Give --tenant the schema_name of a tenant."
+            )
+        yield from found
+
+
+def tenants_or_active(
     *, all_tenants: bool, tenants: list[str] | None, **options: Any
 ) -> Iterable[Any | None]:
-    """Return whose files the options are about, None for public: without any, it is the active tenant."""
+    """Return whose files the options are about; None stands for the files of no tenant.
+
+    With ``--all-tenants`` that is everyone, without an option the active tenant, or None.
+    """
     if all_tenants:
         return get_tenancy().everyone()
     if tenants:
-        return tenants_named(tenants)
-    inside = (get_tenancy().problem() is None) and get_tenancy().active_key() is not None
-    return [get_tenancy().active_tenant() if inside else None]
-
-
-def tenants_named(schema_names: list[str]) -> list[Any]:
-    """Return the rows of these tenants. ``CommandError`` if there is no such tenant."""
-    found = list(get_tenancy().tenants(schema_names))
-    missing = set(schema_names) - {tenant.schema_name for tenant in found}
-    if missing:
-        raise CommandError(
-            f"There is no tenant with the schema name {', '.join(sorted(missing))}. "
-            "Give --tenant the schema_name of a tenant."
-        )
-    return found
+        return list(named_tenants(all_tenants=False, tenants=tenants))  # a wrong name is found at once
+    is_active = get_tenancy().problem() is None and get_tenancy().active_key() is not None
+    return [get_tenancy().active_tenant() if is_active else None]

@@ -254,6 +254,27 @@ class TestTenants:
 
         assert self.there(bare, self.acme, self.north) == [True, False]
 
+    def test_only_the_buckets_that_are_the_tenants_alone(self, two, bare):
+        run = Run(tenant=[self.north.schema_name], own=True)
+
+        assert run.out.splitlines()[-1] == "1 created."
+        assert self.there(bare, self.acme, self.north) == [False, True]
+        assert not any(bare.bucket_exists(bucket_name=name) for name in two)
+
+    def test_so_inside_a_tenant(self, two, bare):
+        with tenant_context(self.acme):
+            Run(own=True)
+
+        assert self.there(bare, self.acme, self.north) == [True, False]
+        assert not any(bare.bucket_exists(bucket_name=name) for name in two)
+
+    @pytest.mark.parametrize("option", ["dry_run", "check", "enqueue"])
+    def test_which_is_done_at_once(self, bare, option):
+        run = Run(tenant=[self.north.schema_name], own=True, **{option: True})
+
+        assert "--own does the work." in str(run.error)
+        assert self.there(bare, self.north) == [False]
+
     def test_inside_a_tenant_the_others_can_be_done_too(self, bare):
         with tenant_context(self.acme):
             Run(all_tenants=True)

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,8 +16,9 @@ from django.db import connection
 from django_tenants.utils import tenant_context
 from minio import Minio
 
-from django_minio_router import MinioRouter, RoutingError, tenant_work
-from django_minio_router.files.purge import make_purge
+from django_minio_router import ConfigurationError, MinioRouter
+from django_minio_router.files.purge import make_purge, purge
+from django_minio_router.management import enqueue as enqueuing
 from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
@@ -81,14 +83,14 @@ def count_tasks() -> int:
 
 class TestInitializing:
     def test_a_task_for_each_tenant_and_one_for_what_is_no_tenants(
-        self, enqueue: Enqueue, work: Work, read: Read, pair: list[Client], bare: Minio, project: Any
+        self, enqueue: Enqueue, work: Work, read: Read, pair: list[Client], bucket_of, bare: Minio, project
     ) -> None:
         project.MINIO_PRIVATE_BUCKETS = [shared := f"shared-{secrets.token_hex(4)}"]
         file = enqueue("initialize_buckets", "--all-tenants")
 
         *tasks, summary = Path(file).read_text().splitlines()
         whose = ["", *(tenant.schema_name for tenant in pair)]
-        assert [task.split("\t")[1:] for task in tasks] == [["initialize", name] for name in whose]
+        assert [task.split("\t")[1:] for task in tasks] == [["initialize_buckets", name] for name in whose]
         assert summary.startswith("3 tasks enqueued.")
         assert read(file).lines == ["3 ready."]
         assert not bare.bucket_exists(bucket_name=shared)
@@ -96,11 +98,14 @@ class TestInitializing:
         work()
 
         assert bare.bucket_exists(bucket_name=shared)
-        created = {"created": 1, "changed": 0, "unchanged": 0, "failed": 0, "warnings": []}
         assert read(file).lines == ["3 successful."]
-        assert {name: task["result"] for name, task in read(file).tasks.items()} == dict.fromkeys(
-            whose, created
-        )
+        assert {name: task["result"] for name, task in read(file).tasks.items()} == {
+            "": [f"{shared}: created (private)", ANY, "1 created."],  # which says that tenants' are left out
+            **{
+                tenant.schema_name: [f"{bucket_of(tenant)}: created (private)", "1 created."]
+                for tenant in pair
+            },
+        }
 
     def test_a_tenants_task_asks_for_no_bucket_of_others(
         self, enqueue: Enqueue, work: Work, pair: list[Client], bucket_of: Callable[..., str], bare: Minio
@@ -120,7 +125,7 @@ class TestInitializing:
         work()
 
         results = read(again).tasks
-        assert [results[tenant.schema_name]["result"]["unchanged"] for tenant in pair] == [1, 1]
+        assert [results[tenant.schema_name]["result"] for tenant in pair] == [["1 unchanged."]] * 2
 
     def test_a_bucket_that_fails_fails_its_task_alone(
         self, enqueue: Enqueue, work: Work, read: Read, pair: list[Client], bucket_of, project: Any
@@ -141,10 +146,8 @@ class TestInitializing:
         assert done.error == "1 of 3 tasks failed."
         failure, counts = sorted(done.lines, reverse=True)
         assert counts == "1 failed, 2 successful."
-        assert failure.startswith(
-            f"failed: initialize of {north}: django_minio_router.tenant_work.Incomplete"
-        )
-        assert failure.endswith("the auditors said no")
+        assert failure.startswith(f"failed: initialize_buckets of {north}: {refused}: failed. ")
+        assert failure.endswith("the auditors said no 1 failed. 1 of 1 buckets failed.")
         assert (done.tasks[north]["status"], done.tasks[south]["status"]) == ("FAILED", "SUCCESSFUL")
 
     def test_a_tenant_that_is_gone_when_its_turn_comes(
@@ -156,7 +159,7 @@ class TestInitializing:
 
         work()
 
-        assert f"There is no tenant {name!r} (any more)" in read(file).tasks[name]["error"]
+        assert f"There is no tenant with the schema name {name}." in read(file).tasks[name]["error"]
 
     def test_tenants_that_would_share_a_bucket_are_found_before_anything_is_enqueued(
         self, enqueue: Enqueue, pair: list[Client], use: Callable[..., None]
@@ -176,7 +179,8 @@ class TestInitializing:
 
         work()
 
-        assert {task["result"]["created"] for task in read(enqueue_for_alias).tasks.values()} == {0}
+        none = ["No storage in use needs a bucket here."]
+        assert [task["result"] for task in read(enqueue_for_alias).tasks.values()] == [none] * 3
 
     def test_within_a_tenant_it_is_about_that_one_and_the_tasks_are_kept_on_public(
         self, enqueue: Enqueue, work: Work, read: Read, pair: list[Client]
@@ -205,16 +209,14 @@ class TestInitializing:
 
     def test_tasks_are_enqueued_as_the_rows_are_read(self, pair: list[Client]) -> None:
         """Names that are read ahead would take memory with their number."""
-        from django_minio_router.management.enqueuing import enqueue
-
         there = []
 
-        def names():
+        def tenants():
             for tenant in pair:
-                yield tenant.schema_name
+                yield tenant
                 there.append(count_tasks())
 
-        enqueue(print, "measure", names(), queue="default")
+        enqueuing.enqueue(print, "bucket_usage", enqueuing.for_each(tenants()), queue="default")
 
         assert there == [1, 2]
 
@@ -245,7 +247,7 @@ class TestPurging:
 
         assert not bare.bucket_exists(bucket_name=bucket)
         assert names(bucket_of(pair[1])) == ["a.txt"]
-        assert read(file).tasks[pair[0].schema_name]["result"]["versions"] == 1
+        assert read(file).tasks[pair[0].schema_name]["result"][-1] == "1 versions deleted."
 
     def test_the_same_task_again_finds_nothing_to_do(
         self, enqueue: Enqueue, work: Work, read: Read, pair: list[Client], bucket: str
@@ -254,8 +256,8 @@ class TestPurging:
 
         work()
 
-        results = [read(file).tasks[pair[0].schema_name]["result"]["versions"] for file in (first, second)]
-        assert results == [1, 0]
+        results = [read(file).tasks[pair[0].schema_name]["result"][-1] for file in (first, second)]
+        assert results == ["1 versions deleted.", "0 versions deleted."]
 
     @pytest.mark.parametrize("answer", ["", "no"])
     def test_without_a_yes_nothing_is_enqueued(
@@ -331,15 +333,12 @@ class TestPurging:
         self, pair: list[Client], bucket: str, bucket_of, names: Names
     ) -> None:
         [place] = make_purge(pair[0]).places
+        confirmed = [str(pair[0].pk), place.address, f"{place.address}-2"]
 
-        with pytest.raises(RoutingError, match="is not the tenant's now"):
-            tenant_work.purge(
-                pair[0].schema_name, key=str(pair[0].pk), places=[place.address, f"{place.address}-2"]
-            )
-        assert tenant_work.purge(pair[0].schema_name, key=str(pair[0].pk), places=[]) == {
-            "versions": 0,
-            "places": [],
-        }
+        with pytest.raises(CommandError, match="is not the tenant's now"):
+            call_command("purge_tenant", pair[0].schema_name, "--confirmed", *confirmed)
+        call_command("purge_tenant", pair[0].schema_name, "--confirmed", confirmed[0])
+        assert purge(pair[0], only=[]) == []
         assert names(bucket) == ["a.txt"]
 
 
@@ -398,6 +397,17 @@ class TestWhatIsRefused:
         with pytest.raises(CommandError, match=r"cannot use Django's tasks\. .*'other'"):
             enqueue("initialize_buckets", "--queue", "other")
 
+    def test_a_task_runs_no_other_command(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"'flush' does not run as a task\."):
+            run_task("flush", "--no-input")
+
+    def test_a_long_error_is_cut_in_the_middle(self) -> None:
+        with pytest.raises(
+            CommandError, match=r"There is no tenant .* 1\d{4} characters left out "
+        ) as caught:
+            run_task("bucket_usage", f"--tenant={'x' * 20_000}")
+        assert len(str(caught.value)) < 8100
+
     def test_a_file_that_is_not_there_or_no_text(self, tmp_path: Path) -> None:
         assert "cannot be read: No such file" in str(read_error("nowhere.txt"))
         (tmp_path / "utf16.txt").write_text("1\tpurge\tacme\n", encoding="utf-16")
@@ -416,6 +426,12 @@ class TestWhatIsRefused:
         file = enqueue("initialize_buckets")
         DBTaskResult.objects.all().delete()
         assert read(file).lines == ["1 gone."]
+
+
+def run_task(*arguments: str) -> object:
+    from django_minio_router.tasks import run_command
+
+    return run_command.call(*arguments)
 
 
 def read_error(file: str) -> CommandError:

@@ -23,8 +23,8 @@ def test_two_workers_create_the_buckets_and_what_failed_can_be_read(site: TaskSi
         from django_minio_router import tasks
 
         for name in {names}:  # each twice in a row, so that both workers have it at once
-            tasks.initialize.enqueue(name)
-            tasks.initialize.enqueue(name)
+            for _ in range(2):
+                tasks.run_command.enqueue("initialize_buckets", "--own", f"--tenant={{name}}")
         call_command("initialize_buckets", "--all-tenants", "--enqueue")
     """)
     assert enqueued.returncode == 0, enqueued.stderr
@@ -32,17 +32,16 @@ def test_two_workers_create_the_buckets_and_what_failed_can_be_read(site: TaskSi
 
     assert all(bare.bucket_exists(bucket_name=f"media-{name}") for name in names)
     assert len(site.sql("SELECT DISTINCT worker_ids ->> 0 FROM django_tasks_database_dbtaskresult")) == 2
-    failed = "SELECT DISTINCT args_kwargs -> 'args' ->> 0 FROM django_tasks_database_dbtaskresult"
-    assert site.sql(f"{failed} WHERE status = 'FAILED'") == [(f"refused{token}",)]
+    failed = "SELECT DISTINCT args_kwargs -> 'args' ->> -1 FROM django_tasks_database_dbtaskresult"
+    assert site.sql(f"{failed} WHERE status = 'FAILED'") == [(f"--tenant=refused{token}",)]
     file = site.folder / "tasks.txt"
     file.write_text(enqueued.stdout)
     read = site.manage("bucket_tasks", str(file))
     assert read.stdout == "1 failed, 6 successful.\n"  # with the task for what is no tenant's
     assert read.returncode == 1
     failure, conclusion = read.stderr.splitlines()
-    cause = "django_minio_router.tenant_work.Incomplete: 1 failed. "
-    assert failure.startswith(f"failed: initialize of refused{token}: {cause}")
-    assert failure.endswith("the auditors said no")
+    assert failure.startswith(f"failed: initialize_buckets of refused{token}: media-refused{token}: failed. ")
+    assert failure.endswith("the auditors said no 1 failed. 1 of 1 buckets failed.")
     assert conclusion == "CommandError: 1 of 7 tasks failed."
     site.sql("DELETE FROM customers_client")
 
@@ -65,12 +64,12 @@ def test_two_workers_purge_the_same_tenant_at_once(site: TaskSite, bare: Minio) 
         tenant = get_tenancy().find("{gone}")
         places = [place.address for place in make_purge(tenant).places]
         for _ in range(4):
-            tasks.purge.enqueue("{gone}", key=str(tenant.pk), places=places)
+            tasks.run_command.enqueue("purge_tenant", "{gone}", "--confirmed", str(tenant.pk), *places)
     """)
     assert enqueued.returncode == 0, enqueued.stderr
     site.wait()
 
     assert not bare.bucket_exists(bucket_name=f"media-{gone}")
     assert bare.bucket_exists(bucket_name=f"media-{stays}")
-    ends = "SELECT status, traceback FROM django_tasks_database_dbtaskresult WHERE task_path ~ 'purge'"
-    assert site.sql(ends) == [("SUCCESSFUL", "")] * 4
+    ends = "SELECT status, traceback FROM django_tasks_database_dbtaskresult"
+    assert site.sql(f"{ends} WHERE args_kwargs -> 'args' ->> 0 = 'purge_tenant'") == [("SUCCESSFUL", "")] * 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -10,25 +9,23 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
-from django_minio_router.exceptions import ConfigurationError
+from django_minio_router.management.base import RouterCommand
 from django_minio_router.tenancy import get_tenancy
 
+_COMMAND_ERROR = "django.core.management.base.CommandError: "
 _GONE = "GONE"  # its result was pruned, or another database has it
 
 
-class Command(BaseCommand):
+class Command(RouterCommand):
     help = (
-        "Tell what became of the tasks that --enqueue made: how many are done and left, and which failed "
-        "and why. Exits with 1 if any failed."
+        "Report on the tasks that --enqueue made: how many are left, running and done, and which failed and "
+        "why. Exits with 1 if any failed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "file", metavar="FILE", help="what the command with --enqueue printed; '-' for the standard input"
-        )
+        parser.add_argument("file", metavar="FILE", help="what --enqueue printed; '-' for standard input")
         parser.add_argument(
             "--format",
             choices=["table", "json"],
@@ -38,10 +35,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         self.counts: Counter[str] = Counter()
-        report = self._print_json if options["format"] == "json" else self._print_table
+        report = self.print_json if options["format"] == "json" else self._print_table
         try:
             report(self._tasks(file))
-        except (ConfigurationError, DatabaseError, NotImplementedError) as error:
+        except NotImplementedError as error:  # of a backend whose results cannot be read
             raise CommandError(str(error)) from error
         if self.counts["FAILED"]:
             raise CommandError(f"{self.counts['FAILED']} of {self.counts.total()} tasks failed.")
@@ -73,13 +70,6 @@ class Command(BaseCommand):
             else "There is no task in this file."
         )
 
-    def _print_json(self, tasks: Iterator[dict[str, Any]]) -> None:
-        before = "["
-        for task in tasks:
-            self.stdout.write(f"{before}\n{json.dumps(task)}", ending="")
-            before = ","
-        self.stdout.write("[]" if before == "[" else "\n]")
-
 
 def _state(key: str) -> dict[str, Any]:
     from django_minio_router import tasks
@@ -98,7 +88,7 @@ def _state(key: str) -> dict[str, Any]:
 
 
 def _cause(error: Any) -> str:
-    """Return what the traceback ends with, in one line: the class and the message of the exception."""
+    """Return what the traceback ends with, in one line: what the command printed, or the exception."""
     name = error.exception_class_path.removeprefix("builtins.")
     _, _, message = error.traceback.rpartition(f"\n{name}")
-    return " ".join(f"{name}{message}".split())
+    return " ".join(f"{name}{message}".split()).removeprefix(_COMMAND_ERROR)

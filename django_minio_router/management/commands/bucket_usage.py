@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.exceptions import ServerError
 from django_minio_router.files.usage import Meter, Usage
-from django_minio_router.management.dialogue import DialogueCommand
-from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
-from django_minio_router.tenant_work import names_of
+from django_minio_router.management.base import RouterCommand
+from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 
 _COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")  # of Usage.as_row()
 _ROW = "{:<16} {:<30} {:<22} {:>8} {:>14}"
 
 
-class Command(DialogueCommand):
+class Command(RouterCommand):
     help = (
         "Print how many objects and bytes each tenant stores, by bucket and model. Without a tenant option "
         "this is about the active tenant, or about what is not one tenant's alone."
@@ -29,92 +27,49 @@ class Command(DialogueCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
-        parser.add_argument("--format", choices=list(_FORMATS), default="table", help="default: table")
+        parser.add_argument(
+            "--format", choices=["table", "json", "csv"], default="table", help="default: table"
+        )
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.failures = 0
-        try:
-            if options["enqueue"]:
-                names = names_of(tenants_asked_for(**options))
-                enqueue(self.say, "measure", names, queue=options["queue"])
-            else:
-                self._print(**options)
-        except (ConfigurationError, RoutingError, DatabaseError) as error:
-            raise CommandError(str(error)) from error
+        tenants = tenants_or_active(**options)  # first, as a heading is no answer to a wrong name
+        if options["enqueue"]:
+            work = for_each(tenants, "--format=json")
+            enqueue(self.say, "bucket_usage", work, queue=options["queue"])
+            return
+        usages = self._usages(tenants)
+        if options["format"] == "json":
+            self.print_json(usage.as_row() for usage in usages)
+        elif options["format"] == "csv":
+            self._print_csv(usages)
+        else:
+            self._print_table(usages)
         if self.failures:
             raise CommandError(f"{self.failures} places could not be read; see above.")
 
-    def _print(self, **options: Any) -> None:
-        tenants = tenants_asked_for(**options)  # first, as a heading is no answer to a wrong name
-        form = _FORMATS[options["format"]](self.stdout)
-        for usage in self._usages(tenants):
-            form.add(usage)
-        form.end()
-
     def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
+        """Yield them as they are read, so that memory does not grow with their number."""
         meter = Meter()
         for tenant in tenants:
             for place in meter.places(tenant):
                 try:
                     yield from meter.measure(tenant, place)
                 except (ServerError, DatabaseError) as error:
-                    self.failures += 1
-                    self.stderr.write(self.style.ERROR(f"{place}: {str(error).strip()}"))
+                    self.fail(f"{place}: {str(error).strip()}")
 
+    def _print_csv(self, usages: Iterable[Usage]) -> None:
+        writer = csv.DictWriter(self.stdout, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(usage.as_row() for usage in usages)
 
-class _Format(Protocol):
-    """Prints a row as it comes, so that memory does not grow with their number."""
+    def _print_table(self, usages: Iterable[Usage]) -> None:
+        objects = size = 0
+        self._print_row("tenant", "bucket", "model", "objects", "bytes")
+        for usage in usages:
+            objects, size = objects + usage.objects, size + usage.size
+            self._print_row(usage.tenant or "-", usage.place, usage.model or "-", usage.objects, usage.size)
+        self._print_row("in all", "", "", objects, size)
 
-    def __init__(self, stdout: Any) -> None: ...
-
-    def add(self, usage: Usage) -> None: ...
-
-    def end(self) -> None: ...
-
-
-class _Table:
-    def __init__(self, stdout: Any) -> None:
-        self._stdout = stdout
-        self._objects = self._size = 0
-        self._write("tenant", "bucket", "model", "objects", "bytes")
-
-    def add(self, usage: Usage) -> None:
-        self._objects += usage.objects
-        self._size += usage.size
-        self._write(usage.tenant or "-", usage.place, usage.model or "-", usage.objects, usage.size)
-
-    def end(self) -> None:
-        self._write("in all", "", "", self._objects, self._size)
-
-    def _write(self, *cells: object) -> None:
-        self._stdout.write(_ROW.format(*map(str, cells)))
-
-
-class _Json:
-    def __init__(self, stdout: Any) -> None:
-        self._stdout = stdout
-        self._before = "["
-
-    def add(self, usage: Usage) -> None:
-        row = json.dumps(usage.as_row())
-        self._stdout.write(f"{self._before}\n{row}", ending="")
-        self._before = ","
-
-    def end(self) -> None:
-        self._stdout.write("[]" if self._before == "[" else "\n]")
-
-
-class _Csv:
-    def __init__(self, stdout: Any) -> None:
-        self._writer = csv.DictWriter(stdout, _COLUMNS, lineterminator="\n")
-        self._writer.writeheader()
-
-    def add(self, usage: Usage) -> None:
-        self._writer.writerow(usage.as_row())
-
-    def end(self) -> None:
-        """There is nothing to close."""
-
-
-_FORMATS: dict[str, type[_Format]] = {"table": _Table, "json": _Json, "csv": _Csv}
+    def _print_row(self, *cells: object) -> None:
+        self.stdout.write(_ROW.format(*map(str, cells)))

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
+from django_minio_router.exceptions import ServerError
 from django_minio_router.files.orphans import (
     Fate,
     Missing,
@@ -26,14 +26,13 @@ from django_minio_router.files.orphans import (
     make_sweep,
     own_routes,
 )
-from django_minio_router.management.dialogue import DialogueCommand
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
-from django_minio_router.tenancy import get_tenancy
+from django_minio_router.management.base import RouterCommand, add_no_input_argument
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 
 _LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
 
 
-class Command(DialogueCommand):
+class Command(RouterCommand):
     help = (
         "Delete the objects that no row refers to, from the buckets that file fields store in. Without a "
         "tenant option this is about the active tenant, or about public. Files that were stored without a "
@@ -53,43 +52,29 @@ class Command(DialogueCommand):
             metavar="HOURS",
             help="spare younger objects, whose row may not be saved yet (default: 24)",
         )
-        parser.add_argument(
-            "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
-        )
+        add_no_input_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.failures = 0
         if not 0 <= options["min_age"] <= _LONGEST:
             raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
         before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
-        try:
-            sweep = make_sweep(self._tenants(**options))
-            if options["check_missing"]:
-                self._report_missing(sweep)
-            self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
-        except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
-            raise CommandError(str(error)) from error
+        sweep = make_sweep(list(tenants_or_active(**options)))
+        if options["check_missing"]:
+            self._report_missing(sweep)
+        self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
         if self.failures:
             raise CommandError(f"{self.failures} of the buckets, columns and objects failed; see above.")
 
-    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> list[Any]:
-        if all_tenants:
-            return list(get_tenancy().everyone())
-        if tenants:
-            return tenants_named(tenants)
-        inside = (get_tenancy().problem() is None) and get_tenancy().active_key() is not None
-        return [get_tenancy().active_tenant() if inside else None]
-
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
         for place, reason in sorted(sweep.left_alone.items()):
-            self.say(self.style.WARNING(f"{place} is left alone: {reason}."))
+            self.warn(f"{place} is left alone: {reason}.")
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
             count = self._report(sweep, before, reported)
             if not count or dry_run:
                 return
-            if ask and not self.may_delete(f"{count} objects"):
-                raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
+            if ask:
+                self.confirm(f"{count} objects")
             reported.seek(0)
             self._delete(sweep, before, reported)
 
@@ -108,7 +93,7 @@ class Command(DialogueCommand):
             try:
                 yield from find_orphans(sweep, place, before)
             except (ServerError, DatabaseError) as error:
-                self._fail(f"{place}: {error}")
+                self.fail(f"{place}: {error}")
 
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
         counts = Counter[Fate]()
@@ -116,7 +101,7 @@ class Command(DialogueCommand):
             counts[deletion.fate] += 1
             line = f"{deletion.orphan.place.bucket}/{deletion.orphan.name}: {deletion.cause}"
             if deletion.fate is Fate.FAILED:
-                self._fail(line)
+                self.fail(line)
             elif deletion.fate is Fate.SPARED:
                 self.say(f"spared: {line}")
         self.say(", ".join(f"{counts[fate]} {fate.value}" for fate in Fate) + ".")
@@ -126,7 +111,7 @@ class Command(DialogueCommand):
         for missing in self._missing(sweep):
             count += 1
             row = f"{missing.column} of the row {missing.key}"
-            self.say(self.style.WARNING(f"missing: {missing.place}/{missing.name}, which {row} refers to"))
+            self.warn(f"missing: {missing.place}/{missing.name}, which {row} refers to")
         self.say(f"{count} rows refer to a missing object.")
 
     def _missing(self, sweep: Sweep) -> Iterator[Missing]:
@@ -134,11 +119,7 @@ class Command(DialogueCommand):
             try:
                 yield from find_missing(route)
             except (ServerError, DatabaseError) as error:
-                self._fail(f"{route.column}: {error}")
-
-    def _fail(self, text: str) -> None:
-        self.failures += 1
-        self.stderr.write(self.style.ERROR(text))
+                self.fail(f"{route.column}: {error}")
 
 
 def _orphan(line: str) -> Orphan:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from django_minio_router.exceptions import ConfigurationError
 from django_minio_router.inventory.uses import configs, uses
+from django_minio_router.management.base import RouterCommand
 from django_minio_router.s3.status import MinioServerStatus, probe
 from django_minio_router.settings.config import Config
 
 
-class Command(BaseCommand):
+class Command(RouterCommand):
     help = (
         "Check that the S3 servers of all storages in use answer, within five seconds each. "
         "Exits with 1 if one does not."
@@ -22,14 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("--silenced", action="store_true", help="print nothing if they answer")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            statuses = _statuses()
-        except ConfigurationError as error:
-            raise CommandError(str(error)) from error
+        statuses = _statuses()
+        for status in filter(None, statuses):
+            self.say(self.style.SUCCESS("The S3 server is available. ") + status.details)
         missing = [status.details for status in statuses if not status]
-        if not options["silenced"] and options["verbosity"] > 0:
-            for status in filter(None, statuses):
-                self.stdout.write(self.style.SUCCESS("The S3 server is available. ") + status.details)
         if missing:
             raise CommandError("The S3 server is NOT available. " + "\n".join(missing))
 

@@ -6,23 +6,20 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 
-from django_minio_router.exceptions import ConfigurationError, RoutingError
 from django_minio_router.files.ledger import Ledger
 from django_minio_router.files.move import Fate, Move, Outcome, count_files, make_move, move_files
-from django_minio_router.management.dialogue import DialogueCommand
-from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
+from django_minio_router.management.base import RouterCommand, add_jobs_argument, add_no_input_argument
+from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 from django_minio_router.tenancy import get_tenancy
-from django_minio_router.tenant_work import names_of
 
 _WARNED = {Fate.MISSING, Fate.SKIPPED}
 _FAILED = {Fate.DIFFERING, Fate.FAILED}
 
 
-class Command(DialogueCommand):
+class Command(RouterCommand):
     help = (
         "Copy the files that rows name from where they were to where their fields store now, and compare "
         "them. Nothing is ever overwritten. Can be repeated, and goes on after an interruption. Without a "
@@ -54,40 +51,31 @@ class Command(DialogueCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="print what would be done, and change nothing"
         )
-        parser.add_argument("--jobs", type=int, default=8, metavar="N", help="files at a time (default: 8)")
+        add_jobs_argument(parser, "files")
         parser.add_argument(
             "--delete-source",
             action="store_true",
-            help="in the end delete from the old place what was verified and no other row needs",
+            help="then delete from the old place what was verified and no other row needs",
         )
-        parser.add_argument(
-            "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
-        )
+        add_no_input_argument(parser)
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.dry_run, self.jobs = options["dry_run"], options["jobs"]
-        if self.jobs < 1:
-            raise CommandError(f"--jobs is {self.jobs}. It takes a number from 1 up.")
         refuse_dry_run(options)
-        self.counts: Counter[Fate] = Counter()
-        self.kept = 0
         try:
             move = make_move(options["source"], options["to"], options["labels"] or ())
             if options["enqueue"]:
                 self._enqueue(**options)
             else:
-                self._do(move, **options)
-        except (ConfigurationError, RoutingError, DatabaseError) as error:
-            raise CommandError(str(error)) from error
+                self._move(move, **options)
         except OSError as error:  # of the server, or of a folder that cannot be read
             cause = str(error).rstrip(".")
             raise CommandError(f"{cause}. Start it again: what is done stays done.") from error
-        failures = sum(self.counts[fate] for fate in _FAILED)
-        if failures or self.kept:
-            raise CommandError(f"{failures + self.kept} files need a look; see above.")
+        if self.failures:
+            raise CommandError(f"{self.failures} files need a look; see above.")
 
-    def _do(self, move: Move, *, all_tenants: bool, delete_source: bool, **options: Any) -> None:
+    def _move(self, move: Move, *, all_tenants: bool, delete_source: bool, **options: Any) -> None:
         ledger = Ledger()
         self._copy(move, ledger, all_tenants=all_tenants, **options)
         everybody = all_tenants or get_tenancy().problem() is not None
@@ -98,50 +86,47 @@ class Command(DialogueCommand):
         if delete_source:
             self._delete(ledger, ask=options["interactive"])
 
-    def _enqueue(self, *, delete_source: bool, interactive: bool, **options: Any) -> None:
-        what = "from the old place what each task has moved and no other row names"
-        if delete_source and interactive and not self.may_delete(what):
-            raise CommandError("Nothing was enqueued. Confirm with 'yes', or give --no-input.")
-        enqueue(
-            self.say,
-            "move",
-            names_of(tenants_asked_for(**options)),
-            queue=options["queue"],
-            source=options["source"],
-            to=options["to"],
-            labels=options["labels"] or [],
-            jobs=self.jobs,
-            delete_source=delete_source,
-        )
+    def _enqueue(self, *, source: str, to: str | None, delete_source: bool, **options: Any) -> None:
+        chosen = [f"--from={source}", f"--jobs={self.jobs}"]
+        chosen += [f"--to={to}"] if to else []
+        chosen += [f"--model={label}" for label in options["labels"] or ()]
+        if delete_source:
+            if options["interactive"]:
+                what = "from the old place what each task has moved and no other row names"
+                self.confirm(what, refused="Nothing was enqueued.")
+            chosen += ["--delete-source", "--no-input"]
+        work = for_each(tenants_or_active(**options), *chosen)
+        enqueue(self.say, "move_objects", work, queue=options["queue"])
 
     def _copy(self, move: Move, ledger: Ledger, **options: Any) -> None:
         shown = self.verbosity > 0 and self.stdout.isatty()
-        total = sum(count_files(move, tenant) for tenant in tenants_asked_for(**options)) if shown else 0
+        total = sum(count_files(move, tenant) for tenant in tenants_or_active(**options)) if shown else 0
+        counts = Counter[Fate]()
         with ProgressBar(self.stdout, total, shown=shown) as bar:
-            for tenant in tenants_asked_for(**options):
+            for tenant in tenants_or_active(**options):
                 for outcome in move_files(move, tenant, jobs=self.jobs, dry_run=self.dry_run):
-                    bar.advance()
-                    self.counts[outcome.fate] += 1
+                    counts[outcome.fate] += 1
                     ledger.note(outcome)
-                    self._report(bar, outcome)
+                    with bar.step():
+                        self._report(outcome)
         would = "would be " if self.dry_run else ""
         summary = (
-            f"{self.counts[fate]} {would if fate is Fate.COPIED else ''}{fate.value}"
+            f"{counts[fate]} {would if fate is Fate.COPIED else ''}{fate.value}"
             for fate in Fate
-            if self.counts[fate] or fate is not Fate.SKIPPED
+            if counts[fate] or fate is not Fate.SKIPPED
         )
         self.say(", ".join(summary) + ".")
 
-    def _report(self, bar: ProgressBar, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         line = f"{outcome.fate.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
         if outcome.cause:
             line += f": {outcome.cause}"
         if outcome.fate in _FAILED:
-            bar.write(self.stderr, self.style.ERROR(line))
-        elif outcome.fate in _WARNED and self.verbosity > 0:
-            bar.write(self.stdout, self.style.WARNING(line))
+            self.fail(line)
+        elif outcome.fate in _WARNED:
+            self.warn(line)
         elif self.verbosity > 1:
-            bar.write(self.stdout, line)
+            self.say(line)
 
     def _report_orphans(self, ledger: Ledger) -> None:
         count = 0
@@ -157,13 +142,12 @@ class Command(DialogueCommand):
         if self.dry_run or not ready:
             self.say(f"{ready} {'would be' if self.dry_run else 'were'} deleted from the old place.")
             return
-        if ask and not self.may_delete(f"{ready} files from the old place"):
-            raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
+        if ask:
+            self.confirm(f"{ready} files from the old place")
         deleted = 0
         for kept in ledger.give_up(jobs=self.jobs):
             if kept is None:
                 deleted += 1
             else:
-                self.kept += 1
-                self.stderr.write(self.style.ERROR(f"kept: {kept.name}: {kept.cause}"))
+                self.fail(f"kept: {kept.name}: {kept.cause}")
         self.say(f"{deleted} were deleted from the old place.")

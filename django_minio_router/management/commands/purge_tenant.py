@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router import tenant_work
-from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.files.purge import Contents, look_into, make_purge, refuse_shared
+from django_minio_router.exceptions import RoutingError
+from django_minio_router.files.purge import Contents, look_into, make_purge, purge, refuse_shared
 from django_minio_router.inventory.places import Place
-from django_minio_router.management.dialogue import DialogueCommand
-from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
+from django_minio_router.management.base import RouterCommand, add_no_input_argument
+from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.tenancy import get_tenancy
 
 
-class Command(DialogueCommand):
+class Command(RouterCommand):
     help = (
         "Delete all files of a tenant from the server: every version, unfinished uploads, and its buckets. "
         "The tenant's row and schema stay, or may be gone already. Can be repeated."
@@ -26,43 +25,40 @@ class Command(DialogueCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("schema_name", metavar="SCHEMA", help="the schema name of the tenant")
         parser.add_argument("--dry-run", action="store_true", help="print what there is, and delete nothing")
-        parser.add_argument(
-            "--no-input", "--noinput", action="store_false", dest="interactive", help="delete without asking"
-        )
+        add_no_input_argument(parser)
         add_enqueue_arguments(parser)
+        # What a person has confirmed, for a task: the key of the row, or "" if there was none, and the
+        # addresses of the places.
+        parser.add_argument("--confirmed", nargs="+", help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, schema_name: str, **options: Any) -> None:
         refuse_dry_run(options)
-        try:
-            tenant = self._tenant(schema_name)
-            found = make_purge(tenant)
-            refuse_shared(found)
-            places = self._report(found.places)
-            if not places or options["dry_run"]:
-                return
-            if options["interactive"] and not self.may_delete(f"all files of the tenant {schema_name!r}"):
-                raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
-            # Of this very tenant, in these places: much may have changed before somebody confirms it.
-            confirmed = {
-                "key": None if isinstance(tenant, str) else str(tenant.pk),
-                "places": [place.address for place in places],
-            }
-            if options["enqueue"]:
-                enqueue(self.say, "purge", [schema_name], queue=options["queue"], **confirmed)
-            else:
-                self._delete(schema_name, places, confirmed)
-        except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
-            raise CommandError(str(error)) from error
-
-    def _tenant(self, schema_name: str) -> Any:
-        """Return the row; where there is none, its name is all that is left of the tenant."""
         get_tenancy().require()
         if schema_name == get_tenancy().shared_key:
-            raise CommandError(f"{schema_name!r} is the public schema, and no tenant.")
+            raise CommandError(f"{schema_name!r} is the public schema, not a tenant.")
+        confirmed = options["confirmed"] or self._confirmed(schema_name, **options)
+        if options["enqueue"] and confirmed:
+            work = [(schema_name, [schema_name, "--confirmed", *confirmed])]
+            enqueue(self.say, "purge_tenant", work, queue=options["queue"])
+        elif confirmed:
+            self._delete(schema_name, *confirmed)
+
+    def _confirmed(self, schema_name: str, *, dry_run: bool, interactive: bool, **options: Any) -> list[str]:
+        """Return the key of the row and the addresses of the places, or nothing if all stays.
+
+        Much may change before a person confirms it, and before a worker deletes it.
+        """
         row = get_tenancy().named(schema_name)
         if row is None:
             self.say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
-        return row or schema_name
+        found = make_purge(row or schema_name)
+        refuse_shared(found)
+        places = self._report(found.places)
+        if not places or dry_run:
+            return []
+        if interactive:
+            self.confirm(f"all files of the tenant {schema_name!r}")
+        return ["" if row is None else str(row.pk), *(place.address for place in places)]
 
     def _report(self, places: list[Place]) -> list[Place]:
         """Print what is there, and return where anything is."""
@@ -78,17 +74,29 @@ class Command(DialogueCommand):
             self.say(f"In all {len(there)} places: {_described(total)}.")
         return [place for place, _ in there]
 
-    def _delete(self, schema_name: str, places: list[Place], confirmed: dict[str, Any]) -> None:
+    def _delete(self, schema_name: str, key: str, *places: str) -> None:
         self.deleted = 0
-        tenant_work.purge(schema_name, **confirmed, report=self._count)
-        for place in places:
-            self.say(f"deleted: {place}")
+        with get_tenancy().context(None):
+            for place in purge(_tenant(schema_name, key), only=places, report=self._count):
+                self.say(f"deleted: {place}")
         self.say(f"{self.deleted} versions deleted.")
 
     def _count(self, count: int) -> None:
         self.deleted += count
         if self.deleted % 10_000 == 0:
             self.say(f"{self.deleted} versions deleted so far")
+
+
+def _tenant(schema_name: str, key: str) -> Any:
+    """Return the row with this key, or the name if it is gone. ``RoutingError`` if it is another's now."""
+    row = get_tenancy().named(schema_name)
+    renamed = row is None and key != "" and get_tenancy().find(key) is not None
+    if renamed or (row is not None and str(row.pk) != key):
+        raise RoutingError(
+            f"Nothing was deleted. {schema_name!r} is no longer the tenant that was confirmed: it was "
+            "renamed or created anew. Look at it, and run 'manage.py purge_tenant' again."
+        )
+    return row or schema_name
 
 
 def _is_something(place: Place, contents: Contents) -> bool:
