@@ -23,6 +23,7 @@ from ..settings.config import Config
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
+from ..tenancy.context import acting_for
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
 from .serialization import Portable
@@ -130,7 +131,7 @@ class MinioRouter(Portable, Storage):
         if self._tenant is None:
             answer = self.strategy.bucket_for(self._model)
         else:
-            with get_tenancy().bucket_context(self._tenant):
+            with acting_for(self._tenant):
                 answer = self.strategy.bucket_for(self._model)
         if not isinstance(answer, str):
             answer = Location.of(answer)

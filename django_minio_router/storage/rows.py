@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, cast
 
 from django.core.files.storage import Storage
@@ -46,10 +46,7 @@ class RowFile(FieldFile):
     @property
     def storage(self) -> Storage:
         storage: Storage = self.field.storage
-        key = self.tenant_key
-        if key is None or not isinstance(storage, MinioRouter) or key == _active_key():
-            return storage
-        return storage.on_behalf_of(key)
+        return storage if self.tenant_key is None else _storage_for(storage, self.tenant_key)
 
     @storage.setter
     def storage(self, storage: Storage) -> None:
@@ -81,12 +78,9 @@ class RowImageFile(RowFile, ImageFieldFile):
     pass
 
 
-def _active_key() -> str | None:
-    """Return the key of the active tenant; None also in a thread whose connection was left to another."""
-    try:
-        return get_tenancy().active_key()
-    except RoutingError:
-        return None
+@lru_cache(maxsize=4096)
+def _storage_for(storage: Storage, key: str) -> Storage:
+    return storage.on_behalf_of(key) if isinstance(storage, MinioRouter) else storage
 
 
 @cache

@@ -39,7 +39,10 @@ class Tenancy(ABC):
         return None if key == self.shared_key else key
 
     def _key_within(self, entered: Acting) -> str | None:
-        said, connected = self.key(entered.tenant), self.connected_key()
+        said = self.key(entered.tenant)
+        if entered.connection is None:
+            return said
+        connected = self.connected_key()
         if connected in {said, entered.connected, self.shared_key, None}:
             return said
         if entered.connection is self.connection():
@@ -66,7 +69,7 @@ class Tenancy(ABC):
 
     def bucket_context(self, tenant: Any) -> AbstractContextManager[None]:
         """Let storages act for the tenant, a row or a key, and leave the database as it is."""
-        return acting_for(Acting(tenant, self.connection(), self.connected_key()))
+        return acting_for(tenant, self.connection(), self.connected_key())
 
     @contextmanager
     def context(self, tenant: Any | None) -> Iterator[None]:
