@@ -104,12 +104,13 @@ class World:
         """Begin anew: with the first names, and without a file."""
         for tenant in self.tenants:
             tenant.refresh_from_db()
+        used = self._buckets()  # also those of the names that the last example ended with
         if [tenant.schema_name for tenant in self.tenants] != self.names[:3]:
             for number, tenant in enumerate(self.tenants):  # as they may have swapped their names
                 schema_rename(tenant, f"{self.token}waits{number}")
             for schema_name, tenant in zip(self.names, self.tenants, strict=False):
                 schema_rename(tenant, schema_name)
-        for bucket in self._buckets():
+        for bucket in self._buckets() | used:
             for name in self.held(bucket):
                 self.bare.remove_object(bucket_name=bucket, object_name=name)
         self.left = set()
