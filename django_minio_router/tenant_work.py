@@ -14,9 +14,9 @@ from .buckets.ensure import State
 from .exceptions import RoutingError, TenantRequired
 from .files import move as moving
 from .files import purge as purging
-from .files.ledger import Kept, Ledger
-from .files.move import Fate
-from .files.usage import Meter
+from .files.ledger import Ledger
+from .files.move import MoveState
+from .files.usage import UsageReport
 from .provisioning import new_tenant as provisioning
 from .provisioning.apply import apply_plan
 from .provisioning.plan import make_plan
@@ -153,13 +153,13 @@ def move(
 
     With ``delete_source`` everybody's rows are read, since a file stays that another one names.
     """
-    report = _Report(fate.name.lower() for fate in Fate)
+    report = _Report(state.name.lower() for state in MoveState)
     with get_tenancy().context(None):
         tenant = _row(schema_name)
         plan = moving.make_move(source, to, labels)
         ledger = Ledger()
         for outcome in moving.move_files(plan, tenant, jobs=jobs):
-            ledger.note(outcome)
+            ledger.record(outcome)
             _note(report, outcome)
         if delete_source:
             ledger.read_rows(plan, get_tenancy().everyone())
@@ -167,28 +167,28 @@ def move(
     return report.result()
 
 
-def _note(report: _Report, outcome: moving.Outcome) -> None:
-    report.counts[outcome.fate.name.lower()] += 1
-    line = f"{outcome.fate.value}: {outcome.name} of {outcome.where}: {outcome.cause}"
-    if outcome.fate in {Fate.DIFFERING, Fate.FAILED}:
+def _note(report: _Report, outcome: moving.FileOutcome) -> None:
+    report.counts[outcome.state.name.lower()] += 1
+    line = f"{outcome.state.value}: {outcome.name} of {outcome.where}: {outcome.cause}"
+    if outcome.state in {MoveState.DIFFERING, MoveState.FAILED}:
         report.fail(line)
-    elif outcome.fate in {Fate.MISSING, Fate.SKIPPED}:
+    elif outcome.state in {MoveState.MISSING, MoveState.SKIPPED}:
         report.warn(line)
 
 
 def _delete(report: _Report, ledger: Ledger, jobs: int) -> None:
     """Delete what no other row needs; what others need is no failure."""
     _, report.counts["needed"] = ledger.count()
-    for kept in ledger.give_up(jobs=jobs):
-        report.counts["deleted" if kept is None else "kept"] += 1
-        if isinstance(kept, Kept):
-            report.fail(f"kept: {kept.name}: {kept.cause}")
+    for left in ledger.delete_from_source(jobs=jobs):
+        report.counts["deleted" if left is None else "kept"] += 1
+        if left is not None:
+            report.fail(f"kept: {left.name}: {left.cause}")
 
 
 def measure(schema_name: str | None) -> list[dict[str, Any]]:
     """Return the rows that ``bucket_usage`` prints for this tenant, or for what is not one tenant's alone."""
     with get_tenancy().context(None):
         tenant = _row(schema_name)
-        meter = Meter()
-        places = meter.places(tenant)
-        return [usage.as_row() for place in places for usage in meter.measure(tenant, place)]
+        usages = UsageReport()
+        places = usages.places(tenant)
+        return [usage.as_row() for place in places for usage in usages.measure(tenant, place)]

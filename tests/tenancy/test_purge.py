@@ -20,7 +20,7 @@ from minio.versioningconfig import VersioningConfig
 
 from django_minio_router import MinioRouter, RoutingError, hooks, tenant_bucket_context
 from django_minio_router.files.purge import empty, make_purge, purge
-from django_minio_router.inventory.places import Map
+from django_minio_router.inventory.places import TenantPlaces
 from django_minio_router.s3 import listing as contents
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.customers.models import Branch, Client
@@ -341,7 +341,7 @@ class TestWithoutACommit:
         batch = new_name("many")
         Client.objects.bulk_create(Client(schema_name=f"{batch}-{number}", name="x") for number in range(50))
 
-        others = Map().others(north)
+        others = TenantPlaces().of_others(north)
 
         assert {name for name, _ in others if name.startswith(batch)} == {
             f"{batch}-{number}" for number in range(50)

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.files.usage import Meter, Usage
+from django_minio_router.files.usage import Usage, UsageReport
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
@@ -53,11 +53,11 @@ class Command(DialogueCommand):
         form.end()
 
     def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
-        meter = Meter()
+        report = UsageReport()
         for tenant in tenants:
-            for place in meter.places(tenant):
+            for place in report.places(tenant):
                 try:
-                    yield from meter.measure(tenant, place)
+                    yield from report.measure(tenant, place)
                 except (ServerError, DatabaseError) as error:
                     self.failures += 1
                     self.stderr.write(self.style.ERROR(f"{place}: {str(error).strip()}"))

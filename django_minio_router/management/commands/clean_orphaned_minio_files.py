@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -15,10 +15,9 @@ from django.template.defaultfilters import filesizeformat
 
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
 from django_minio_router.files.orphans import (
-    Fate,
+    DeletionState,
     Missing,
     Orphan,
-    Place,
     Sweep,
     delete_orphans,
     find_missing,
@@ -26,9 +25,9 @@ from django_minio_router.files.orphans import (
     make_sweep,
     own_routes,
 )
+from django_minio_router.inventory.places import Place
 from django_minio_router.management.dialogue import DialogueCommand
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_named
-from django_minio_router.tenancy import get_tenancy
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_asked_for
 
 _LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
 
@@ -63,7 +62,7 @@ class Command(DialogueCommand):
             raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
         before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
         try:
-            sweep = make_sweep(self._tenants(**options))
+            sweep = make_sweep(tenants_asked_for(**options))
             if options["check_missing"]:
                 self._report_missing(sweep)
             self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
@@ -72,16 +71,8 @@ class Command(DialogueCommand):
         if self.failures:
             raise CommandError(f"{self.failures} of the buckets, columns and objects failed; see above.")
 
-    def _tenants(self, *, all_tenants: bool, tenants: list[str] | None, **options: Any) -> list[Any]:
-        if all_tenants:
-            return list(get_tenancy().everyone())
-        if tenants:
-            return tenants_named(tenants)
-        inside = (get_tenancy().problem() is None) and get_tenancy().active_key() is not None
-        return [get_tenancy().active_tenant() if inside else None]
-
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
-        for place, reason in sorted(sweep.left_alone.items()):
+        for place, reason in sorted(sweep.left_alone.items(), key=lambda item: item[0].address):
             self.say(self.style.WARNING(f"{place} is left alone: {reason}."))
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
@@ -97,7 +88,7 @@ class Command(DialogueCommand):
         count = size = 0
         for orphan in self._orphans(sweep, before):
             self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
-            reported.write(json.dumps(orphan) + "\n")
+            reported.write(json.dumps([orphan.place.address, *orphan[1:]]) + "\n")
             count, size = count + 1, size + orphan.size
         orphans, buckets = _counted(count, "orphan"), _counted(len(sweep.cleanable), "bucket")
         self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
@@ -111,15 +102,16 @@ class Command(DialogueCommand):
                 self._fail(f"{place}: {error}")
 
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
-        counts = Counter[Fate]()
-        for deletion in delete_orphans(sweep, map(_orphan, reported), before):
-            counts[deletion.fate] += 1
+        counts = Counter[DeletionState]()
+        places = {place.address: place for place in sweep.cleanable}
+        for deletion in delete_orphans(sweep, (_orphan(line, places) for line in reported), before):
+            counts[deletion.state] += 1
             line = f"{deletion.orphan.place.bucket}/{deletion.orphan.name}: {deletion.cause}"
-            if deletion.fate is Fate.FAILED:
+            if deletion.state is DeletionState.FAILED:
                 self._fail(line)
-            elif deletion.fate is Fate.SPARED:
+            elif deletion.state is DeletionState.SPARED:
                 self.say(f"spared: {line}")
-        self.say(", ".join(f"{counts[fate]} {fate.value}" for fate in Fate) + ".")
+        self.say(", ".join(f"{counts[state]} {state.value}" for state in DeletionState) + ".")
 
     def _report_missing(self, sweep: Sweep) -> None:
         count = 0
@@ -141,9 +133,9 @@ class Command(DialogueCommand):
         self.stderr.write(self.style.ERROR(text))
 
 
-def _orphan(line: str) -> Orphan:
-    place, *described = json.loads(line)
-    return Orphan(Place(*place), *described)
+def _orphan(line: str, places: Mapping[str, Place]) -> Orphan:
+    address, *described = json.loads(line)
+    return Orphan(places[address], *described)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 
 from django_minio_router.exceptions import ConfigurationError, RoutingError
 from django_minio_router.files.ledger import Ledger
-from django_minio_router.files.move import Fate, Move, Outcome, count_files, make_move, move_files
+from django_minio_router.files.move import FileOutcome, Move, MoveState, count_files, make_move, move_files
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
@@ -18,8 +18,8 @@ from django_minio_router.management.tenants import add_tenant_arguments, tenants
 from django_minio_router.tenancy import get_tenancy
 from django_minio_router.tenant_work import names_of
 
-_WARNED = {Fate.MISSING, Fate.SKIPPED}
-_FAILED = {Fate.DIFFERING, Fate.FAILED}
+_WARNED = {MoveState.MISSING, MoveState.SKIPPED}
+_FAILED = {MoveState.DIFFERING, MoveState.FAILED}
 
 
 class Command(DialogueCommand):
@@ -70,7 +70,7 @@ class Command(DialogueCommand):
         if self.jobs < 1:
             raise CommandError(f"--jobs is {self.jobs}. It takes a number from 1 up.")
         refuse_dry_run(options)
-        self.counts: Counter[Fate] = Counter()
+        self.counts: Counter[MoveState] = Counter()
         self.kept = 0
         try:
             move = make_move(options["source"], options["to"], options["labels"] or ())
@@ -83,7 +83,7 @@ class Command(DialogueCommand):
         except OSError as error:  # of the server, or of a folder that cannot be read
             cause = str(error).rstrip(".")
             raise CommandError(f"{cause}. Start it again: what is done stays done.") from error
-        failures = sum(self.counts[fate] for fate in _FAILED)
+        failures = sum(self.counts[state] for state in _FAILED)
         if failures or self.kept:
             raise CommandError(f"{failures + self.kept} files need a look; see above.")
 
@@ -121,24 +121,24 @@ class Command(DialogueCommand):
             for tenant in tenants_asked_for(**options):
                 for outcome in move_files(move, tenant, jobs=self.jobs, dry_run=self.dry_run):
                     bar.advance()
-                    self.counts[outcome.fate] += 1
-                    ledger.note(outcome)
+                    self.counts[outcome.state] += 1
+                    ledger.record(outcome)
                     self._report(bar, outcome)
         would = "would be " if self.dry_run else ""
         summary = (
-            f"{self.counts[fate]} {would if fate is Fate.COPIED else ''}{fate.value}"
-            for fate in Fate
-            if self.counts[fate] or fate is not Fate.SKIPPED
+            f"{self.counts[state]} {would if state is MoveState.COPIED else ''}{state.value}"
+            for state in MoveState
+            if self.counts[state] or state is not MoveState.SKIPPED
         )
         self.say(", ".join(summary) + ".")
 
-    def _report(self, bar: ProgressBar, outcome: Outcome) -> None:
-        line = f"{outcome.fate.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
+    def _report(self, bar: ProgressBar, outcome: FileOutcome) -> None:
+        line = f"{outcome.state.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
         if outcome.cause:
             line += f": {outcome.cause}"
-        if outcome.fate in _FAILED:
+        if outcome.state in _FAILED:
             bar.write(self.stderr, self.style.ERROR(line))
-        elif outcome.fate in _WARNED and self.verbosity > 0:
+        elif outcome.state in _WARNED and self.verbosity > 0:
             bar.write(self.stdout, self.style.WARNING(line))
         elif self.verbosity > 1:
             bar.write(self.stdout, line)
@@ -160,10 +160,10 @@ class Command(DialogueCommand):
         if ask and not self.may_delete(f"{ready} files from the old place"):
             raise CommandError("Nothing was deleted. Confirm with 'yes', or give --no-input.")
         deleted = 0
-        for kept in ledger.give_up(jobs=self.jobs):
-            if kept is None:
+        for left in ledger.delete_from_source(jobs=self.jobs):
+            if left is None:
                 deleted += 1
             else:
                 self.kept += 1
-                self.stderr.write(self.style.ERROR(f"kept: {kept.name}: {kept.cause}"))
+                self.stderr.write(self.style.ERROR(f"kept: {left.name}: {left.cause}"))
         self.say(f"{deleted} were deleted from the old place.")

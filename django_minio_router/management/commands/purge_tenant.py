@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 
 from django_minio_router import tenant_work
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.files.purge import Contents, look_into, make_purge, refuse_shared
+from django_minio_router.files.purge import Contents, count_contents, make_purge, refuse_shared
 from django_minio_router.inventory.places import Place
 from django_minio_router.management.dialogue import DialogueCommand
 from django_minio_router.management.enqueuing import add_enqueue_arguments, enqueue, refuse_dry_run
@@ -66,7 +66,7 @@ class Command(DialogueCommand):
 
     def _report(self, places: list[Place]) -> list[Place]:
         """Print what is there, and return where anything is."""
-        found = [(place, look_into(place)) for place in places]
+        found = [(place, count_contents(place)) for place in places]
         there = [(place, contents) for place, contents in found if _is_something(place, contents)]
         for place, contents in there:
             kind = "folder" if place.prefix else "bucket"
