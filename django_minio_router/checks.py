@@ -20,7 +20,7 @@ from .buckets.policies import opens_to_everybody, policy_of
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .files.quota import quota
 from .inventory.sources import BucketSource, listed_sources, used_source
-from .inventory.uses import StorageUse, configs, hooks, listed, models_by_strategy, uses
+from .inventory.uses import ListedBuckets, StorageUse, configs, hooks, listed, models_by_strategy, uses
 from .naming import bucket_name_problem
 from .provisioning.plan import Plan
 from .settings.config import Config, endpoint_problem, shown_endpoint, split_external
@@ -165,11 +165,9 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 def _strategy_messages(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
     models = models_by_strategy(found)
-    for config in different:
-        with suppress(ConfigurationError):
-            for entry in listed(config):
-                if not entry.is_name:
-                    models.setdefault(entry.strategy, [])
+    for entry, _ in _entries(different):
+        if not entry.is_name:
+            models.setdefault(entry.strategy, [])
     for strategy, of_strategy in models.items():
         try:
             yield from strategy.check(of_strategy)
@@ -218,7 +216,8 @@ def _not_varying(found: list[StorageUse], different: list[Config]) -> Iterator[B
 def _meeting_templates(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
     """Compare the templates of each place; what fields and functions give is known with the tenants."""
     places: dict[tuple[str, str], dict[BucketStrategy, BucketTemplate]] = {}
-    for strategy, config in _with_configs(found, different):
+    in_settings = [(entry.strategy, config) for entry, config in _entries(different)]
+    for strategy, config in [*in_settings, *((use.strategy, use.config) for use in found)]:
         if strategy is not None and strategy.tenant_template is not None:
             place = (config.get("MINIO_ENDPOINT"), str(getattr(strategy, "bucket", "")))
             places.setdefault(place, {})[strategy] = strategy.tenant_template
@@ -228,13 +227,11 @@ def _meeting_templates(found: list[StorageUse], different: list[Config]) -> Iter
                 yield messages.meeting_templates(one, other)
 
 
-def _with_configs(
-    found: list[StorageUse], different: list[Config]
-) -> Iterator[tuple[BucketStrategy | None, Config]]:
+def _entries(different: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:
+    """Yield what the settings list; what is wrong with a list, check_settings reports."""
     for config in different:
         with suppress(ConfigurationError):
-            yield from [(entry.strategy, config) for entry in listed(config)]
-    yield from ((use.strategy, use.config) for use in found)
+            yield from [(entry, config) for entry in listed(config)]
 
 
 def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

@@ -24,12 +24,13 @@ from django.db import DatabaseError
 from ..exceptions import ConfigurationError, RoutingError, ServerError
 from ..inventory.columns import Column, all_file_fields, own_columns
 from ..inventory.routes import storage_doubt
+from ..naming import bucket_name_problem
 from ..settings.config import Config
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields
 from ..storage.fallback import is_same_place
-from ..storage.router import MinioRouter, load_place, load_strategy
-from ..strategies import BucketStrategy, FixedBucket
+from ..storage.router import MinioRouter, load_strategy
+from ..strategies import BucketStrategy
 from ..tenancy import get_tenancy
 from .transfer import Bucket, Found, Origin, is_one, is_same, origin_of, source_of
 
@@ -106,16 +107,15 @@ def load_source(text: str) -> Storage:
     An alias of ``STORAGES``, else ``media`` for ``MEDIA_ROOT``, else a strategy's dotted path or a bucket;
     ``bucket:media`` is always a bucket.
     """
-    if text == "media" and text not in settings.STORAGES:
+    if text in settings.STORAGES:
+        return storages[text]
+    if text == "media":
         return _media()
-    bucket = text.removeprefix(_BUCKET)
-    place = MinioRouter(strategy=FixedBucket(bucket)) if bucket != text else load_place(text, {})
-    if isinstance(place, str):
-        return storages[place]
-    if isinstance(place, MinioRouter) and place.strategy == FixedBucket(bucket):
+    if text.startswith(_BUCKET) or not bucket_name_problem(text):  # a class's path has capital letters
+        bucket = text.removeprefix(_BUCKET)
         # Nobody links there, so it need not be declared.
         return MinioBackend(bucket, public=bucket in Config().declared[1])
-    return place
+    return MinioRouter(strategy=load_strategy(text))
 
 
 def _media() -> Storage:
@@ -125,13 +125,14 @@ def _media() -> Storage:
 
 
 def refuse_missing_source(source: Storage) -> None:
-    """Raise ``ConfigurationError`` where the old place is one for all, and is not there: a wrong name."""
-    if isinstance(source, FileSystemStorage) and type(source) is FileSystemStorage:
+    """Raise ``ConfigurationError`` if the old place is one for all, and is not there: a wrong name."""
+    if type(source) is FileSystemStorage:
         missing = not Path(source.location).is_dir()
-    elif isinstance(source, MinioRouter) and _has_one_bucket(source.strategy):
-        missing = not Bucket(source.without_fallback().backend).is_there
+    elif isinstance(source, MinioRouter) and not _has_one_bucket(source.strategy):
+        return
     else:
-        missing = isinstance(source, MinioBackend) and not Bucket(source).is_there
+        place = _plain(source)
+        missing = isinstance(place, MinioBackend) and not Bucket(place).is_there
     if missing:
         raise ConfigurationError(f"There is nothing at {origin_of(_plain(source))}. Correct --from.")
 
@@ -144,13 +145,9 @@ def _plain(storage: Storage) -> Storage:
     return storage.without_fallback().backend if isinstance(storage, MinioRouter) else storage
 
 
-def load_target(path: str | None) -> BucketStrategy | None:
-    return None if path is None else load_strategy(path)
-
-
 def make_move(source: str, to: str | None = None, labels: Collection[str] = ()) -> Move:
     """Return the move that the words of a person ask for. ``ConfigurationError`` where it cannot be done."""
-    target = load_target(to)
+    target = None if to is None else load_strategy(to)
     origin = load_source(source)
     refuse_missing_source(origin)
     return Move(origin, fields_to_move(target, labels), target)

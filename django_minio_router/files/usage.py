@@ -42,35 +42,6 @@ class Usage(NamedTuple):
         }
 
 
-class _Models(NamedTuple):
-    """Who stores in a place: the labels of the models, and the columns that hold the names."""
-
-    labels: set[str]
-    columns: list[Column]
-
-    def counts(self, found: Iterable[Version]) -> dict[str, tuple[int, int]]:
-        """Return objects and bytes of each model. With one model alone there is no need to ask for rows."""
-        counts: dict[str, tuple[int, int]] = {}
-        if len(self.labels) == 1:
-            _add(counts, next(iter(self.labels)), found)
-            return counts
-        for page in pages(found, _PAGE):
-            left = {version.name: version for version in page}
-            for column in self.columns:
-                held = [left.pop(name) for name in column.holding(left)]
-                _add(counts, column.field.model._meta.label, held)
-            _add(counts, "", left.values())
-        return counts
-
-
-def _add(counts: dict[str, tuple[int, int]], label: str, found: Iterable[Version]) -> None:
-    objects, size = counts.get(label, (0, 0))
-    for version in found:
-        objects, size = objects + 1, size + version.size
-    if objects:
-        counts[label] = objects, size
-
-
 class UsageReport:
     """Measures what is stored. Make one for a run: it knows where everybody's files are."""
 
@@ -89,22 +60,43 @@ class UsageReport:
 
         Objects are counted as they are now, without old versions. A bucket that does not exist is empty.
         """
-        tenancy = get_tenancy()
-        with tenancy.context(tenant):
-            models = self._models(place)
-        name = "" if tenant is None else tenancy.key(tenant)
-        found = models.counts(_objects(place))
-        for label, (objects, size) in sorted(found.items()) or [("", (0, 0))]:
+        with get_tenancy().context(tenant):
+            labels, columns = self._models(place)
+        counts: dict[str, tuple[int, int]] = {}
+        if len(labels) == 1:  # so there is no need to ask for rows
+            _add(counts, labels.pop(), _objects(place))
+        else:
+            _add_by_rows(counts, columns, _objects(place))
+        name = "" if tenant is None else get_tenancy().key(tenant)
+        for label, (objects, size) in sorted(counts.items()) or [("", (0, 0))]:
             yield Usage(name, place, label, objects, size)
 
-    def _models(self, place: Place) -> _Models:
+    def _models(self, place: Place) -> tuple[set[str], list[Column]]:
+        """Return who stores in the place: the labels of models, and the columns that hold the names."""
         labels = {
             use.model._meta.label
             for use in self._uses
             if use.model is not None and use.backend is not None and Place.of(use.backend) == place
         }
         columns = [route.column for route in routes_now(self._uses) if route.place == place]
-        return _Models(labels, [column for column in columns if get_tenancy().can_read(column.tenant)])
+        return labels, [column for column in columns if get_tenancy().can_read(column.tenant)]
+
+
+def _add_by_rows(counts: dict[str, tuple[int, int]], columns: list[Column], found: Iterable[Version]) -> None:
+    for page in pages(found, _PAGE):
+        left = {version.name: version for version in page}
+        for column in columns:
+            held = [left.pop(name) for name in column.holding(left)]
+            _add(counts, column.field.model._meta.label, held)
+        _add(counts, "", left.values())
+
+
+def _add(counts: dict[str, tuple[int, int]], label: str, found: Iterable[Version]) -> None:
+    objects, size = counts.get(label, (0, 0))
+    for version in found:
+        objects, size = objects + 1, size + version.size
+    if objects:
+        counts[label] = objects, size
 
 
 def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:

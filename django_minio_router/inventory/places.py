@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import BucketTaken, ModelRequired, TenantRequired
@@ -110,17 +110,15 @@ def _if_any(find: Callable[[BucketSource], set[Location]], source: BucketSource)
         return set()
 
 
-@dataclass
 class TenantPlaces:
     """The places that are each tenant's own, and those that are there without a tenant.
 
     Make one for a run: the strategies are found once, and each tenant's places when they are asked for.
     """
 
-    sources: list[BucketSource] = field(default_factory=sources_in_use)
-
-    def __post_init__(self) -> None:
-        self._shared = [_places_without_tenant(source) for source in self.sources]
+    def __init__(self) -> None:
+        self._sources = sources_in_use()
+        self._shared = [_places_without_tenant(source) for source in self._sources]
 
     def shared(self) -> list[Place]:
         """Return the places that are there without a tenant."""
@@ -134,7 +132,7 @@ class TenantPlaces:
         """
         found: dict[Place, None] = {}
         with get_tenancy().context(tenant):
-            for source, shared in zip(self.sources, self._shared, strict=True):
+            for source, shared in zip(self._sources, self._shared, strict=True):
                 if source.strategy.varies_by_tenant:
                     own = [place for place in places_of(source) if place not in shared]
                     if with_taken or not _is_taken(source.strategy, own):
