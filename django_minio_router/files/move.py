@@ -86,7 +86,7 @@ class Move:
         return cast("MinioBackend", _backend(storage, field))
 
     def new_place(self, field: FileField) -> Origin | None:
-        """Return where a field's files are in the end, moved or not; None where it has no place."""
+        """Return where a field's files are in the end, moved or not; None if it has no place."""
         try:
             moved = field in self.fields
             return origin_of(self.target_of(field) if moved else _backend(field.storage, field))

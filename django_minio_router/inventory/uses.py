@@ -129,7 +129,7 @@ def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) 
 
 
 def configs(found: Iterable[StorageUse]) -> list[Config]:
-    """Return the flat settings, where there are any, each named server's, and each different one of a use."""
+    """Return the flat settings, if there are any, each named server's, and each different one of a use."""
     different: list[Config] = []
     flat = [Config()] if any(hasattr(settings, name) for name in _FLAT_SIGNS) else []
     named = [Config(server=name) for name in server_names()]
