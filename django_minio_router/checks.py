@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import combinations
@@ -14,19 +14,18 @@ from django.core.checks import CheckMessage, Tags
 from django.core.checks import register as register_check
 
 from . import messages
-from .bucket_template import BucketTemplate, bucket_template
+from .bucket_template import BucketTemplate
 from .buckets.hooks import bucket_hooks
 from .buckets.policies import opens_to_everybody, policy_of
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
 from .files.quota import quota
-from .inventory.sources import Source, listed_sources, used_source
-from .inventory.uses import Use, configs, hooks, listed, models_by_strategy, uses
+from .inventory.sources import BucketSource, listed_sources, used_source
+from .inventory.uses import ListedBuckets, StorageUse, configs, hooks, listed, models_by_strategy, uses
 from .naming import bucket_name_problem
 from .provisioning.plan import Plan
 from .settings.config import Config, endpoint_problem, shown_endpoint, split_external
 from .settings.declared import PREFIX, SETTINGS
-from .strategies import BucketStrategy, FixedBucket
-from .strategies.tenant import NamedByTenant
+from .strategies import BucketStrategy, Location
 
 # Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
 _SIMILAR = 0.82
@@ -108,9 +107,9 @@ def _listed_buckets(config: Config) -> Iterator[CheckMessage]:
     except ConfigurationError as error:
         yield messages.bad_setting(error)
     else:
-        for strategy, _, setting in entries:
-            if isinstance(strategy, FixedBucket) and bucket_name_problem(strategy.name):
-                yield messages.invalid_bucket(strategy.name, setting)
+        for entry in entries:
+            if entry.is_name and bucket_name_problem(name := _buckets(entry.strategy)[0]):
+                yield messages.invalid_bucket(name, entry.setting)
 
 
 def _hooks(config: Config) -> Iterator[CheckMessage]:
@@ -129,11 +128,15 @@ def _hooks(config: Config) -> Iterator[CheckMessage]:
 
 def _is_private(target: str | BucketStrategy, config: Config) -> bool:
     """Tell whether what a hook is for is private; of a strategy that does not say, its buckets will tell."""
-    if isinstance(target, FixedBucket) and target.public_read is None:
-        target = target.name
     if isinstance(target, str):
         return target not in config.declared[1]
+    if target.public_read is None and not target.varies_by_tenant:
+        return any(name not in config.declared[1] for name in _buckets(target))
     return target.public_read is False
+
+
+def _buckets(strategy: BucketStrategy) -> list[str]:
+    return [Location.of(answer).bucket for answer in strategy.buckets_for([])]
 
 
 def _callables(config: Config) -> Iterator[CheckMessage]:
@@ -160,13 +163,11 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     ]
 
 
-def _strategy_messages(found: list[Use], different: list[Config]) -> Iterator[CheckMessage]:
+def _strategy_messages(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
     models = models_by_strategy(found)
-    for config in different:
-        with suppress(ConfigurationError):
-            for strategy, _, _ in listed(config):
-                if not isinstance(strategy, FixedBucket):
-                    models.setdefault(strategy, [])
+    for entry, _ in _entries(different):
+        if not entry.is_name:
+            models.setdefault(entry.strategy, [])
     for strategy, of_strategy in models.items():
         try:
             yield from strategy.check(of_strategy)
@@ -174,7 +175,7 @@ def _strategy_messages(found: list[Use], different: list[Config]) -> Iterator[Ch
             yield messages.bad_setting(error)
 
 
-def _single_buckets(found: list[Use]) -> Iterator[CheckMessage]:
+def _single_buckets(found: list[StorageUse]) -> Iterator[CheckMessage]:
     for use in found:
         if use.single is None:
             continue
@@ -189,9 +190,9 @@ def _single_buckets(found: list[Use]) -> Iterator[CheckMessage]:
             yield messages.undeclared_bucket(use.single.bucket, use.where)
 
 
-def _contradictions(found: list[Use], different: list[Config]) -> Iterator[CheckMessage]:
+def _contradictions(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
     plan = Plan()
-    for source in _of_one_bucket(found, different):
+    for source in _not_varying(found, different):
         try:
             plan.expand(source)
         except PrivatePublicMixedError as error:
@@ -200,40 +201,37 @@ def _contradictions(found: list[Use], different: list[Config]) -> Iterator[Check
             continue  # reported as what it is
 
 
-def _of_one_bucket(found: list[Use], different: list[Config]) -> Iterator[Source]:
-    """Yield the sources whose bucket is known without a model or a tenant."""
+def _not_varying(found: list[StorageUse], different: list[Config]) -> Iterator[BucketSource]:
+    """Yield the sources whose buckets are known without a tenant."""
     for config in different:
         with suppress(ConfigurationError):
-            yield from _fixed(listed_sources(config, found))
+            yield from (s for s in listed_sources(config, found) if not s.strategy.varies_by_tenant)
     for use in found:
         with suppress(ConfigurationError):
-            yield from _fixed([used_source(use)])
+            source = used_source(use)
+            if not source.strategy.varies_by_tenant:
+                yield source
 
 
-def _fixed(sources: Iterable[Source]) -> Iterator[Source]:
-    return (source for source in sources if isinstance(source.strategy, FixedBucket))
-
-
-def _meeting_templates(found: list[Use], different: list[Config]) -> Iterator[CheckMessage]:
+def _meeting_templates(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
     """Compare the templates of each place; what fields and functions give is known with the tenants."""
-    places: dict[tuple[str, str], dict[NamedByTenant, BucketTemplate]] = {}
-    for strategy, config in _with_configs(found, different):
-        if isinstance(strategy, NamedByTenant) and strategy.template is not None:
+    places: dict[tuple[str, str], dict[BucketStrategy, BucketTemplate]] = {}
+    in_settings = [(entry.strategy, config) for entry, config in _entries(different)]
+    for strategy, config in [*in_settings, *((use.strategy, use.config) for use in found)]:
+        if strategy is not None and strategy.tenant_template is not None:
             place = (config.get("MINIO_ENDPOINT"), str(getattr(strategy, "bucket", "")))
-            places.setdefault(place, {})[strategy] = bucket_template(strategy.template)
+            places.setdefault(place, {})[strategy] = strategy.tenant_template
     for templates in places.values():
         for (one, template), (other, another) in combinations(templates.items(), 2):
             if template.may_meet(another):
                 yield messages.meeting_templates(one, other)
 
 
-def _with_configs(
-    found: list[Use], different: list[Config]
-) -> Iterator[tuple[BucketStrategy | None, Config]]:
+def _entries(different: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:
+    """Yield what the settings list; what is wrong with a list, check_settings reports."""
     for config in different:
         with suppress(ConfigurationError):
-            yield from [(strategy, config) for strategy, _, _ in listed(config)]
-    yield from ((use.strategy, use.config) for use in found)
+            yield from [(entry, config) for entry in listed(config)]
 
 
 def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

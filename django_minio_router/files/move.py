@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -24,14 +23,15 @@ from django.db import DatabaseError
 
 from ..exceptions import ConfigurationError, RoutingError, ServerError
 from ..inventory.columns import Column, all_file_fields, own_columns
+from ..inventory.routes import storage_doubt
+from ..naming import bucket_name_problem
 from ..settings.config import Config
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields
 from ..storage.fallback import is_same_place
-from ..storage.router import MinioRouter, load_place, load_strategy
-from ..strategies import BucketStrategy, FixedBucket
+from ..storage.router import MinioRouter, load_strategy
+from ..strategies import BucketStrategy
 from ..tenancy import get_tenancy
-from .orphans import storage_doubt
 from .transfer import Bucket, Found, Origin, is_one, is_same, origin_of, source_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _BUCKET = "bucket:"
 
 
-class Fate(Enum):
+class MoveState(Enum):
     """What became of a file, or would become of it in a dry run."""
 
     COPIED = "copied"
@@ -51,13 +51,13 @@ class Fate(Enum):
     SKIPPED = "left out"
 
 
-class Outcome(NamedTuple):
+class FileOutcome(NamedTuple):
     """One file that a row of ``where`` names; ``verified`` is the version of it that both places have.
 
     ``tenant`` is whose the row is; None is public.
     """
 
-    fate: Fate
+    state: MoveState
     where: str
     name: str
     cause: str = ""
@@ -86,7 +86,7 @@ class Move:
         return cast("MinioBackend", _backend(storage, field))
 
     def new_place(self, field: FileField) -> Origin | None:
-        """Return where a field's files are in the end, moved or not; None where it has no place."""
+        """Return where a field's files are in the end, moved or not; None if it has no place."""
         try:
             moved = field in self.fields
             return origin_of(self.target_of(field) if moved else _backend(field.storage, field))
@@ -107,16 +107,15 @@ def load_source(text: str) -> Storage:
     An alias of ``STORAGES``, else ``media`` for ``MEDIA_ROOT``, else a strategy's dotted path or a bucket;
     ``bucket:media`` is always a bucket.
     """
-    if text == "media" and text not in settings.STORAGES:
+    if text in settings.STORAGES:
+        return storages[text]
+    if text == "media":
         return _media()
-    bucket = text.removeprefix(_BUCKET)
-    place = MinioRouter(strategy=FixedBucket(bucket)) if bucket != text else load_place(text, {})
-    if isinstance(place, str):
-        return storages[place]
-    if isinstance(place, MinioRouter) and place.strategy == FixedBucket(bucket):
+    if text.startswith(_BUCKET) or not bucket_name_problem(text):  # a class's path has capital letters
+        bucket = text.removeprefix(_BUCKET)
         # Nobody links there, so it need not be declared.
         return MinioBackend(bucket, public=bucket in Config().declared[1])
-    return place
+    return MinioRouter(strategy=load_strategy(text))
 
 
 def _media() -> Storage:
@@ -126,28 +125,29 @@ def _media() -> Storage:
 
 
 def refuse_missing_source(source: Storage) -> None:
-    """Raise ``ConfigurationError`` where the old place is one for all, and is not there: a wrong name."""
-    if isinstance(source, FileSystemStorage) and type(source) is FileSystemStorage:
+    """Raise ``ConfigurationError`` if the old place is one for all, and is not there: a wrong name."""
+    if type(source) is FileSystemStorage:
         missing = not Path(source.location).is_dir()
-    elif isinstance(source, MinioRouter) and (source.default or isinstance(source.strategy, FixedBucket)):
-        missing = not Bucket(source.without_fallback().backend).is_there
+    elif isinstance(source, MinioRouter) and not _has_one_bucket(source.strategy):
+        return
     else:
-        missing = isinstance(source, MinioBackend) and not Bucket(source).is_there
+        place = _plain(source)
+        missing = isinstance(place, MinioBackend) and not Bucket(place).is_there
     if missing:
         raise ConfigurationError(f"There is nothing at {origin_of(_plain(source))}. Correct --from.")
+
+
+def _has_one_bucket(strategy: BucketStrategy | None) -> bool:
+    return strategy is None or (not strategy.varies_by_tenant and len(set(strategy.buckets_for([]))) == 1)
 
 
 def _plain(storage: Storage) -> Storage:
     return storage.without_fallback().backend if isinstance(storage, MinioRouter) else storage
 
 
-def load_target(path: str | None) -> BucketStrategy | None:
-    return None if path is None else load_strategy(path)
-
-
 def make_move(source: str, to: str | None = None, labels: Collection[str] = ()) -> Move:
     """Return the move that the words of a person ask for. ``ConfigurationError`` where it cannot be done."""
-    target = load_target(to)
+    target = None if to is None else load_strategy(to)
     origin = load_source(source)
     refuse_missing_source(origin)
     return Move(origin, fields_to_move(target, labels), target)
@@ -186,126 +186,127 @@ def _fields_of(label: str, target: BucketStrategy | None) -> list[FileField]:
 
 
 @dataclass(frozen=True)
-class _Route:
+class _ColumnMove:
     """The rows of one field and one tenant, and the two places that their files are in."""
 
     tenant: Any | None
     column: Column
     origin: Origin
     target: Bucket
+    dry_run: bool
+
+    def run(self, threads: ThreadPoolExecutor) -> Iterator[FileOutcome]:
+        if not self.target.is_there:
+            cause = (
+                f"the bucket {self.target.bucket!r} does not exist. Create it with "
+                "'manage.py initialize_buckets'"
+            )
+            yield from _column_outcome(self.column, MoveState.FAILED, cause)
+            return
+        for page in self.column.pages():
+            # Each name once: of several rows that share a file, each thread would copy it.
+            rows = Counter(name for _, name in page)
+            for outcome, count in zip(threads.map(self._move, rows), rows.values(), strict=True):
+                yield from repeat(outcome, count)
+
+    def _move(self, name: str) -> FileOutcome:
+        try:
+            # A thread's own connection is on public, which a storage for tenants may ask.
+            with get_tenancy().context(self.tenant):
+                return self._moved(name)
+        except Exception as error:
+            if isinstance(error, ServerError) and error.status is None:
+                raise
+            return self._outcome(name, MoveState.FAILED, str(error) or type(error).__name__)
+
+    def _outcome(self, name: str, state: MoveState, cause: str = "") -> FileOutcome:
+        return FileOutcome(state, str(self.column), name, cause, tenant=self.tenant)
+
+    def _moved(self, name: str) -> FileOutcome:
+        here, there = self.origin.look(name), self.target.look(name)
+        if there is not None and there.is_deleted:
+            return self._outcome(name, MoveState.MISSING, "it was deleted before it was moved")
+        claimed = there is not None and there.is_claim
+        if claimed:
+            there = None
+        if here is None or here.is_deleted or here.is_claim:
+            if claimed and not self.dry_run:
+                self.target.delete(name)  # nobody is at work: the source was gone before the claim was seen
+            if there is None:
+                return self._outcome(name, MoveState.MISSING, f"it is not in {self.origin}")
+            return self._outcome(name, MoveState.THERE)
+        if there is not None:
+            return self._compared(name, MoveState.THERE, here, there)
+        if self.dry_run:
+            return self._outcome(name, MoveState.COPIED)
+        return self._compared(name, MoveState.COPIED, here, self._received(name, here, claimed))
+
+    def _compared(self, name: str, state: MoveState, here: Found, there: Found | None) -> FileOutcome:
+        if there is None or not is_same(name, here, self.origin, there, self.target):
+            cause = f"{self.target} has another content under this name"
+            return self._outcome(name, MoveState.DIFFERING, cause)
+        outcome = self._outcome(name, state)
+        if state is MoveState.THERE and is_one(name, here, self.origin, there, self.target):
+            return outcome  # not verified: there is no second file, so this one must stay
+        return outcome._replace(source=source_of(self.origin), verified=here.version)
+
+    def _received(self, name: str, here: Found, claimed: bool) -> Found | None:
+        with suppress(FileExistsError):  # somebody stored it meanwhile: it is compared all the same
+            self.target.receive(name, here, self.origin, claimed)
+        there = self.target.look(name)
+        if there is not None and there.is_claim and not claimed:  # of another run, which moves the same file
+            return self._received(name, here, claimed=True)
+        return there
 
 
 def count_files(move: Move, tenant: Any | None) -> int:
     """Return how many rows of this tenant may name a file."""
     with get_tenancy().context(tenant):
-        columns = [column for field in move.fields for column in own_columns(field, tenant)]
+        columns = _columns(move, tenant)
     return sum(column.count() for column in columns)
 
 
-def move_files(move: Move, tenant: Any | None, *, jobs: int = 8, dry_run: bool = False) -> Iterator[Outcome]:
+def move_files(
+    move: Move, tenant: Any | None, *, jobs: int = 8, dry_run: bool = False
+) -> Iterator[FileOutcome]:
     """Copy the files that this tenant's rows name, ``jobs`` at a time, and yield what became of each.
 
     None is public. Can be repeated, and be run for several tenants at once. Raise ``ServerError`` if a server
     cannot be reached; what failed for one file or one column alone is an outcome.
     """
-    routes, left_out = _routes(move, tenant)
-    yield from left_out
-    with ThreadPoolExecutor(jobs) as threads:
-        for route in routes:
-            try:
-                yield from _move_column(route, threads, dry_run)
-            except DatabaseError as error:  # such as of a tenant whose schema lacks the table
-                yield Outcome(Fate.FAILED, str(route.column), "", str(error).strip())
-
-
-def _move_column(route: _Route, threads: ThreadPoolExecutor, dry_run: bool) -> Iterator[Outcome]:
-    if not route.target.is_there:
-        yield from _lacking(route)
-        return
-    carry = partial(_carry, route, dry_run)
-    for page in route.column.pages():
-        # Each name once: of several rows that share a file, each thread would copy it.
-        rows = Counter(name for _, name in page)
-        for outcome, count in zip(threads.map(carry, rows), rows.values(), strict=True):
-            yield from repeat(outcome, count)
-
-
-def _routes(move: Move, tenant: Any | None) -> tuple[list[_Route], list[Outcome]]:
-    routes, left_out = [], []
     with get_tenancy().context(tenant):
-        for field in move.fields:
-            for column in own_columns(field, tenant):
+        moves = {column: _column_move(move, tenant, column, dry_run) for column in _columns(move, tenant)}
+    for column, cause in moves.items():
+        if isinstance(cause, str):
+            yield from _column_outcome(column, MoveState.SKIPPED, cause)
+    with ThreadPoolExecutor(jobs) as threads:
+        for column_move in moves.values():
+            if isinstance(column_move, _ColumnMove):
                 try:
-                    target, origin = move.target_of(field), move.origin(field)
-                except RoutingError as error:
-                    left_out += _left_out(column, str(error))
-                    continue
-                storage: Any = field.storage
-                ours = isinstance(storage, MinioBackend | MinioRouter)
-                doubt = storage_doubt(storage) if ours else ""
-                if doubt:
-                    left_out += _left_out(column, doubt)
-                elif not (isinstance(origin, Bucket) and is_same_place(origin, target)):
-                    routes.append(_Route(tenant, column, origin, Bucket(target)))
-    return routes, left_out
+                    yield from column_move.run(threads)
+                except DatabaseError as error:  # such as of a tenant whose schema lacks the table
+                    yield FileOutcome(MoveState.FAILED, str(column_move.column), "", str(error).strip())
 
 
-def _lacking(route: _Route) -> list[Outcome]:
-    if not any(route.column.pages()):
-        return []
-    cause = (
-        f"the bucket {route.target.bucket!r} does not exist. Create it with 'manage.py initialize_buckets'"
-    )
-    return [Outcome(Fate.FAILED, str(route.column), "", cause)]
+def _columns(move: Move, tenant: Any | None) -> list[Column]:
+    return [column for field in move.fields for column in own_columns(field, tenant)]
 
 
-def _left_out(column: Column, cause: str) -> list[Outcome]:
-    """Return that the rows of a column are left out, if there are any."""
-    return [Outcome(Fate.SKIPPED, str(column), "", cause)] if any(column.pages()) else []
-
-
-def _carry(route: _Route, dry_run: bool, name: str) -> Outcome:
-    outcome = partial(Outcome, where=str(route.column), name=name)
+def _column_move(move: Move, tenant: Any | None, column: Column, dry_run: bool) -> _ColumnMove | str | None:
+    """Return how the files of a column are moved, or why they cannot be; None if they stay where they are."""
     try:
-        # A thread's own connection is on public, which a storage for tenants may ask.
-        with get_tenancy().context(route.tenant):
-            return _moved(route, name, dry_run)
-    except Exception as error:
-        if isinstance(error, ServerError) and error.status is None:
-            raise
-        return outcome(Fate.FAILED, cause=str(error) or type(error).__name__)
+        target, origin = move.target_of(column.field), move.origin(column.field)
+    except RoutingError as error:
+        return str(error)
+    storage: Any = column.field.storage
+    doubt = storage_doubt(storage) if isinstance(storage, MinioBackend | MinioRouter) else ""
+    if doubt:
+        return doubt
+    if isinstance(origin, Bucket) and is_same_place(origin, target):
+        return None
+    return _ColumnMove(tenant, column, origin, Bucket(target), dry_run)
 
 
-def _moved(route: _Route, name: str, dry_run: bool) -> Outcome:
-    origin, target = route.origin, route.target
-    outcome = partial(Outcome, where=str(route.column), name=name, tenant=route.tenant)
-    here, there = origin.look(name), target.look(name)
-    if there is not None and there.is_deleted:
-        return outcome(Fate.MISSING, cause="it was deleted before it was moved")
-    claimed = there is not None and there.is_claim
-    if claimed:
-        there = None
-    if here is None or here.is_deleted or here.is_claim:
-        if claimed and not dry_run:
-            target.delete(name)  # nobody is at work: the source was gone before the claim was seen
-        return outcome(Fate.THERE) if there else outcome(Fate.MISSING, cause=f"it is not in {origin}")
-    fate = Fate.THERE
-    if there is None:
-        fate = Fate.COPIED
-        if dry_run:
-            return outcome(fate)
-        there = _received(route, name, here, claimed)
-    if there is None or not is_same(name, here, origin, there, target):
-        return outcome(Fate.DIFFERING, cause=f"{target} has another content under this name")
-    if fate is Fate.THERE and is_one(name, here, origin, there, target):
-        return outcome(fate)  # not verified: there is no second file, so this one must stay
-    return outcome(fate, source=source_of(origin), verified=here.version)
-
-
-def _received(route: _Route, name: str, here: Found, claimed: bool) -> Found | None:
-    with suppress(FileExistsError):  # somebody stored it meanwhile: it is compared all the same
-        route.target.receive(name, here, route.origin, claimed)
-    there = route.target.look(name)
-    if there is not None and there.is_claim and not claimed:  # of another run, which moves the same file
-        return _received(route, name, here, claimed=True)
-    return there
+def _column_outcome(column: Column, state: MoveState, cause: str) -> list[FileOutcome]:
+    """Return what became of the rows of a column as a whole, if there are any."""
+    return [FileOutcome(state, str(column), "", cause)] if any(column.pages()) else []

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
 from ..exceptions import BucketNotFound, RoutingError, ServerError
-from ..inventory.places import Map, Place
+from ..inventory.places import Place, TenantPlaces
 from ..s3.client import Client, get_client
 from ..s3.listing import abort, current, delete_versions, remove_bucket, uploads, versions
 from ..settings.config import Config
+from ..tenancy import get_tenancy
 
 logger = logging.getLogger(__name__)
 
@@ -44,37 +45,40 @@ class Purge:
 
 
 def make_purge(tenant: Any) -> Purge:
-    """Find out what is this tenant's alone: a row, or the name of a schema whose row is gone.
+    """Find out what is this tenant's alone: a row, or the key of one whose row is gone.
 
     Asks every strategy about every other tenant, a row at a time; sends no request to the server. Raise a
-    ``RoutingError`` where a strategy cannot say.
+    ``RoutingError`` if a strategy cannot say.
     """
-    everybody = Map()
-    purge = Purge(everybody.of_tenant(tenant, with_taken=True))
-    for schema_name, other in everybody.others(tenant) if purge.places else ():
+    everybody = TenantPlaces()
+    purge = Purge(everybody.of(tenant, with_taken=True))
+    for key, other in everybody.of_others(tenant) if purge.places else ():
         for place in purge.places:
-            if place.may_hold_files_of(other):
-                purge.refused.setdefault(place, f"{other.where} {_for_whom(schema_name)}")
+            if _may_hold_files_of(other, place):
+                whom = f"stores there for the tenant {key!r}" if key else "uses it for all tenants"
+                purge.refused.setdefault(place, f"{other.where} {whom}")
     return purge
 
 
-def _for_whom(schema_name: str) -> str:
-    return f"stores there for the tenant {schema_name!r}" if schema_name else "uses it for all tenants"
+def _may_hold_files_of(other: Place, place: Place) -> bool:
+    """Tell whether what is stored in the other place may be in this one."""
+    # A bucket that is listed as a whole, and stored in by folders, holds nothing beside the folders.
+    return place.contains(other) if other.is_listed else place.overlaps(other)
 
 
-def look_into(place: Place) -> Contents:
+def count_contents(place: Place) -> Contents:
     """Count what the place holds; memory does not grow with it."""
     client = get_client(place.server)
-    objects = markers = size = begun = 0
+    objects = markers = size = unfinished = 0
     try:
         for version in versions(client, place.bucket, place.prefix):
             markers += version.is_marker
             objects += not version.is_marker
             size += version.size
-        begun = sum(1 for _ in uploads(client, place.bucket, place.prefix))
+        unfinished = sum(1 for _ in uploads(client, place.bucket, place.prefix))
     except BucketNotFound:
         return Contents(exists=False)
-    return Contents(objects, markers, begun, size)
+    return Contents(objects, markers, unfinished, size)
 
 
 def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> None:
@@ -156,7 +160,8 @@ def refuse_shared(found: Purge) -> None:
 
 
 def when_deleted(tenant: Any) -> None:
-    """Purge a tenant whose row is gone, where a setting asks for it; log what fails."""
+    """Purge a tenant whose row is gone, if a setting asks for it; log what fails."""
+    key = get_tenancy().key(tenant)
     try:
         if not Config().get("MINIO_PURGE_DELETED_TENANTS"):
             return
@@ -164,12 +169,8 @@ def when_deleted(tenant: Any) -> None:
     except Exception:
         logger.exception(
             "The files of the tenant %r were not all deleted. Repeat it with 'manage.py purge_tenant %s'.",
-            tenant.schema_name,
-            tenant.schema_name,
+            key,
+            key,
         )
     else:
-        logger.info("Purged the tenant %r: %s.", tenant.schema_name, _listed(places))
-
-
-def _listed(places: Iterable[Place]) -> str:
-    return ", ".join(map(str, places)) or "nothing"
+        logger.info("Purged the tenant %r: %s.", key, ", ".join(map(str, places)) or "nothing")

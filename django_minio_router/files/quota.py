@@ -6,8 +6,8 @@ the next measurement. Without ``MINIO_QUOTA`` nothing of this runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError
+from ..inventory.places import Place
 from ..settings.config import Config
 from ..storage.router import MinioRouter
 from ..storage.signals import field_bound, object_saved, object_saving
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from ..storage.backend import MinioBackend
 
 Quota: TypeAlias = Callable[[Any], "int | None"]
-_Measured: TypeAlias = "tuple[int, list[tuple[str, str, str]]]"
 
 _KEPT = 300  # seconds; so long may files that were deleted, or stored by other means, count wrongly
 _FRESH = 10  # seconds; before a file is refused, an older measurement is repeated
@@ -52,7 +52,9 @@ def quota() -> Quota | None:
             f"MINIO_QUOTA names {found!r}, which cannot be imported: {error}. Correct the path."
         ) from error
     if not callable(imported):
-        raise ConfigurationError(f"MINIO_QUOTA names {found!r}, which is no callable of the tenant.")
+        raise ConfigurationError(
+            f"MINIO_QUOTA names {found!r}, which is not callable. Name a function of the tenant."
+        )
     return imported
 
 
@@ -63,19 +65,35 @@ def _forget(**kwargs: object) -> None:
 setting_changed.connect(_forget)
 
 
-def _refuse_over_limit(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
-    if quota() is not None:
-        refuse_over_limit(router.tenant, backend, size)
+def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> None:
+    """Raise ``ValidationError`` if the tenant has no room for so many bytes; None is the active one.
 
-
-def _count(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
-    if quota() is None:
+    One that has no limit, or that does not store in a place of its own, is never refused.
+    """
+    limit = quota()
+    if limit is None:
         return
-    with _acting_for(router.tenant):
-        key = get_tenancy().active_key()
-    if key is not None and _place_of(backend) in (store.get(_key(key, "places")) or ()):
-        with suppress(ValueError):  # the measurement is over, and the next one will see the file
-            store.incr(_key(key, "bytes"), size)
+    with _acting_for(tenant) as key:
+        if key is None:
+            return
+        allowed = _checked(limit(get_tenancy().active_tenant()), key)
+        if allowed is None:
+            return
+        used, places = _measured(key, anew=False)
+        if Place.of(backend).address not in places:
+            return
+        if used + size > allowed:
+            used, _places = _measured(key, anew=True)
+        if used + size > allowed:
+            raise _too_large(size, allowed, used)
+
+
+@contextmanager
+def _acting_for(tenant: Any) -> Iterator[str | None]:
+    """Let the tenant be the active one, and give the key; None is whoever is active, or nobody."""
+    tenancy = get_tenancy()
+    with nullcontext() if tenant is None else tenancy.bucket_context(tenant):
+        yield tenancy.active_key()
 
 
 def within_quota(file: Any) -> None:
@@ -91,49 +109,32 @@ def _validate(*, field: FileField, **kwargs: Any) -> None:
         field.validators.append(within_quota)
 
 
+def _refuse(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
+    refuse_over_limit(router.tenant, backend, size)
+
+
+def _count(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
+    if quota() is None:
+        return
+    with _acting_for(router.tenant) as key:
+        if key is not None and Place.of(backend).address in store.get(_name(key, "places"), ()):
+            with suppress(ValueError):  # the measurement is over, and the next one will see the file
+                store.incr(_name(key, "bytes"), size)
+
+
 def connect() -> None:
     """Keep the limit at each save, and in forms."""
     field_bound.connect(_validate, dispatch_uid="minio_router.quota")
-    object_saving.connect(_refuse_over_limit, dispatch_uid="minio_router.quota")
+    object_saving.connect(_refuse, dispatch_uid="minio_router.quota")
     object_saved.connect(_count, dispatch_uid="minio_router.quota")
 
 
-def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> None:
-    """Raise ``ValidationError`` if the tenant has no room for so many bytes; None is the active one.
-
-    One that has no limit, or that does not store in a place of its own, is never refused.
-    """
-    with _acting_for(tenant):
-        _refuse_for_active_tenant(backend, size)
-
-
-def _acting_for(tenant: Any) -> AbstractContextManager[None]:
-    return nullcontext() if tenant is None else get_tenancy().bucket_context(tenant)
-
-
-def _refuse_for_active_tenant(backend: MinioBackend, size: int) -> None:
-    limit = quota()
-    if limit is None or get_tenancy().active_key() is None:
-        return
-    tenant = get_tenancy().active_tenant()
-    allowed = _checked(limit(tenant), tenant.schema_name)
-    if allowed is None:
-        return
-    used, places = _measured(tenant, anew=False)
-    if _place_of(backend) not in places:
-        return
-    if used + size > allowed:
-        used, _places = _measured(tenant, anew=True)
-    if used + size > allowed:
-        raise _too_large(size, allowed, used)
-
-
-def _checked(allowed: Any, schema_name: str) -> int | None:
-    """Return the limit, or raise ``ConfigurationError`` if it is no number: to NaN, any file would fit."""
+def _checked(allowed: Any, key: str) -> int | None:
+    """Return the limit, or raise ``ConfigurationError`` if it is not a number: to NaN, any file would fit."""
     if allowed is None or (isinstance(allowed, int | float | Decimal) and allowed == allowed):
         return cast("int | None", allowed)
     raise ConfigurationError(
-        f"MINIO_QUOTA gave {allowed!r} for the tenant {schema_name!r}. Return the number of bytes that it "
+        f"MINIO_QUOTA gave {allowed!r} for the tenant {key!r}. Return the number of bytes that it "
         "may store, or None for no limit."
     )
 
@@ -150,27 +151,20 @@ def _too_large(size: int, allowed: int, used: int) -> ValidationError:
     )
 
 
-def _measured(tenant: Any, *, anew: bool) -> _Measured:
-    """Return the bytes that the tenant stores, and where, as kept; ``anew`` if that is not fresh."""
-    names = {kind: _key(tenant.schema_name, kind) for kind in ("bytes", "places", "fresh")}
-    if not (anew and store.add(names["fresh"], True, _FRESH)):
-        known = store.get_many([names["bytes"], names["places"]])
+def _measured(key: str, *, anew: bool) -> tuple[int, list[str]]:
+    """Return the bytes that the active tenant stores, and where, as kept; ``anew`` if that is not fresh."""
+    size_name, places_name, fresh = (_name(key, kind) for kind in ("bytes", "places", "fresh"))
+    if not (anew and store.add(fresh, True, _FRESH)):
+        known = store.get_many([size_name, places_name])
         if len(known) == 2:
-            return known[names["bytes"]], known[names["places"]]
-    measured = _measure(tenant)
-    store.set(names["fresh"], True, _FRESH)
-    store.set_many({names["bytes"]: measured[0], names["places"]: measured[1]}, _KEPT)
-    return measured
+            return known[size_name], known[places_name]
+    places, size = places_and_bytes(get_tenancy().active_tenant())
+    addresses = [place.address for place in places]
+    store.set(fresh, True, _FRESH)
+    store.set_many({size_name: size, places_name: addresses}, _KEPT)
+    return size, addresses
 
 
-def _measure(tenant: Any) -> _Measured:
-    places, size = places_and_bytes(tenant)
-    return size, [(place.server.endpoint, place.bucket, place.prefix) for place in places]
-
-
-def _place_of(backend: MinioBackend) -> tuple[str, str, str]:
-    return backend.config.internal.endpoint, backend.bucket, backend.prefix
-
-
-def _key(schema_name: str, kind: str) -> str:
-    return f"minio_router.quota.{kind}:{schema_name.encode().hex()}"
+def _name(key: str, kind: str) -> str:
+    """Return the name of an entry in Django's cache, which may hold no spaces."""
+    return f"minio_router.quota.{kind}:{key.encode().hex()}"

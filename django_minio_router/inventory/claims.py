@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import BucketTaken, RoutingError
 from ..s3 import client
 from ..storage.signals import bucket_chosen
-from ..strategies import BucketStrategy, FixedBucket, Location
+from ..strategies import BucketStrategy, Location
 from ..tenancy import get_tenancy
 from .uses import configs, listed, models_by_strategy, uses
 
@@ -34,17 +34,22 @@ def refuse_taken(strategy: BucketStrategy, bucket: str) -> None:
 def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
     """Return each bucket with what uses it; ``epoch`` changes when settings do."""
     found = uses()
-    strategies = models_by_strategy(found)
-    owners: dict[str, str] = {}
-    for config in configs(found):
-        for strategy, _, setting in listed(config):
-            if isinstance(strategy, FixedBucket):
-                owners[strategy.name] = setting
-            else:
-                strategies.setdefault(strategy, [])
+    different = configs(found)
+    entries = [entry for config in different for entry in listed(config)]
+    owners = {
+        bucket: entry.where
+        for entry in entries
+        if entry.is_name
+        for bucket in _buckets_now(entry.strategy, [])
+    }
+    for config in different:
         owners[config.media_bucket] = "MINIO_MEDIA_FILES_BUCKET"
         owners[config.static_bucket] = "MINIO_STATIC_FILES_BUCKET"
     owners |= {use.single.bucket: use.where for use in found if use.single is not None}
+    strategies = models_by_strategy(found)
+    for entry in entries:
+        if not entry.is_name:
+            strategies.setdefault(entry.strategy, [])
     tenancy = get_tenancy()
     with tenancy.bucket_context(tenancy.shared_key):
         for strategy, models in strategies.items():
@@ -53,7 +58,7 @@ def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
 
 
 def _buckets_now(strategy: BucketStrategy, models: Collection[type[Model]]) -> Iterator[str]:
-    """Yield what the strategy gives without a tenant: nothing, where it needs one."""
+    """Yield what the strategy gives without a tenant: nothing if it needs one."""
     with suppress(RoutingError):
         for answer in strategy.buckets_for(models):
             yield Location.of(answer).bucket

@@ -27,20 +27,22 @@ _NAME = "minio_router_name"  # of the file of a row, as a column of its own
 class Column:
     """The names in one file field of one table; ``prefix`` stands before them in the names of the objects.
 
-    ``schema`` is None where the database has no schemas. ``doubt`` says why objects may be named otherwise.
-    ``database`` is an alias of ``DATABASES``; none is where the model's rows are written.
+    ``tenant`` is the key of whose rows they are, None if rows are not divided by tenant. ``doubt`` says why
+    objects may be named otherwise. ``database`` is an alias of ``DATABASES``; by default it is the one that
+    the model's rows are written to.
     """
 
     field: FileField
-    schema: str | None
+    tenant: str | None
     prefix: str = ""
     doubt: str = ""
     database: str = ""
 
     def __str__(self) -> str:
-        schema = f" in the schema {self.schema!r}" if self.schema is not None else ""
+        division = get_tenancy().division
+        whose = f" in the {division} {self.tenant!r}" if self.tenant is not None else ""
         database = f" in the database {self.database!r}" if self.database else ""
-        return f"{self.field.model._meta.label}.{self.field.name}{schema}{database}"
+        return f"{self.field.model._meta.label}.{self.field.name}{whose}{database}"
 
     def meets(self, prefix: str) -> bool:
         """Tell whether an object below this prefix could be one of this column's."""
@@ -52,7 +54,7 @@ class Column:
         names = [name[start:] for name in objects if name.startswith(self.prefix)]
         if not names:
             return set()
-        with get_tenancy().context(self.schema):
+        with get_tenancy().context(self.tenant):
             rows = self._rows().filter(**{f"{self.field.name}__in": names})
             return {f"{self.prefix}{name}" for name in rows.values_list(self.field.name, flat=True)}
 
@@ -65,11 +67,11 @@ class Column:
 
     def count(self) -> int:
         """Return how many rows there are."""
-        with get_tenancy().context(self.schema):
+        with get_tenancy().context(self.tenant):
             return self._rows().count()
 
     def _page(self, last: Any) -> list[tuple[Any, Any]]:
-        with get_tenancy().context(self.schema):
+        with get_tenancy().context(self.tenant):
             rows = self._rows() if last is None else self._rows().filter(pk__gt=last)
             return self._read(rows.order_by("pk"))
 
@@ -84,82 +86,76 @@ class Column:
 
 @dataclass(frozen=True)
 class _OwnedColumn(Column):
-    """The names in those rows that belong to one tenant, whatever schema they are in."""
+    """The names in those rows that belong to the owner, a tenant's key, whoever has the table."""
 
     owner: str | None = None
 
     def _rows(self) -> QuerySet[Any]:
-        path = self._owner_path()
-        return super()._rows() if path is None else super()._rows().filter(**{path: self.owner})
+        lookup = self._owner_lookup
+        return super()._rows() if lookup is None else super()._rows().filter(**{lookup: self.owner})
 
     def _read(self, rows: QuerySet[Any]) -> list[tuple[Any, Any]]:
-        if self._owner_path() is not None:
+        if self._owner_lookup is not None:
             return super()._read(rows)
         # Of a row that holds an image without its dimensions Django opens the image, in the new place.
         files = [field.attname for field in self.field.model._meta.fields if isinstance(field, FileField)]
         found = rows.defer(*files).annotate(**{_NAME: F(self.field.attname)})[:_PAGE]
         return [(row.pk, self._name_in(row)) for row in found]
 
-    def _owner_path(self) -> str | None:
-        """Return the lookup of the owner's schema; None where only the row itself can tell."""
+    @property
+    def _owner_lookup(self) -> str | None:
+        """The lookup of the owner's key; None if only the row itself can tell."""
         owner = cast("Any", self.field).owner
         if callable(owner):
             return None
-        path = "schema_name" if owner == "self" else f"{owner.replace('.', '__')}__schema_name"
+        lookup = get_tenancy().owner_lookup("" if owner == "self" else owner.replace(".", "__"))
         try:
-            QuerySet(self.field.model).filter(**{path: ""})
+            QuerySet(self.field.model).filter(**{lookup: ""})
         except FieldError:
             return None
-        return path
+        return lookup
 
     def _name_in(self, row: Model) -> str:
         try:
-            owner = cast("Any", self.field).owner_of(row)
+            owner = get_tenancy().key(cast("Any", self.field).owner_of(row))
         except RoutingError:
             return ""
-        belongs = getattr(owner, "schema_name", owner) == self.owner
-        return str(getattr(row, _NAME) or "") if belongs else ""
+        return str(getattr(row, _NAME) or "") if owner == self.owner else ""
 
 
 def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
     """Return the rows of a field that are this tenant's own; None is public. Ask while it is active."""
-    if not isinstance(field, BucketFileField | BucketImageField):
+    tenancy = get_tenancy()
+    if not isinstance(field, BucketFileField | BucketImageField) or tenancy.problem() is not None:
         return any_columns(field, tenant)
-    schema = None if tenant is None else str(tenant.schema_name)
-    tables = [_schema_of_table(field, each) for each in {schema, None}]
-    owner = schema or (get_tenancy().shared_key if (get_tenancy().problem() is None) else None)
-    return [_OwnedColumn(field, table[0], owner=owner) for table in tables if table is not None]
+    tables = dict.fromkeys([*_tables(field, tenant), *_tables(field, None)])
+    return [_OwnedColumn(field, table, owner=tenancy.key_of(tenant)) for table in tables]
 
 
 def any_columns(field: FileField, tenant: Any | None) -> list[Column]:
-    """Return the rows of a field in this tenant's schema, whoever owns them; None is public."""
-    table = _schema_of_table(field, None if tenant is None else str(tenant.schema_name))
-    return [] if table is None else [Column(field, table[0])]
+    """Return the rows of a field in this tenant's table, whoever owns them; None is public."""
+    return [Column(field, table) for table in _tables(field, tenant)]
 
 
-def left_columns() -> list[Column]:
-    """Return the rows in schemas that deleted tenants left, of the fields that have a column there."""
+def abandoned_columns() -> list[Column]:
+    """Return the rows that deleted tenants left, of the fields that have a column there."""
     fields = list(all_file_fields())
-    tables = {field.model._meta.db_table for field in fields}
-    left = get_tenancy().abandoned_tables(tables)
+    left = get_tenancy().abandoned_tables({field.model._meta.db_table for field in fields})
     return [
-        Column(field, schema)
-        for schema, columns in left.items()
+        Column(field, key)
+        for key, tables in left.items()
         for field in fields
-        if field.column in columns.get(field.model._meta.db_table, ())
+        if field.column in tables.get(field.model._meta.db_table, ())
     ]
 
 
-def _schema_of_table(field: FileField, schema: str | None) -> tuple[str | None] | None:
-    """Return the schema that this tenant's table is in; None where it has none of its own."""
-    model = field.model
+def _tables(field: FileField, tenant: Any | None) -> list[str | None]:
+    """Return the key of the tenant's own table for the field; none if it has no such table."""
     tenancy = get_tenancy()
-    if not tenancy.divides(model):
-        return (None,) if schema is None else None
-    name = schema or tenancy.shared_key
-    if not tenancy.owns_table(model, name):
-        return None
-    return (name,) if schema is None or tenancy.can_read(name) else None
+    if not tenancy.divides(field.model):
+        return [None] if tenant is None else []
+    key = tenancy.key_of(tenant)
+    return [key] if tenancy.owns_table(field.model, key) and tenancy.can_read(key) else []
 
 
 def all_file_fields() -> Iterator[FileField]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from django.utils.functional import cached_property
 
 from ..buckets.ensure import PlannedBucket
 from ..buckets.policies import Hook, policy_of
-from ..exceptions import (
-    InvalidBucketName,
-)
+from ..exceptions import InvalidBucketName
 from ..naming import bucket_name_problem
 from ..settings.config import Config
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
-from .uses import Use, configs, hooks, listed, uses
+from .uses import StorageUse, configs, hooks, listed, uses
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
     from ..storage.backend import MinioBackend
 
 
-@dataclass
-class Source:
+@dataclass(frozen=True)
+class BucketSource:
     """A strategy that gives buckets on a server; ``is_public`` None: each as the settings declare it.
 
     ``aliases`` are those of ``STORAGES`` that use it, ``models`` those whose fields do.
@@ -38,20 +36,27 @@ class Source:
     listing: bool
     where: str
     aliases: frozenset[str] = frozenset()
-    models: list[type[Model]] = field(default_factory=list)
-    _configs: dict[str, Config] = field(default_factory=dict)
+    models: tuple[type[Model], ...] = ()
 
-    def merge(self, other: Source) -> None:
-        """Take in another use of the same strategy on the same server."""
-        self.listing = self.listing and other.listing
-        self.aliases |= other.aliases
-        self.models += [model for model in other.models if model not in self.models]
+    @property
+    def key(self) -> tuple[BucketStrategy, str, bool | None]:
+        """The same for each use of a strategy on a server."""
+        return self.strategy, self.config.internal.endpoint, self.is_public
+
+    def merged_with(self, other: BucketSource) -> BucketSource:
+        """Return the source for both uses."""
+        return replace(
+            self,
+            listing=self.listing and other.listing,
+            aliases=self.aliases | other.aliases,
+            models=tuple(dict.fromkeys(self.models + other.models)),
+        )
 
     def buckets(self) -> Iterator[PlannedBucket]:
-        """Yield each bucket under the active tenant. ``TenantRequired`` where there must be one."""
+        """Yield each bucket under the active tenant. ``TenantRequired`` if there must be one."""
         for location in map(Location.of, self.strategy.buckets_for(self.models)):
             self._refuse_invalid(location.bucket)
-            yield self._planned(location.bucket, self._config_on(location.server))
+            yield self._planned(location.bucket, self.config.on(location.server))
 
     def _refuse_invalid(self, name: str) -> None:
         problem = bucket_name_problem(name)
@@ -69,47 +74,35 @@ class Source:
     def _hook(self) -> Hook | None:
         return hooks(self.config).get(self.strategy)
 
-    def _config_on(self, server: str) -> Config:
-        if server not in self._configs:
-            self._configs[server] = self.config.on(server)
-        return self._configs[server]
 
-
-def sources_in_use() -> list[Source]:
+def sources_in_use(found: list[StorageUse] | None = None) -> list[BucketSource]:
     """Return what the settings list and what storages use, each strategy once for each server."""
-    found = uses()
-    return merged_sources(found, configs(found))
-
-
-def merged_sources(found: list[Use], different: list[Config]) -> list[Source]:
-    merged: dict[tuple[BucketStrategy, str, bool | None], Source] = {}
-    of_settings = (source for config in different for source in listed_sources(config, found))
+    found = uses() if found is None else found
+    merged: dict[tuple[BucketStrategy, str, bool | None], BucketSource] = {}
+    of_settings = (source for config in configs(found) for source in listed_sources(config, found))
     for source in [*of_settings, *map(used_source, found)]:
-        key = (source.strategy, source.config.internal.endpoint, source.is_public)
-        known = merged.setdefault(key, source)
-        if known is not source:
-            known.merge(source)
+        known = merged.get(source.key)
+        merged[source.key] = source if known is None else known.merged_with(source)
     return list(merged.values())
 
 
-def listed_sources(config: Config, found: list[Use]) -> Iterator[Source]:
+def listed_sources(config: Config, found: list[StorageUse]) -> Iterator[BucketSource]:
     """Yield what a configuration lists. It belongs to the aliases whose options list it, if any do."""
     aliases = frozenset(use.alias for use in found if use.alias and use.config == config)
-    for strategy, is_public, setting in listed(config):
-        where = setting if isinstance(strategy, FixedBucket) else f"{strategy!r} of {setting}"
-        listing = config.with_defaults(strategy.defaults).lists_public_buckets
-        whose = aliases if config.holds(setting) else frozenset()
-        yield Source(strategy, config, is_public, listing, where, whose)
+    for entry in listed(config):
+        listing = config.with_defaults(entry.strategy.defaults).lists_public_buckets
+        whose = aliases if config.holds(entry.setting) else frozenset()
+        yield BucketSource(entry.strategy, config, entry.is_public, listing, entry.where, whose)
 
 
-def used_source(use: Use) -> Source:
+def used_source(use: StorageUse) -> BucketSource:
     """Return what a storage gives. ``ConfigurationError`` if the settings do not declare its bucket."""
     aliases = frozenset({use.alias} if use.alias else ())
     if use.strategy is None:
         single = cast("MinioBackend", use.single)
         public, listing = single.is_bucket_public, single.is_bucket_listable
-        return Source(FixedBucket(single.bucket), use.config, public, listing, use.where, aliases)
-    strategy, models = use.strategy, [use.model] if use.model else []
+        return BucketSource(FixedBucket(single.bucket), use.config, public, listing, use.where, aliases)
+    strategy, models = use.strategy, (use.model,) if use.model else ()
     listing = use.config.with_defaults(strategy.defaults).lists_public_buckets
     where = f"{strategy!r} of {use.where}"
-    return Source(strategy, use.config, strategy.public_read, listing, where, aliases, models)
+    return BucketSource(strategy, use.config, strategy.public_read, listing, where, aliases, models)

@@ -11,7 +11,13 @@ from django.conf import settings
 from django.core.files.storage import storages
 from django.utils.module_loading import import_string
 
-from ..exceptions import ConfigurationError, PrivatePublicMixedError
+from ..exceptions import (
+    BucketTaken,
+    ConfigurationError,
+    ModelRequired,
+    PrivatePublicMixedError,
+    TenantRequired,
+)
 from ..settings.config import Config, options_of, server_names
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields, uses_default_storage
@@ -28,8 +34,8 @@ _LISTS = {"MINIO_PRIVATE_BUCKETS": False, "MINIO_PUBLIC_BUCKETS": True}
 
 
 @dataclass(frozen=True)
-class Use:
-    """One place that uses a storage: an alias of ``STORAGES`` or a field, as ``where`` says.
+class StorageUse:
+    """Something that uses a storage: an alias of ``STORAGES`` or a field, as ``where`` says.
 
     ``is_fallback`` is the storage that a router reads from until its files are moved.
     """
@@ -47,23 +53,33 @@ class Use:
 
     @property
     def single(self) -> MinioBackend | None:
-        """The storage of the one bucket; None where a strategy decides."""
+        """The storage of the one bucket; None if a strategy decides."""
         return self.storage.default if isinstance(self.storage, MinioRouter) else self.storage
+
+    @property
+    def backend(self) -> MinioBackend | None:
+        """The storage of the bucket that the use goes to now; None if it has no bucket."""
+        if not isinstance(self.storage, MinioRouter):
+            return self.storage
+        try:
+            return self.storage.backend
+        except (BucketTaken, ModelRequired, TenantRequired):
+            return None
 
     @property
     def config(self) -> Config:
         return self.storage.config
 
 
-def uses() -> list[Use]:
+def uses() -> list[StorageUse]:
     """Return every use in ``STORAGES`` and in the fields of all installed models."""
     ours = dict(_storages())
-    in_settings = [Use(f"STORAGES[{alias!r}]", storage, alias) for alias, storage in ours.items()]
+    in_settings = [StorageUse(f"STORAGES[{alias!r}]", storage, alias) for alias, storage in ours.items()]
     found = [*in_settings, *_field_uses(ours)]
     return [*found, *_fallbacks(found)]
 
 
-def _fallbacks(found: Iterable[Use]) -> Iterator[Use]:
+def _fallbacks(found: Iterable[StorageUse]) -> Iterator[StorageUse]:
     for use in found:
         old = use.storage.fallback if isinstance(use.storage, MinioRouter) else None
         if isinstance(old, MinioBackend | MinioRouter):
@@ -95,14 +111,14 @@ def _is_ours(alias: str, backend: str | type) -> bool:
     return isinstance(made_of, type) and issubclass(made_of, MinioBackend | MinioRouter)
 
 
-def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[Use]:
+def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[StorageUse]:
     for model in apps.get_models(include_auto_created=True):
         for field in file_fields(model):
             if uses_default_storage(field) and "default" not in ours:
                 continue
             if isinstance(field.storage, MinioBackend | MinioRouter):
                 where = f"{model._meta.label}.{field.name}"
-                yield Use(where, field.storage, _alias_of(field, ours), model, field)
+                yield StorageUse(where, field.storage, _alias_of(field, ours), model, field)
 
 
 def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) -> str | None:
@@ -112,8 +128,8 @@ def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) 
     return next((alias for alias, storage in ours.items() if storage is origin), None)
 
 
-def configs(found: Iterable[Use]) -> list[Config]:
-    """Return the flat settings, where there are any, each named server's, and each different one of a use."""
+def configs(found: Iterable[StorageUse]) -> list[Config]:
+    """Return the flat settings, if there are any, each named server's, and each different one of a use."""
     different: list[Config] = []
     flat = [Config()] if any(hasattr(settings, name) for name in _FLAT_SIGNS) else []
     named = [Config(server=name) for name in server_names()]
@@ -123,7 +139,7 @@ def configs(found: Iterable[Use]) -> list[Config]:
     return different
 
 
-def models_by_strategy(found: Iterable[Use]) -> dict[BucketStrategy, list[type[Model]]]:
+def models_by_strategy(found: Iterable[StorageUse]) -> dict[BucketStrategy, list[type[Model]]]:
     """Return each strategy with the models whose fields route by it."""
     models: dict[BucketStrategy, list[type[Model]]] = {}
     for use in found:
@@ -134,25 +150,34 @@ def models_by_strategy(found: Iterable[Use]) -> dict[BucketStrategy, list[type[M
     return models
 
 
-class Listed(NamedTuple):
-    """An entry of ``MINIO_PRIVATE_BUCKETS`` or ``MINIO_PUBLIC_BUCKETS``; a name is a ``FixedBucket``."""
+class ListedBuckets(NamedTuple):
+    """An entry of ``MINIO_PRIVATE_BUCKETS`` or ``MINIO_PUBLIC_BUCKETS``.
+
+    ``is_name`` is a bucket's name, for which ``strategy`` is a ``FixedBucket``.
+    """
 
     strategy: BucketStrategy
     is_public: bool
     setting: str
+    is_name: bool
+
+    @property
+    def where(self) -> str:
+        return self.setting if self.is_name else f"{self.strategy!r} of {self.setting}"
 
 
-def listed(config: Config) -> Iterator[Listed]:
-    """Yield what the two settings list. ``PrivatePublicMixedError`` where a strategy says the contrary."""
+def listed(config: Config) -> Iterator[ListedBuckets]:
+    """Yield what the two settings list. ``PrivatePublicMixedError`` if a strategy says the contrary."""
     for setting, is_public in _LISTS.items():
         for entry in config.get(setting):
-            strategy = FixedBucket(entry) if isinstance(entry, str) else load_strategy(entry)
-            if strategy.public_read is not None and strategy.public_read != is_public:
+            is_name = isinstance(entry, str)
+            strategy = FixedBucket(entry) if is_name else load_strategy(entry)
+            if strategy.public_read not in (None, is_public):
                 raise PrivatePublicMixedError(
                     f"{setting} lists {strategy!r}, whose public_read is {strategy.public_read}. "
                     f"Give it public_read={is_public} wherever it is used, or move it to the other list."
                 )
-            yield Listed(strategy, is_public, setting)
+            yield ListedBuckets(strategy, is_public, setting, is_name)
 
 
 def hooks(config: Config) -> dict[str | BucketStrategy, Hook]:

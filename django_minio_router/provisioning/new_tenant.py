@@ -8,7 +8,7 @@ from typing import Any
 
 from ..buckets.ensure import Outcome, PlannedBucket, State, bring_about
 from ..exceptions import BucketNotFound, ServerError
-from ..inventory.places import Map, Place
+from ..inventory.places import Place, TenantPlaces
 from ..s3.client import get_client
 from ..s3.listing import versions
 from ..settings.config import Config
@@ -37,52 +37,50 @@ def _bring_about(planned: PlannedBucket) -> Outcome:
         return Outcome(planned.name, State.FAILED, str(error))
 
 
-def when_created(said: Any) -> None:
+def when_created(signalled: Any) -> None:
     """Provision a tenant, and log what fails: an exception would make django-tenants delete the tenant.
 
-    ``said`` is what a signal carries: a row, its key, or a mapping of its fields.
+    ``signalled`` is what a signal carries: a row, its key, or a mapping of its fields.
     """
     try:
         if not Config().get("MINIO_PROVISION_TENANTS"):
             return
-        tenant = get_tenancy().find(said)
+        tenant = get_tenancy().find(signalled)
         if tenant is None:
-            logger.info("There is no tenant %r (any more), so no bucket was created for it.", said)
+            logger.info("There is no tenant %r (any more), so no bucket was created for it.", signalled)
         else:
-            outcomes = provision(tenant)
-            _log(tenant.schema_name, outcomes)
-            _warn_of_former_files(tenant, outcomes)
+            key, outcomes = get_tenancy().key(tenant), provision(tenant)
+            _log(key, outcomes)
+            _warn_of_former_files(tenant, key, outcomes)
     except Exception:
-        logger.exception("The buckets of the tenant %r may not be ready. %s", said, _remedy("SCHEMA"))
+        logger.exception("The buckets of the tenant %r may not be ready. %s", signalled, _remedy("SCHEMA"))
 
 
-def _log(schema_name: str, outcomes: list[Outcome]) -> None:
+def _log(key: str, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.state is State.FAILED:
             logger.error(
                 "The bucket %r of the tenant %r failed: %s. %s",
                 outcome.bucket,
-                schema_name,
+                key,
                 outcome.cause.rstrip("."),
-                _remedy(schema_name),
+                _remedy(key),
             )
         elif outcome.warning:
-            logger.warning(
-                "The bucket %r of the tenant %r: %s.", outcome.bucket, schema_name, outcome.warning
-            )
+            logger.warning("The bucket %r of the tenant %r: %s.", outcome.bucket, key, outcome.warning)
 
 
-def _warn_of_former_files(tenant: Any, outcomes: list[Outcome]) -> None:
+def _warn_of_former_files(tenant: Any, key: str, outcomes: list[Outcome]) -> None:
     """Warn of files that are older than the tenant, such as those of a former tenant of its name."""
     settled = {outcome.bucket for outcome in outcomes if outcome.state in {State.CREATED, State.FAILED}}
-    for place in Map().of_tenant(tenant):
+    for place in TenantPlaces().of(tenant):
         if place.bucket not in settled and _holds_anything(place):
             logger.warning(
                 "The tenant %(name)r is new, and %(place)s holds files already, which it can read. If they "
                 "are of a former tenant, run 'manage.py purge_tenant %(name)s' before the new one stores any "
                 "and then 'manage.py initialize_buckets --tenant %(name)s'. With a template over {id} no "
                 "tenant gets the place of another.",
-                {"name": tenant.schema_name, "place": place},
+                {"name": key, "place": place},
             )
 
 
@@ -97,5 +95,5 @@ def _holds_anything(place: Place) -> bool:
         return False
 
 
-def _remedy(schema_name: str) -> str:
-    return f"Mend it with 'manage.py initialize_buckets --tenant {schema_name}'."
+def _remedy(key: str) -> str:
+    return f"Mend it with 'manage.py initialize_buckets --tenant {key}'."

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..buckets.ensure import Outcome, PlannedBucket, State
 from ..buckets.hooks import bucket_hooks
 from ..buckets.policies import policy_of
-from ..exceptions import (
-    BucketTaken,
-    ConfigurationError,
-    PrivatePublicMixedError,
-    TenantRequired,
-)
+from ..exceptions import BucketTaken, ConfigurationError, PrivatePublicMixedError, TenantRequired
 from ..inventory.claims import refuse_taken
-from ..inventory.sources import Source, merged_sources
+from ..inventory.sources import BucketSource, sources_in_use
 from ..inventory.uses import configs, hooks, uses
 from ..settings.config import Config
 from ..strategies import BucketStrategy, Location
 from ..tenancy import get_tenancy
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass
@@ -34,19 +26,19 @@ class Plan:
     """
 
     buckets: dict[tuple[str, str], PlannedBucket] = field(default_factory=dict)
-    skipped: list[Source] = field(default_factory=list)
+    skipped: list[BucketSource] = field(default_factory=list)
     idle_hooks: list[str | BucketStrategy] = field(default_factory=list)
     refused: dict[Outcome, frozenset[str]] = field(default_factory=dict)
     _owners: dict[tuple[str, Location], str] = field(default_factory=dict)
 
-    def expand(self, source: Source) -> None:
+    def expand(self, source: BucketSource) -> None:
         """Add the buckets that the source gives under the active tenant."""
         for planned in source.buckets():
             self._refuse_mixed(planned)
             if self._may_have(planned, source.strategy):
                 self._add(planned)
         if source.strategy.keeps_tenants_apart:
-            self._claim(source.strategy, source)
+            self._claim(source)
 
     def _may_have(self, planned: PlannedBucket, strategy: BucketStrategy) -> bool:
         try:
@@ -72,10 +64,10 @@ class Plan:
                 f"({private.where}). Give one of them another bucket."
             )
 
-    def _claim(self, strategy: BucketStrategy, source: Source) -> None:
+    def _claim(self, source: BucketSource) -> None:
         """Refuse that two tenants share a place: strategies that name by the tenant promise they do not."""
         try:
-            place = Location.of(strategy.bucket_for(None))
+            place = Location.of(source.strategy.bucket_for(None))
         except TenantRequired:
             return
         tenant = get_tenancy().active_key() or str(get_tenancy().shared_key)
@@ -114,13 +106,13 @@ def make_plan(tenants: Iterable[Any] = (), aliases: Collection[str] | None = Non
 
     With ``aliases`` the plan holds what storages of these need, though all is expanded, so that no part
     contradicts another. No request is sent. Raise ``PrivatePublicMixedError``, ``InvalidBucketName`` or
-    ``ConfigurationError`` where a bucket cannot be as it is wanted.
+    ``ConfigurationError`` if a bucket cannot be as it is wanted.
     """
     found = uses()
     different = configs(found)
     for config in different:
         bucket_hooks(config)  # one that cannot be imported is found now, not at the first bucket
-    sources = merged_sources(found, different)
+    sources = sources_in_use(found)
     plan = Plan()
     for source in sources:
         try:

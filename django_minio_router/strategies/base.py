@@ -13,6 +13,8 @@ from django.utils.hashable import make_hashable
 if TYPE_CHECKING:
     from django.db.models import Model
 
+    from ..bucket_template import BucketTemplate
+
 
 # What may run in a browser is downloaded, and a bucket that anybody may read cannot be listed.
 STRATEGY_DEFAULTS: Mapping[str, Any] = {"MINIO_ACTIVE_CONTENT": "download", "MINIO_PUBLIC_POLICY": "read"}
@@ -52,6 +54,11 @@ class BucketStrategy(ABC):
 
     one_bucket_per_tenant: bool = False
     """Whether a tenant's bucket is its own, so that none is used that is there without a tenant."""
+
+    @property
+    def tenant_template(self) -> BucketTemplate | None:
+        """The template that makes names of tenants, if one does; two that may meet are reported."""
+        return None
 
     @property
     def defaults(self) -> Mapping[str, Any]:

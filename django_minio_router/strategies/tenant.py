@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
 from .. import messages
-from ..bucket_template import bucket_template
+from ..bucket_template import BucketTemplate, bucket_template
 from ..exceptions import ConfigurationError, InvalidBucketName, RoutingError, TenantRequired
 from ..naming import bucket_name_problem
 from ..tenancy import get_tenancy
@@ -42,6 +42,10 @@ class NamedByTenant(BucketStrategy):
         self.function = function
         self.public = public
         self.public_read = public_read
+
+    @property
+    def tenant_template(self) -> BucketTemplate | None:
+        return None if self.template is None else bucket_template(self.template)
 
     def _name(self) -> str:
         """Return the name that belongs to the active tenant, and to no other."""

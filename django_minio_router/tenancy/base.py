@@ -26,6 +26,9 @@ class Tenancy(ABC):
 
     shared_key: str | None = None
 
+    division: str = "tenant"
+    """What rows are divided by, as messages call it."""
+
     # Who is active
 
     def active_key(self) -> str | None:
@@ -107,6 +110,10 @@ class Tenancy(ABC):
     @abstractmethod
     def key(self, tenant: Any) -> str:
         """Return the key of a row, or a key itself. ``TenantRequired`` for anything else."""
+
+    def key_of(self, tenant: Any | None) -> str | None:
+        """Return the key of a tenant, or ``shared_key`` for None: of what belongs to no tenant."""
+        return self.shared_key if tenant is None else self.key(tenant)
 
     @abstractmethod
     def row(self, key: str) -> Any:

@@ -34,6 +34,8 @@ class SchemaTenancy(Tenancy):
     django-tenants puts a new connection, so each new thread, on public: there, no tenant is active.
     """
 
+    division = "schema"
+
     def __init__(self) -> None:
         from django_tenants import utils  # type: ignore[import-untyped]  # it reads the settings
 

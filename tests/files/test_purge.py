@@ -11,7 +11,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.db import transaction
-from django.db.models import Manager, QuerySet
+from django.db.models import Manager, Model, QuerySet
 from django_tenants.models import TenantMixin
 from django_tenants.signals import post_schema_sync
 from minio import Minio
@@ -20,9 +20,9 @@ from minio.versioningconfig import VersioningConfig
 
 from django_minio_router import MinioRouter, RoutingError, hooks, tenant_bucket_context
 from django_minio_router.files.purge import empty, make_purge, purge
-from django_minio_router.inventory.places import Map
+from django_minio_router.inventory.places import TenantPlaces
 from django_minio_router.s3 import listing as contents
-from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
+from django_minio_router.strategies import FixedBucket, Location, PerTenant, PerTenantPrefix
 from tests.apps.customers.models import Branch, Client
 
 NewName = Callable[[str], str]
@@ -44,6 +44,11 @@ def names(bare: Minio, bucket: str) -> list[str]:
 
 def name_of(tenant: Client) -> str:
     return f"shared-{tenant.name}"
+
+
+class FolderWithoutSlash(PerTenantPrefix):
+    def bucket_for(self, model: type[Model] | None) -> Location:
+        return super().bucket_for(model)._replace(prefix=self._name())
 
 
 @pytest.fixture
@@ -337,11 +342,22 @@ class TestWithoutACommit:
 
         assert Client.objects.filter(pk=north.pk).exists()
 
+    def test_a_folder_that_a_strategy_names_without_a_slash_ends_where_it_does(
+        self, run: Purge, north: Client, bare: Minio, bucket: str, settings: Any
+    ) -> None:
+        settings.MINIO_PRIVATE_BUCKETS = [FolderWithoutSlash(bucket)]
+        mine, neighbour = f"{north.schema_name}/a.txt", f"{north.schema_name}-2/a.txt"
+        put(bare, bucket, mine, neighbour)
+
+        run(north.schema_name)
+
+        assert names(bare, bucket) == [neighbour]
+
     def test_other_tenants_are_read_a_row_at_a_time(self, north: Client, new_name: NewName) -> None:
         batch = new_name("many")
         Client.objects.bulk_create(Client(schema_name=f"{batch}-{number}", name="x") for number in range(50))
 
-        others = Map().others(north)
+        others = TenantPlaces().of_others(north)
 
         assert {name for name, _ in others if name.startswith(batch)} == {
             f"{batch}-{number}" for number in range(50)

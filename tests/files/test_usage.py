@@ -192,7 +192,7 @@ def test_csv_has_a_header_and_the_same_rows(north: Client, bare: Minio) -> None:
 
 
 def test_json_without_rows_is_json(monkeypatch: pytest.MonkeyPatch, north: Client) -> None:
-    monkeypatch.setattr(usage.Meter, "places", lambda self, tenant: [])
+    monkeypatch.setattr(usage.UsageReport, "places", lambda self, tenant: [])
 
     assert json.loads(run("--tenant", north.schema_name, "--format", "json")) == []
 

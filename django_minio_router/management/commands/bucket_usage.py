@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_minio_router.exceptions import ServerError
-from django_minio_router.files.usage import Meter, Usage
+from django_minio_router.files.usage import Usage, UsageReport
 from django_minio_router.management.base import RouterCommand
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
@@ -50,11 +50,11 @@ class Command(RouterCommand):
 
     def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
         """Yield them as they are read, so that memory does not grow with their number."""
-        meter = Meter()
+        report = UsageReport()
         for tenant in tenants:
-            for place in meter.places(tenant):
+            for place in report.places(tenant):
                 try:
-                    yield from meter.measure(tenant, place)
+                    yield from report.measure(tenant, place)
                 except (ServerError, DatabaseError) as error:
                     self.fail(f"{place}: {str(error).strip()}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -15,10 +15,9 @@ from django.template.defaultfilters import filesizeformat
 
 from django_minio_router.exceptions import ServerError
 from django_minio_router.files.orphans import (
-    Fate,
+    DeletionState,
     Missing,
     Orphan,
-    Place,
     Sweep,
     delete_orphans,
     find_missing,
@@ -26,6 +25,7 @@ from django_minio_router.files.orphans import (
     make_sweep,
     own_routes,
 )
+from django_minio_router.inventory.places import Place
 from django_minio_router.management.base import RouterCommand, add_no_input_argument
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 
@@ -58,7 +58,7 @@ class Command(RouterCommand):
         if not 0 <= options["min_age"] <= _LONGEST:
             raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
         before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
-        sweep = make_sweep(list(tenants_or_active(**options)))
+        sweep = make_sweep(tenants_or_active(**options))
         if options["check_missing"]:
             self._report_missing(sweep)
         self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
@@ -66,7 +66,7 @@ class Command(RouterCommand):
             raise CommandError(f"{self.failures} of the buckets, columns and objects failed; see above.")
 
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
-        for place, reason in sorted(sweep.left_alone.items()):
+        for place, reason in sorted(sweep.left_alone.items(), key=lambda item: item[0].address):
             self.warn(f"{place} is left alone: {reason}.")
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
@@ -82,7 +82,7 @@ class Command(RouterCommand):
         count = size = 0
         for orphan in self._orphans(sweep, before):
             self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
-            reported.write(json.dumps(orphan) + "\n")
+            reported.write(json.dumps([orphan.place.address, *orphan[1:]]) + "\n")
             count, size = count + 1, size + orphan.size
         orphans, buckets = _counted(count, "orphan"), _counted(len(sweep.cleanable), "bucket")
         self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
@@ -96,15 +96,16 @@ class Command(RouterCommand):
                 self.fail(f"{place}: {error}")
 
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
-        counts = Counter[Fate]()
-        for deletion in delete_orphans(sweep, map(_orphan, reported), before):
-            counts[deletion.fate] += 1
+        counts = Counter[DeletionState]()
+        places = {place.address: place for place in sweep.cleanable}
+        for deletion in delete_orphans(sweep, (_orphan(line, places) for line in reported), before):
+            counts[deletion.state] += 1
             line = f"{deletion.orphan.place.bucket}/{deletion.orphan.name}: {deletion.cause}"
-            if deletion.fate is Fate.FAILED:
+            if deletion.state is DeletionState.FAILED:
                 self.fail(line)
-            elif deletion.fate is Fate.SPARED:
+            elif deletion.state is DeletionState.SPARED:
                 self.say(f"spared: {line}")
-        self.say(", ".join(f"{counts[fate]} {fate.value}" for fate in Fate) + ".")
+        self.say(", ".join(f"{counts[state]} {state.value}" for state in DeletionState) + ".")
 
     def _report_missing(self, sweep: Sweep) -> None:
         count = 0
@@ -122,9 +123,9 @@ class Command(RouterCommand):
                 self.fail(f"{route.column}: {error}")
 
 
-def _orphan(line: str) -> Orphan:
-    place, *described = json.loads(line)
-    return Orphan(Place(*place), *described)
+def _orphan(line: str, places: Mapping[str, Place]) -> Orphan:
+    address, *described = json.loads(line)
+    return Orphan(places[address], *described)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -8,15 +8,15 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router.files.ledger import Ledger
-from django_minio_router.files.move import Fate, Move, Outcome, count_files, make_move, move_files
+from django_minio_router.files.move import FileOutcome, Move, MoveState, count_files, make_move, move_files
 from django_minio_router.management.base import RouterCommand, add_jobs_argument, add_no_input_argument
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 from django_minio_router.tenancy import get_tenancy
 
-_WARNED = {Fate.MISSING, Fate.SKIPPED}
-_FAILED = {Fate.DIFFERING, Fate.FAILED}
+_WARNED = {MoveState.MISSING, MoveState.SKIPPED}
+_FAILED = {MoveState.DIFFERING, MoveState.FAILED}
 
 
 class Command(RouterCommand):
@@ -101,29 +101,29 @@ class Command(RouterCommand):
     def _copy(self, move: Move, ledger: Ledger, **options: Any) -> None:
         shown = self.verbosity > 0 and self.stdout.isatty()
         total = sum(count_files(move, tenant) for tenant in tenants_or_active(**options)) if shown else 0
-        counts = Counter[Fate]()
+        counts = Counter[MoveState]()
         with ProgressBar(self.stdout, total, shown=shown) as bar:
             for tenant in tenants_or_active(**options):
                 for outcome in move_files(move, tenant, jobs=self.jobs, dry_run=self.dry_run):
-                    counts[outcome.fate] += 1
-                    ledger.note(outcome)
+                    counts[outcome.state] += 1
+                    ledger.record(outcome)
                     with bar.step():
                         self._report(outcome)
         would = "would be " if self.dry_run else ""
         summary = (
-            f"{counts[fate]} {would if fate is Fate.COPIED else ''}{fate.value}"
-            for fate in Fate
-            if counts[fate] or fate is not Fate.SKIPPED
+            f"{counts[state]} {would if state is MoveState.COPIED else ''}{state.value}"
+            for state in MoveState
+            if counts[state] or state is not MoveState.SKIPPED
         )
         self.say(", ".join(summary) + ".")
 
-    def _report(self, outcome: Outcome) -> None:
-        line = f"{outcome.fate.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
+    def _report(self, outcome: FileOutcome) -> None:
+        line = f"{outcome.state.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
         if outcome.cause:
             line += f": {outcome.cause}"
-        if outcome.fate in _FAILED:
+        if outcome.state in _FAILED:
             self.fail(line)
-        elif outcome.fate in _WARNED:
+        elif outcome.state in _WARNED:
             self.warn(line)
         elif self.verbosity > 1:
             self.say(line)
@@ -145,9 +145,9 @@ class Command(RouterCommand):
         if ask:
             self.confirm(f"{ready} files from the old place")
         deleted = 0
-        for kept in ledger.give_up(jobs=self.jobs):
-            if kept is None:
+        for left in ledger.delete_from_source(jobs=self.jobs):
+            if left is None:
                 deleted += 1
             else:
-                self.fail(f"kept: {kept.name}: {kept.cause}")
+                self.fail(f"kept: {left.name}: {left.cause}")
         self.say(f"{deleted} were deleted from the old place.")

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
 from django_minio_router.exceptions import RoutingError
-from django_minio_router.files.purge import Contents, look_into, make_purge, purge, refuse_shared
+from django_minio_router.files.purge import Contents, count_contents, make_purge, purge, refuse_shared
 from django_minio_router.inventory.places import Place
 from django_minio_router.management.base import RouterCommand, add_no_input_argument
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, refuse_dry_run
@@ -62,7 +62,7 @@ class Command(RouterCommand):
 
     def _report(self, places: list[Place]) -> list[Place]:
         """Print what is there, and return where anything is."""
-        found = [(place, look_into(place)) for place in places]
+        found = [(place, count_contents(place)) for place in places]
         there = [(place, contents) for place, contents in found if _is_something(place, contents)]
         for place, contents in there:
             kind = "folder" if place.prefix else "bucket"

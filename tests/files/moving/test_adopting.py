@@ -13,7 +13,7 @@ from django_tenants.utils import tenant_context
 from minio import Minio
 
 from django_minio_router import MinioRouter
-from django_minio_router.files.move import Fate, Move, fields_to_move, load_source, move_files
+from django_minio_router.files.move import Move, MoveState, fields_to_move, load_source, move_files
 from django_minio_router.strategies import FixedBucket, PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.per_tenant.models import Receipt
@@ -91,6 +91,6 @@ def test_one_tenant_is_one_repeatable_piece_of_work(
         refer(Receipt, "a.txt", "gone.txt")
     move = Move(load_source(f"bucket:{old}"), fields_to_move(None, [Receipt._meta.label]))
 
-    fates = [[outcome.fate for outcome in move_files(move, north)] for _ in range(2)]
+    states = [[outcome.state for outcome in move_files(move, north)] for _ in range(2)]
 
-    assert fates == [[Fate.COPIED, Fate.MISSING], [Fate.THERE, Fate.MISSING]]
+    assert states == [[MoveState.COPIED, MoveState.MISSING], [MoveState.THERE, MoveState.MISSING]]

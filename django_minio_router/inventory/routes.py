@@ -1,0 +1,134 @@
+"""Where each field's files go under the active tenant, and which columns may name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from django.db.models import FileField
+
+from ..exceptions import ModelRequired, TenantRequired
+from ..storage.backend import MinioBackend
+from ..storage.fields import BucketFileField, BucketImageField
+from ..storage.router import MinioRouter
+from ..strategies import BucketStrategy, Location
+from ..tenancy import get_tenancy
+from .columns import Column
+from .places import Place
+from .uses import StorageUse, models_by_strategy
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+_READING_METHODS = ("open", "_open", "delete")
+_SAVING_METHODS = ("save", "_save")
+_VALUE_METHODS = ("get_prep_value", "get_db_prep_value", "get_db_prep_save", "from_db_value")
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the files of a column go under one tenant, and where else they may have gone."""
+
+    column: Column
+    backend: MinioBackend
+    elsewhere: frozenset[Location]
+
+    @property
+    def place(self) -> Place:
+        return Place.of(self.backend)
+
+    @property
+    def columns(self) -> list[tuple[str, Column]]:
+        """Each bucket, with the column as it refers to the objects there."""
+        further = [(place.bucket, replace(self.column, prefix=place.prefix)) for place in self.elsewhere]
+        return [(self.backend.bucket, self.column), *further]
+
+
+def routes_now(found: list[StorageUse]) -> list[Route]:
+    """Return where each field's files go under the active tenant."""
+    models = models_by_strategy(found)
+    elsewhere: dict[BucketStrategy | None, frozenset[Location]] = {
+        strategy: _elsewhere(strategy, models[strategy]) for strategy in models
+    }
+    return [
+        Route(column, backend, elsewhere.get(use.strategy, frozenset()))
+        for use in found
+        if use.field is not None and (backend := use.backend) is not None
+        for column in _columns_now(use, use.field, backend.prefix)
+    ]
+
+
+def _columns_now(use: StorageUse, field: FileField, prefix: str) -> Iterator[Column]:
+    for column in _readable_columns(field):
+        doubt = column.doubt or storage_doubt(use.storage) or _value_doubt(field)
+        yield replace(column, prefix=prefix, doubt=doubt)
+
+
+def _readable_columns(field: FileField) -> Iterator[Column]:
+    """Yield the columns whose rows may refer to what the active tenant stores: its own, and the shared one.
+
+    A shared row may have been saved by code that acted for the tenant's bucket alone.
+    """
+    model = field.model
+    tenancy = get_tenancy()
+    if not tenancy.divides(model):
+        yield Column(field, None)
+        return
+    key = tenancy.active_key()
+    if key is not None and tenancy.owns_table(model, key):
+        yield Column(field, key, doubt=_owner_doubt(field))
+    if tenancy.owns_table(model, None):
+        yield Column(field, tenancy.shared_key)
+
+
+def _elsewhere(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset[Location]:
+    """Return the locations of a strategy that none of its models goes to now.
+
+    What is stored there was routed by something that cannot be seen from here.
+    """
+    now = set(_locations_now(strategy, models))
+    whole = {Location(location.bucket, location.server) for location in now}
+    try:
+        return frozenset(map(Location.of, strategy.buckets_for(models))) - now - whole
+    except (TenantRequired, ModelRequired):
+        return frozenset()
+
+
+def _locations_now(strategy: BucketStrategy, models: list[type[Model]]) -> Iterator[Location]:
+    for model in models:
+        with suppress(TenantRequired, ModelRequired):
+            yield Location.of(strategy.bucket_for(model))
+
+
+# Why rows may not tell
+
+
+def storage_doubt(storage: MinioBackend | MinioRouter) -> str:
+    """Say why a class of the project's own may store under other names than it returns, or nothing."""
+    base = MinioRouter if isinstance(storage, MinioRouter) else MinioBackend
+    own = storage.__class__  # of what a lazy storage stands for, which type() does not tell
+    changed = _overridden(own, base, *_READING_METHODS)
+    if _overridden(own, base, *_SAVING_METHODS):  # else a link of its own leads to the name in the row
+        changed += _overridden(own, base, "url")
+    for method in changed:
+        return f"{own.__name__} has its own {method}(), so rows may hold other names than the server"
+    return ""
+
+
+def _value_doubt(field: FileField) -> str:
+    """Say why the database may hold something else than the name, such as an encrypted one, or nothing."""
+    for method in _overridden(type(field), FileField, *_VALUE_METHODS):
+        return f"{type(field).__name__} has its own {method}(), so rows may not be found by name"
+    return ""
+
+
+def _owner_doubt(field: FileField) -> str:
+    if not isinstance(field, BucketFileField | BucketImageField):
+        return ""
+    return f"{field} stores for the owner of each row, so rows of other tenants may refer to it"
+
+
+def _overridden(own: type, base: type, *methods: str) -> list[str]:
+    return [name for name in methods if getattr(own, name, None) is not getattr(base, name, None)]
