@@ -250,18 +250,17 @@ def bad_provider(storage: MinioBackend) -> None:
     MinioBackend("documents", MINIO_CREDENTIALS=Failing()).exists("a.txt")
 
 
+def ldap() -> LdapIdentityProvider:
+    pool = PoolManager(retries=0)
+    return LdapIdentityProvider("http://127.0.0.1:1", "user", PASSWORD, http_client=pool)
+
+
 def identity_service_away(storage: MinioBackend) -> None:
-    provider = LdapIdentityProvider(
-        "http://127.0.0.1:1", "user", PASSWORD, http_client=PoolManager(retries=0)
-    )
-    MinioBackend("documents", MINIO_CREDENTIALS=provider).exists("a.txt")
+    MinioBackend("documents", MINIO_CREDENTIALS=ldap()).exists("a.txt")
 
 
 def identity_service_away_from_the_sdk(storage: MinioBackend) -> None:
-    provider = LdapIdentityProvider(
-        "http://127.0.0.1:1", "user", PASSWORD, http_client=PoolManager(retries=0)
-    )
-    MinioBackend("documents", MINIO_CREDENTIALS=provider).listdir()
+    MinioBackend("documents", MINIO_CREDENTIALS=ldap()).listdir()
 
 
 def refused_by_the_identity_service(storage: MinioBackend) -> None:
