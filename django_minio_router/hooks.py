@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-
-from minio import Minio
+from typing import TYPE_CHECKING
 
 from .buckets.hooks import BucketHook, required
 from .exceptions import BucketNotFound, ConfigurationError, ServerError
 from .s3.client import client_of
 from .s3.xml import Element, element, fetch, send
+
+if TYPE_CHECKING:
+    from minio import Minio
 
 __all__ = ["cors", "encryption", "expire", "kms_encryption", "required", "tags", "versioning"]
 
@@ -148,7 +150,7 @@ def _leaves(element: Element, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _read(sdk: Minio, bucket: str, query: str) -> Element | None:
-    """Return a configuration of the bucket; None where there is none."""
+    """Return a configuration of the bucket; None if it has none."""
     try:
         return fetch(client_of(sdk), bucket, f"{query}=")
     except FileNotFoundError:

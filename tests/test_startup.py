@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from tests.support.sites import PER_TENANT, SERVER, Site
@@ -147,3 +149,45 @@ class TestConsistencyCheckOnStart:
 
         assert run.returncode == 1
         assert "No answer from the S3 server at 127.0.0.1:9" in run.stderr
+
+
+class TestWhatTakesLongToImport:
+    """The SDK and urllib3 come with the first use of a server, not with the start of every process."""
+
+    @pytest.fixture
+    def site(self, tmp_path, bucket) -> Site:
+        site = Site(tmp_path, PER_TENANT, """INSTALLED_APPS = [*INSTALLED_APPS, "tests.docs"]""")
+        site.env["BUCKET"] = bucket
+        return site
+
+    def test_is_not_there_after_the_start(self, site):
+        assert self.imported(site, "from tests.docs.models import Invoice; Invoice().file") == "nothing"
+
+    def test_is_not_needed_by_links(self, site):
+        assert self.imported(site, "storage.url('a.txt', expires=60)") == "nothing"
+
+    def test_is_urllib3_alone_where_files_are_saved_and_read(self, site):
+        code = """
+            name = storage.save("a.txt", ContentFile(b"one"))
+            assert storage.open(name).read() == b"one" and storage.exists(name)
+            storage.delete(name)
+            assert not storage.exists(name)
+        """
+        assert self.imported(site, code) == "urllib3"
+
+    @pytest.mark.parametrize("code", ["storage.client", "import django_minio_router.s3 as s3; s3.warm_up()"])
+    def test_is_there_when_it_is_asked_for(self, site, code):
+        assert self.imported(site, code) == "minio urllib3"
+
+    def imported(self, site: Site, code: str) -> str:
+        """Return what was imported when the project was set up and the code has run."""
+        run = site.python(
+            "import os, sys\n"
+            "from django.core.files.base import ContentFile\n"
+            "from django_minio_router import MinioBackend\n"
+            "storage = MinioBackend(os.environ['BUCKET'], public=False)\n"
+            + textwrap.dedent(code)
+            + "\nprint(*sorted({'minio', 'urllib3'} & set(sys.modules)) or ['nothing'])"
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from minio.error import S3Error
-
+from ..exceptions import BucketNotFound, ServerError
 from ..s3.client import Client, get_client
 from ..settings.config import Config
 from .hooks import run_hooks
@@ -68,24 +67,22 @@ class PlannedBucket:
         return "public" if self.is_public else "private"
 
 
-def bring_about(
+def ensure_bucket(
     planned: PlannedBucket, *, existing: Collection[str] | None = None, dry_run: bool = False
 ) -> Outcome:
     """Make the server's bucket what it must be; ``existing`` are the names there, if they are known."""
-    client = get_client(planned.config.internal)
-    with client.plain_errors(planned.name):
-        return _Step(client, planned, dry_run).run(existing)
+    return _BucketOnServer(get_client(planned.config.internal), planned, dry_run).ensure(existing)
 
 
 @dataclass(frozen=True)
-class _Step:
+class _BucketOnServer:
     """One bucket of the plan on its server: two requests to create it, one to find it right."""
 
     client: Client
     planned: PlannedBucket
     dry_run: bool
 
-    def run(self, existing: Collection[str] | None) -> Outcome:
+    def ensure(self, existing: Collection[str] | None) -> Outcome:
         outcome = self._with_policy(existing)
         return outcome if self.dry_run else self._with_hooks(outcome)
 
@@ -103,9 +100,7 @@ class _Step:
             return self._create()
         try:
             current = self._current_policy()
-        except S3Error as error:
-            if error.code != "NoSuchBucket":
-                raise
+        except BucketNotFound:
             return self._create()
         return self._correct(current)
 
@@ -134,7 +129,8 @@ class _Step:
         if current is None or not any(same_policy(current, policy) for policy in ours):
             return self._outcome(State.UNCHANGED, current)
         if not self.dry_run:
-            self.client.sdk.delete_bucket_policy(bucket_name=name)
+            with self.client.plain_errors(name):
+                self.client.sdk.delete_bucket_policy(bucket_name=name)
         return self._outcome(State.CHANGED, None, "no longer public")
 
     def _outcome(self, state: State, policy: Policy | None, cause: str = "") -> Outcome:
@@ -146,8 +142,9 @@ class _Step:
     def _current_policy(self) -> Policy | None:
         name = self.planned.name
         try:
-            policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
-        except S3Error as error:
+            with self.client.plain_errors(name):
+                policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
+        except ServerError as error:
             # A server without policies has no public buckets either.
             if error.code == "NoSuchBucketPolicy" or (
                 error.code == "NotImplemented" and self.client.has_bucket(name)
@@ -157,7 +154,8 @@ class _Step:
         return policy
 
     def _set_policy(self, policy: Policy) -> None:
-        self.client.sdk.set_bucket_policy(bucket_name=self.planned.name, policy=json.dumps(policy))
+        with self.client.plain_errors(self.planned.name):
+            self.client.sdk.set_bucket_policy(bucket_name=self.planned.name, policy=json.dumps(policy))
 
 
 def _joined(texts: Iterable[str]) -> str:
@@ -167,8 +165,9 @@ def _joined(texts: Iterable[str]) -> str:
 def make_bucket(client: Client, bucket: str) -> bool:
     """Create the bucket, and tell whether that was needed: one that is ours already is no error."""
     try:
-        client.sdk.make_bucket(bucket_name=bucket)
-    except S3Error as error:
+        with client.plain_errors(bucket):
+            client.sdk.make_bucket(bucket_name=bucket)
+    except ServerError as error:
         if error.code != "BucketAlreadyOwnedByYou":
             raise
         return False

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from django.utils.module_loading import import_string
-from minio import Minio
 
 from ..exceptions import ConfigurationError, ServerError
 from ..s3.client import Client
 from ..settings.config import Config
 from ..tenancy import get_tenancy
 
-BucketHook: TypeAlias = Callable[[Minio, str], "bool | None"]
+if TYPE_CHECKING:
+    from minio import Minio
+
+BucketHook: TypeAlias = "Callable[[Minio, str], bool | None]"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
     for hook in bucket_hooks(config):
         try:
             with client.plain_errors(bucket), get_tenancy().context(None):
-                changed = _told(hook(client.sdk, bucket))
+                changed = _is_changed(hook(client.sdk, bucket))
         except Exception as error:
             if isinstance(hook, _Required) or not _is_missing_feature(error):
                 raise ServerError(
@@ -93,7 +95,7 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
     return run
 
 
-def _told(changed: object) -> bool:
+def _is_changed(changed: object) -> bool:
     """Refuse what a coroutine function or a generator gives: its code has not run."""
     if changed is None or isinstance(changed, bool):
         return bool(changed)

@@ -15,19 +15,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from urllib.parse import quote
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
-from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import BucketNotFound, ServerError
-from ..s3.uploads import KEPT_HEADERS, MAX_PARTS, Source, Upload
+from ..s3.content import MAX_PARTS, Source
+from ..s3.uploads import KEPT_HEADERS, Upload
 from ..s3.xml import parsed
 from ..storage.backend import MinioBackend
 from ..storage.fallback import CLAIM_HEADER, is_claim, is_deleted
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from ..buckets.ensure import Outcome, PlannedBucket, State, bring_about
+from ..buckets.ensure import Outcome, PlannedBucket, State, ensure_bucket
 from ..exceptions import ServerError
 from ..s3.client import Client, get_client
 from ..s3.listing import bucket_names, pages
@@ -37,7 +37,7 @@ def apply_plan(
         try:
             if isinstance(there, ServerError):
                 raise there
-            return bring_about(planned, existing=there, dry_run=dry_run)
+            return ensure_bucket(planned, existing=there, dry_run=dry_run)
         except Exception as error:
             return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
 

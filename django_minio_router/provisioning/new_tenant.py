@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
-from ..buckets.ensure import Outcome, PlannedBucket, State, bring_about
+from ..buckets.ensure import Outcome, PlannedBucket, State, ensure_bucket
 from ..exceptions import BucketNotFound, ServerError
 from ..inventory.places import Place, TenantPlaces
 from ..s3.client import get_client
@@ -27,12 +27,12 @@ def provision(tenant: Any, aliases: Collection[str] | None = None) -> list[Outco
     shared = make_plan(aliases=aliases).buckets
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]
-    return [*plan.refused, *map(_bring_about, own)]
+    return [*plan.refused, *map(_ensure, own)]
 
 
-def _bring_about(planned: PlannedBucket) -> Outcome:
+def _ensure(planned: PlannedBucket) -> Outcome:
     try:
-        return bring_about(planned)
+        return ensure_bucket(planned)
     except Exception as error:
         return Outcome(planned.name, State.FAILED, str(error))
 

@@ -1,16 +1,25 @@
-"""The connections of our pools: a small request goes out at once, and the time limit holds for its answer."""
+"""Connections to a server, pooled: the only module, beside the SDK, that knows urllib3."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from queue import LifoQueue
 from threading import Condition, RLock
 from typing import Any
 
+import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ClosedPoolError, HTTPError
+from urllib3.response import BaseHTTPResponse
 
-from .pacing import PacedAnswer
+from ..settings.config import Server
+from .content import PIECE, Body, pieces
+from .errors import unreachable, without_frames
 
+BROKEN = (HTTPError, OSError)
+_RETRY_STATUSES = (429, 500, 502, 503, 504)
 _SMALL = 64 * 1024  # bytes of a body that are copied behind the head of their request
 
 
@@ -21,7 +30,6 @@ class _InOnePiece(HTTPConnection):
     costs a save of 10 KiB a fortieth of its time.
     """
 
-    response_class = PacedAnswer
     _keeps_head = False
     _head = b""
 
@@ -78,5 +86,110 @@ class _TLSPool(HTTPSConnectionPool):
     QueueCls = _Idle
 
 
-POOL_CLASSES = {"http": _Pool, "https": _TLSPool}
-"""For ``PoolManager.pool_classes_by_scheme``."""
+def make_pool(server: Server) -> urllib3.PoolManager:
+    """Return a pool for all servers with these settings."""
+    pool = urllib3.PoolManager(
+        num_pools=1000,
+        maxsize=server.pool_size,
+        block=False,
+        blocksize=PIECE,
+        timeout=_timeout(server),
+        retries=_retries(server),  # the SDK's requests too are repeated, and not redirected
+    )
+    pool.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    return pool
+
+
+def without_sockets(pool: urllib3.PoolManager) -> urllib3.PoolManager:
+    """Return a pool of the same make, for a forked child: the sockets are the parent's."""
+    own = copy.copy(pool)
+    own.pools = type(pool.pools)(100)
+    return own
+
+
+def _timeout(server: Server) -> urllib3.Timeout:
+    return urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout)
+
+
+def _retries(server: Server) -> urllib3.Retry:
+    return urllib3.Retry(
+        total=server.retries,
+        backoff_factor=0.1,
+        status_forcelist=_RETRY_STATUSES,
+        allowed_methods=None,
+        redirect=False,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+
+
+class Connections:
+    """The connections to one server, in a pool that it shares with others."""
+
+    def __init__(self, server: Server, pool: urllib3.PoolManager) -> None:
+        self.pool = pool
+        self._server = server
+        self._origin = f"{'https' if server.use_https else 'http'}://{server.endpoint}"
+        self._to_host = pool.connection_from_url(self._origin)
+        # A proxy for plain HTTP is asked for the whole URL.
+        self._prefix = self._origin if pool.proxy and not server.use_https else ""
+        # A project's own pool may say how long to wait and how often to try.
+        self._retries = pool.connection_pool_kw.get("retries", _retries(server))
+        self._timeout = pool.connection_pool_kw.get("timeout", _timeout(server))
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        body: Body | None,
+        headers: dict[str, str],
+        *,
+        stream: bool,
+        repeat: bool,
+    ) -> BaseHTTPResponse:
+        """Return the answer, whatever it says. ``ServerError`` if none comes."""
+        if body is not None and not (isinstance(body, bytes) and len(body) <= PIECE):
+            # In pieces, since the time limit holds for each then, and not for the whole body.
+            body = list(pieces(body))
+            headers["Content-Length"] = str(sum(map(len, body)))
+        options = {"preload_content": not stream, "retries": self._retries if repeat else False}
+        try:
+            try:
+                return self._urlopen(method, target, body, headers, options)
+            except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
+                self._to_host = self.pool.connection_from_url(self._origin)
+                return self._urlopen(method, target, body, headers, options)
+        except HTTPError as error:
+            raise unreachable(self._server, error) from without_frames(error)
+
+    def _urlopen(
+        self,
+        method: str,
+        target: str,
+        body: Body | None,
+        headers: dict[str, str],
+        options: Mapping[str, Any],
+    ) -> BaseHTTPResponse:
+        return self._to_host.urlopen(
+            method,
+            self._prefix + target,
+            body=body,  # type: ignore[arg-type]  # a memoryview is sent as bytes are
+            headers=headers,
+            timeout=self._timeout,
+            pool_timeout=self._server.read_timeout,  # type: ignore[arg-type]  # a project's pool may block
+            redirect=False,
+            assert_same_host=not self._prefix,
+            decode_content=False,
+            **options,
+        )
+
+    def ask_unsigned(self, time_limit: float) -> BaseHTTPResponse:
+        """Ask the server for anything, once and without a key, in so many seconds. Raises ``BROKEN``."""
+        return self.pool.request(
+            "GET",
+            f"{self._server.base_url}/",
+            timeout=urllib3.Timeout(total=time_limit),
+            retries=False,
+            redirect=False,
+            pool_timeout=time_limit,
+        )

@@ -11,14 +11,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from django.core.files import File
-from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ServerError
 from .client import Client, get_client
+from .late import broken
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from urllib3.response import BaseHTTPResponse
 
 FIRST_RANGE = 192 * 1024  # bytes; small files need one request, a glance at a large one costs no more
 _BLOCK = 1024 * 1024  # bytes taken from the network at once, and lost when it breaks
@@ -92,7 +92,7 @@ class ObjectReader(io.RawIOBase):
         except (KeyError, ValueError):
             self._drop_stream()
             place = f"{self._bucket}/{self._name}"
-            raise self._client.nonsense(place, "it does not say what it sends") from None
+            raise self._client.not_s3(place, "it does not say what it sends") from None
         self._stream_at, self._stream_end = span.start, span.end
         return span
 
@@ -137,7 +137,7 @@ class ObjectReader(io.RawIOBase):
                 data = self._read(size)
             except (ServerError, FileNotFoundError):
                 raise
-            except (HTTPError, OSError) as error:
+            except broken() as error:
                 self._drop_stream()
                 if not left:
                     raise self._client.unreachable(error) from error
@@ -157,7 +157,7 @@ class ObjectReader(io.RawIOBase):
         stream = self._stream_from(place)
         data: bytes = stream.read(min(size, _BLOCK, self._stream_end - self._stream_at))
         if not data:
-            raise HTTPError(f"the body ended at byte {self._stream_at} of {self.size}")
+            raise ConnectionError(f"the body ended at byte {self._stream_at} of {self.size}")
         self._stream_at += len(data)
         if self._stream_at == self._stream_end:
             self._close_stream()
@@ -193,12 +193,12 @@ class ObjectReader(io.RawIOBase):
         while self._stream_at < place:
             ahead = response.read(min(_BLOCK, place - self._stream_at))
             if not ahead:
-                raise HTTPError(f"the body ended at byte {self._stream_at} of {self.size}")
+                raise ConnectionError(f"the body ended at byte {self._stream_at} of {self.size}")
             self._stream_at += len(ahead)
         if self._stream_at != place:
             self._drop_stream()
             where = f"{self._bucket}/{self._name}"
-            raise self._client.nonsense(where, f"it sent bytes from {self._stream_at} on, not as asked")
+            raise self._client.not_s3(where, f"it sent bytes from {self._stream_at} on, not as asked")
 
     def _close_stream(self) -> None:
         """Give the connection back, ready for use if little is left unread; not one of a parent process."""

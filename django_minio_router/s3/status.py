@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from urllib3 import Timeout
-from urllib3.exceptions import HTTPError
-
 from ..exceptions import ConfigurationError
 from ..settings.config import Config
-from .client import cause_of, get_client
+from .client import get_client
+from .errors import cause_of
+from .late import broken
 
 TIME_LIMIT = 5.0  # seconds
 
@@ -41,15 +40,8 @@ def probe(config: Config) -> MinioServerStatus:
     except ConfigurationError as error:
         return MinioServerStatus(False, str(error))
     try:
-        response = get_client(server).pool.request(
-            "GET",
-            f"{server.base_url}/",
-            timeout=Timeout(total=TIME_LIMIT),
-            retries=False,
-            redirect=False,
-            pool_timeout=TIME_LIMIT,
-        )
-    except (HTTPError, OSError) as error:
+        response = get_client(server).connections.ask_unsigned(TIME_LIMIT)
+    except broken() as error:
         return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")
     available = response.status < 500
     return MinioServerStatus(available, f"{server.base_url} answered {response.status}.", response.status)

@@ -7,33 +7,30 @@ that the parts replace at once. Memory stays at the parts under way, whatever th
 
 from __future__ import annotations
 
-import base64
 import logging
 import secrets
-import xml.etree.ElementTree as ElementTree
-import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from django.core.files import File
 from django.utils.functional import cached_property
-from urllib3.response import BaseHTTPResponse
 
-from ..exceptions import ConfigurationError, ServerError
-from .client import PIECE, Body, Client
+from ..exceptions import ServerError
+from .content import MAX_PARTS, Block, Body, Source
+from .xml import document, element, parsed
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+    from .client import Client
 
 logger = logging.getLogger(__name__)
 
 PARALLEL_PARTS = 2
-MAX_PARTS = 10_000
-MIN_PART_SIZE = 5 * 1024 * 1024  # S3 refuses smaller ones, but for the last
 TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
 CHECKSUM_HEADER = "x-amz-checksum-crc32"
 KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with, beside user metadata
@@ -54,101 +51,12 @@ _SAFE_LAST_STEP = ("AmazonS3", "MinIO")
 _TAKEN = {"ConditionalRequestConflict", "PreconditionFailed"}  # also within a 200
 
 
-class Block:
-    """What goes in one request, in pieces so small that they are still in the processor's cache when the
-    checksum is computed and when they are sent; ``len()`` is in bytes."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes | memoryview] = []
-        self._size = 0
-        self._crc32 = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def add(self, piece: bytes | memoryview) -> None:
-        self.pieces.append(piece)
-        self._size += len(piece)
-        self._crc32 = zlib.crc32(piece, self._crc32)
-
-    @property
-    def checksum(self) -> str:
-        """The CRC32 in the form of the header."""
-        return base64.b64encode(self._crc32.to_bytes(4, "big")).decode()
-
-
 def checksum_of(block: Block, client: Client) -> dict[str, str]:
     """Return the header by which the server refuses what changed on the way.
 
     Even for nothing at all: a bucket of AWS that keeps objects for some time refuses all without it.
     """
     return {CHECKSUM_HEADER: block.checksum} if client.server.checksums else {}
-
-
-class Source:
-    """The content of a save in blocks, from its start; what fits into one block goes in one request.
-
-    Several names may have to be tried, each after ``start()``. Content that cannot be rewound is kept in
-    memory as long as no more than its first two blocks were read.
-    """
-
-    def __init__(self, content: File[Any], part_size: int, threshold: int = 0) -> None:
-        if part_size < MIN_PART_SIZE:
-            raise ConfigurationError(
-                f"MINIO_MULTIPART_PART_SIZE is {part_size}; the smallest part that S3 takes has "
-                f"{MIN_PART_SIZE} bytes. Raise it."
-            )
-        self._content = content
-        self.size = size_of(content)
-        self._block_size = max(part_size, -(-self.size // MAX_PARTS))
-        if self.size <= threshold:
-            self._block_size = max(self._block_size, self.size)
-        self._head: deque[Block] = deque()
-        self._rest: Iterator[Block] | None = None
-        self._started = False
-
-    def start(self) -> None:
-        """Be ready for the next name. ``ServerError`` if the content is gone with the last one."""
-        if self._started and _rewind(self._content):
-            self._head.clear()
-            self._rest = None
-        elif self._started and self._rest is None:
-            raise ServerError(
-                "The name was taken while the content was on its way, or its parts were removed, and the "
-                "content cannot be read a second time. Save it again from the start."
-            )
-        self._started = True
-
-    def only_block(self) -> Block | None:
-        """Return the whole content, or None if it takes more than one block."""
-        self._read_head()
-        return self._head[0] if len(self._head) < 2 else None
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield each block, and keep none."""
-        rest = self._read_head()
-        self._rest = None
-        while self._head:
-            yield self._head.popleft()
-        yield from rest
-
-    def _read_head(self) -> Iterator[Block]:
-        if self._rest is None:
-            self._rest = _blocks(self._content, self._block_size)
-            self._head.extend(islice(self._rest, 2))
-        return self._rest
-
-
-class Begun(NamedTuple):
-    """What the server said when an upload in parts began.
-
-    ``strays`` are other uploads of the name, among them one of ours if an answer was lost. The uploads of
-    other writers have parts, at least when ours is through.
-    """
-
-    upload_id: str
-    server: str
-    strays: set[str]
 
 
 @dataclass(frozen=True)
@@ -183,36 +91,32 @@ class Upload:
         if self.only_new and self._head().status == 200:
             raise self._taken()  # the last step would say so too, after all parts were sent
         token = secrets.token_hex(16)
-        begun = self._begin(token)
+        upload_id, server = self._begin(token)
         try:
             with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
-                done = list(self._send_parts(threads, begun.upload_id, source.blocks()))
-            if self.only_new and not begun.server.startswith(_SAFE_LAST_STEP):
+                done = list(self._send_parts(threads, upload_id, source.blocks()))
+            if self.only_new and not server.startswith(_SAFE_LAST_STEP):
                 with self._claimed():
-                    self._complete(begun.upload_id, done, token, only_new=False)
+                    self._complete(upload_id, done, token, only_new=False)
             else:
-                self._complete(begun.upload_id, done, token, only_new=self.only_new)
+                self._complete(upload_id, done, token, only_new=self.only_new)
         except BaseException:
-            self._abort(begun.upload_id)
+            self._abort(upload_id)
             raise
-        finally:
-            self._abort_partless(begun.strays)
 
-    def _begin(self, token: str) -> Begun:
+    def _begin(self, token: str) -> tuple[str, str]:
+        """Return the id of the upload, and the name of the server's software."""
         headers = {**self.headers, TOKEN_HEADER: token}
         if self.client.server.checksums:
             headers["x-amz-checksum-algorithm"] = "CRC32"
-        try:
-            response = self.client.request("POST", self.path, "uploads=", headers=headers)
-            if response.status != 200:
-                self.client.refuse(response, self.bucket, self.name)
-            upload_id = self._text_in(response, "UploadId")
-        except BaseException as error:  # such as KeyboardInterrupt, and a time limit that Celery raises
-            if not isinstance(error, ServerError) or error.status is None or error.status >= 500:
-                self._abort_partless(self._uploads())
-            raise
-        strays = self._uploads() - {upload_id} if _was_repeated(response) else set()
-        return Begun(upload_id, response.headers.get("Server", ""), strays)
+        response = self.client.request("POST", self.path, "uploads=", headers=headers)
+        if response.status != 200:
+            self.client.refuse(response, self.bucket, self.name)
+        place = f"{self.bucket}/{self.name}"
+        upload_id = parsed(self.client, place, response.data).findtext("UploadId")
+        if not upload_id:
+            raise self.client.not_s3(place, "there is no UploadId in its answer")
+        return upload_id, response.headers.get("Server", "")
 
     def _send_parts(
         self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[Block]
@@ -270,12 +174,16 @@ class Upload:
             raise
 
     def _complete(self, upload_id: str, done: list[tuple[str, str]], token: str, *, only_new: bool) -> None:
-        items = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag>"
-            + (f"<ChecksumCRC32>{checksum}</ChecksumCRC32></Part>" if checksum else "</Part>")
+        parts = [
+            element(
+                "Part",
+                PartNumber=str(number),
+                ETag=etag,
+                **({"ChecksumCRC32": checksum} if checksum else {}),
+            )
             for number, (etag, checksum) in enumerate(done, 1)
-        )
-        body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
+        ]
+        body = document(element("CompleteMultipartUpload", *parts))
         query = f"uploadId={quote(upload_id, safe='')}"
         self._store("POST", query, self._key_headers, body, token, only_new=only_new)
 
@@ -338,42 +246,6 @@ class Upload:
             what = "parts" if query else "empty claim"
             logger.warning("The %s of %r in %r stay on the server: %s", what, self.name, self.bucket, error)
 
-    def _uploads(self) -> set[str]:
-        """Return the ids of the uploads of this name; none if the server does not tell."""
-        key = unquote(self.path.removeprefix(f"/{self.bucket}/"))
-        try:
-            listing = self._query(f"/{self.bucket}", f"prefix={quote(key, safe='')}&uploads=")
-        except (OSError, ElementTree.ParseError) as error:
-            logger.warning("Uploads of %r in %r may be left: %s", self.name, self.bucket, error)
-            return set()
-        uploads = _elements(listing, "Upload")
-        return {_child(upload, "UploadId") for upload in uploads if _child(upload, "Key") == key}
-
-    def _abort_partless(self, upload_ids: set[str]) -> None:
-        """Remove those of the uploads that have no part: nobody heard that they were begun."""
-        for upload_id in upload_ids:
-            with suppress(OSError, ElementTree.ParseError):  # it may be complete by now
-                if not self._has_parts(upload_id):
-                    self._abort(upload_id)
-
-    def _has_parts(self, upload_id: str) -> bool:
-        return bool(_elements(self._query(self.path, f"uploadId={quote(upload_id, safe='')}"), "Part"))
-
-    def _query(self, path: str, query: str) -> ElementTree.Element:
-        response = self.client.request("GET", path, query)
-        if response.status != 200:
-            self.client.refuse(response, self.bucket)
-        return ElementTree.fromstring(response.data)  # noqa: S314
-
-    def _text_in(self, response: BaseHTTPResponse, tag: str) -> str:
-        try:
-            texts = [e.text for e in _elements(ElementTree.fromstring(response.data), tag)]  # noqa: S314
-        except ElementTree.ParseError:
-            texts = []
-        if not texts or not texts[0]:
-            raise self.client.nonsense(f"{self.bucket}/{self.name}", f"there is no {tag} in its answer")
-        return texts[0]
-
     def _taken(self) -> FileExistsError:
         return FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")
 
@@ -397,49 +269,3 @@ def _says_stored(response: BaseHTTPResponse) -> bool:
 
 def _was_repeated(response: BaseHTTPResponse) -> bool:
     return response.retries is not None and bool(response.retries.history)
-
-
-def size_of(content: File[Any]) -> int:
-    """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
-    try:
-        return int(content.size or 0)
-    except (AttributeError, OSError, TypeError):
-        return 0
-
-
-def _rewind(content: File[Any]) -> bool:
-    try:
-        content.seek(0)
-    except (AttributeError, OSError):
-        return False
-    return True
-
-
-def _blocks(content: File[Any], size: int) -> Iterator[Block]:
-    """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter, or empty
-    where there is nothing at all."""
-    block = Block()
-    for chunk in content.chunks(chunk_size=PIECE):
-        data = _view(chunk)
-        while len(block) + len(data) > size:
-            room = size - len(block)
-            block.add(data[:room])
-            yield block
-            block, data = Block(), data[room:]
-        block.add(data)
-    yield block
-
-
-def _view(chunk: Any) -> memoryview:
-    """Return what nobody changes while it is sent. ``TypeError`` for a number: ``bytes(5)`` is five zeros."""
-    if isinstance(chunk, str):
-        chunk = chunk.encode()
-    return memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
-
-
-def _elements(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
-    return [element for element in root.iter() if element.tag.rpartition("}")[2] == tag]
-
-
-def _child(element: ElementTree.Element, tag: str) -> str:
-    return next((child.text or "" for child in _elements(element, tag)), "")

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import re
 import xml.etree.ElementTree as ElementTree
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from .client import Client
+if TYPE_CHECKING:
+    from .client import Client
 
 Element: TypeAlias = ElementTree.Element
+ParseError = ElementTree.ParseError
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _IMPOSSIBLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
@@ -31,10 +33,16 @@ def can_hold(text: str) -> bool:
     return not _IMPOSSIBLE.search(text)
 
 
+def document(root: Element) -> bytes:
+    """Return the element as what S3 takes for a request's body."""
+    root.set("xmlns", _NAMESPACE)
+    body: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return body
+
+
 def send(client: Client, method: str, bucket: str, query: str, root: Element) -> bytes:
     """Send a document about the bucket and return the answer. ``ServerError`` if the server refuses."""
-    root.set("xmlns", _NAMESPACE)
-    body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    body = document(root)
     digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
     response = client.request(method, f"/{bucket}", query, headers=headers, body=body)
@@ -52,10 +60,17 @@ def fetch(client: Client, bucket: str, query: str) -> Element:
     return parsed(client, place, response.data)
 
 
-def parsed(client: Client, bucket: str, data: bytes) -> Element:
-    """Return what the server sent, with the namespaces left out."""
-    with client.plain_errors(bucket):
-        root = ElementTree.fromstring(data)  # noqa: S314  the server is trusted with the data itself
+def parsed(client: Client, place: str, data: bytes) -> Element:
+    """Return what the server sent about a bucket or an object. ``ServerError`` if it is not XML."""
+    try:
+        return parse(data)
+    except ParseError as error:
+        raise client.not_s3(place, f"its answer cannot be read ({error})") from error
+
+
+def parse(data: bytes) -> Element:
+    """Return the element with the namespaces left out. ``ParseError`` if it is not XML."""
+    root = ElementTree.fromstring(data)  # noqa: S314  the server is trusted with the data itself
     for part in root.iter():
         part.tag = part.tag.rpartition("}")[2]
     return root

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -22,22 +22,25 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.deconstruct import deconstructible
 from django.utils.http import content_disposition_header
-from minio import Minio
-from urllib3.response import BaseHTTPResponse
 
-from ..buckets.ensure import PlannedBucket, bring_about
+from ..buckets.ensure import PlannedBucket, ensure_bucket
 from ..exceptions import BucketNotFound, ConfigurationError, PrivatePublicMixedError, ServerError
 from ..naming import check_bucket_name, check_object_name, quote_object_name, text_of
 from ..s3 import client as clients
 from ..s3.client import Client, Query
+from ..s3.content import Block, Source
 from ..s3.reading import ObjectFile, ObjectReader, modified_time
 from ..s3.status import MinioServerStatus, probe
-from ..s3.uploads import KEPT_HEADERS, TOKEN_HEADER, Block, Source, Upload, checksum_of
+from ..s3.uploads import KEPT_HEADERS, TOKEN_HEADER, Upload, checksum_of
 from ..settings.config import Config
 from ..settings.declared import DEFAULTS, PREFIX, check_options
 from ..settings.redacted import Hidden
 from .active_content import disposition_of_link, is_passive, stored_to_download
 from .serialization import Portable
+
+if TYPE_CHECKING:
+    from minio import Minio
+    from urllib3.response import BaseHTTPResponse
 
 _MAX_NAMES = 100
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
@@ -527,7 +530,7 @@ class MinioBackend(Portable, Storage):
     def check_bucket_existence(self) -> None:
         """Create the bucket if it is missing, and give it its policy."""
         where = "check_bucket_existence()"
-        bring_about(
+        ensure_bucket(
             PlannedBucket(self.bucket, self.config, self.is_bucket_public, self.is_bucket_listable, where)
         )
 

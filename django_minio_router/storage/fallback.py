@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
-from urllib3.response import BaseHTTPResponse
 
 from ..caches import BoundedCache
 from ..naming import check_object_name
@@ -18,6 +17,9 @@ from ..s3.uploads import Upload
 from ..tenancy import get_tenancy
 from .active_content import disposition_of_link
 from .backend import MinioBackend
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 T = TypeVar("T")
 

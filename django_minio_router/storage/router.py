@@ -16,9 +16,9 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError
 from ..naming import bucket_name_problem, check_bucket_name, check_object_name
+from ..s3.content import size_of
 from ..s3.reading import ObjectFile
 from ..s3.status import MinioServerStatus
-from ..s3.uploads import size_of
 from ..settings.config import Config
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location

@@ -187,7 +187,7 @@ def test_cors_rules_are_stored_and_answered_to(run: Run, bucket: str, on_minio: 
     ]
     asked = {"Access-Control-Request-Method": "GET"}
     allowed = [
-        client.pool.request(
+        client.connections.pool.request(
             "OPTIONS",
             f"{client.server.base_url}/{bucket}/x",
             headers={"Origin": origin, **asked},

@@ -157,7 +157,7 @@ class TestFailures:
     def test_what_answers_and_is_no_s3_server_is_one_clear_error_too(self, two, proxy):
         proxy.when(answering(200, b"<html>Welcome"))
 
-        assert f"{proxy.endpoint} for 'the list of buckets' is no S3 server" in str(Run().error)
+        assert f"{proxy.endpoint} for 'the list of buckets' is not an S3 server" in str(Run().error)
 
     def test_the_secret_key_is_in_no_output(self, project, two):
         project.MINIO_SECRET_KEY = "hush-hush-hush"

@@ -13,6 +13,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from tests.support.proxy import Proxy
+from tests.support.server import parts_of
 
 
 @pytest.fixture
@@ -60,3 +61,9 @@ def uploads_in(bare: Minio, bucket: str, name: str = "") -> list[str]:
     """Return the names of the uploads that are neither complete nor aborted."""
     # MinIO tells only about a name that is given in full.
     return [u.object_name for u in bare._list_multipart_uploads(bucket_name=bucket, prefix=name).uploads]
+
+
+def uploads_with_parts_in(bare: Minio, bucket: str, name: str = "") -> list[str]:
+    """Return the names of the uploads that take up room."""
+    begun = bare._list_multipart_uploads(bucket_name=bucket, prefix=name).uploads
+    return [upload.object_name for upload in begun if parts_of(bare, bucket, upload)]

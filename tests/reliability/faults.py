@@ -6,7 +6,7 @@ from io import BufferedReader, BytesIO
 
 from tests.support.proxy import Action, Exchange, Gone, Message, forward
 
-DRIP = 0.1  # seconds between two bytes: far below any time limit, and still minutes for an answer
+PAUSE = 0.1  # seconds between two reads: far below any time limit, and still minutes for a body
 
 
 def reset_before(exchange: Exchange) -> None:
@@ -59,7 +59,7 @@ def slow_receiver(exchange: Exchange) -> None:
             raise Gone
         body += piece
         left -= len(piece)
-        if exchange.proxy.closing.wait(DRIP):
+        if exchange.proxy.closing.wait(PAUSE):
             raise Gone
     exchange.message.stream = BufferedReader(BytesIO(body))
     forward(exchange)
@@ -74,19 +74,6 @@ def stall_after(exchange: Exchange) -> None:
 def stall_in_answer(exchange: Exchange) -> None:
     exchange.client.sendall(_first_half(*_answer(exchange)))
     exchange.proxy.closing.wait()
-
-
-def drip_answer(exchange: Exchange) -> None:
-    """The answer comes byte by byte, its head too."""
-    answer, body = _answer(exchange)
-    _drip(exchange, answer.head() + body)
-
-
-def drip_body(exchange: Exchange) -> None:
-    """The head of the answer comes at once, and the body byte by byte."""
-    answer, body = _answer(exchange)
-    exchange.client.sendall(answer.head())
-    _drip(exchange, body)
 
 
 def short_body(exchange: Exchange) -> None:
@@ -164,7 +151,7 @@ TRANSIENT = [
     status("503 Slow Down", "SlowDown"),
 ]
 SILENT = [stall_before, stall_after]
-SLOW = [stall_before, slow_receiver, stall_after, stall_in_answer, drip_answer, drip_body]
+SLOW = [stall_before, slow_receiver, stall_after, stall_in_answer]
 WRONG = [shortened_body, surplus, malformed_xml, other_protocol, redirect]
 
 
@@ -188,12 +175,6 @@ def _forward_half(exchange: Exchange) -> None:
 def _first_half(answer: Message, body: bytes) -> bytes:
     head = answer.head()
     return head + body[: len(body) // 2] if body else head[: len(head) // 2]
-
-
-def _drip(exchange: Exchange, data: bytes) -> None:
-    for index in range(len(data)):
-        exchange.client.sendall(data[index : index + 1])
-        exchange.proxy.closing.wait(DRIP)
 
 
 def _reply(exchange: Exchange, status_line: str, body: bytes, headers: str = "") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
-from django_minio_router.buckets.ensure import PlannedBucket, bring_about
+from django_minio_router.buckets.ensure import PlannedBucket, ensure_bucket
 from tests.support.which_server import is_minio
 
 ABSENT = 1 if is_minio() else 2
@@ -65,7 +65,7 @@ def _delete(storage: MinioBackend) -> bool:
 
 def _initialize(storage: MinioBackend) -> str:
     planned = PlannedBucket(f"{storage.bucket}-new", storage.config, True, False, "a test")
-    return bring_about(planned).state.value
+    return ensure_bucket(planned).state.value
 
 
 def _is_new(name: str) -> bool:

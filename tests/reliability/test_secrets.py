@@ -21,7 +21,8 @@ from django.test import RequestFactory, override_settings
 from django.views.debug import ExceptionReporter
 from minio import Minio
 from minio.credentials.credentials import Credentials
-from minio.credentials.providers import StaticProvider
+from minio.credentials.providers import LdapIdentityProvider, StaticProvider, WebIdentityProvider
+from urllib3 import PoolManager
 
 from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import FixedBucket
@@ -249,6 +250,27 @@ def bad_provider(storage: MinioBackend) -> None:
     MinioBackend("documents", MINIO_CREDENTIALS=Failing()).exists("a.txt")
 
 
+def ldap() -> LdapIdentityProvider:
+    pool = PoolManager(retries=0)
+    return LdapIdentityProvider("http://127.0.0.1:1", "user", PASSWORD, http_client=pool)
+
+
+def identity_service_away(storage: MinioBackend) -> None:
+    MinioBackend("documents", MINIO_CREDENTIALS=ldap()).exists("a.txt")
+
+
+def identity_service_away_from_the_sdk(storage: MinioBackend) -> None:
+    MinioBackend("documents", MINIO_CREDENTIALS=ldap()).listdir()
+
+
+def refused_by_the_identity_service(storage: MinioBackend) -> None:
+    provider = WebIdentityProvider(
+        jwt_provider_func=lambda: {"access_token": TOKEN},
+        sts_endpoint=storage.config.internal.base_url,
+    )
+    MinioBackend("documents", MINIO_CREDENTIALS=provider).exists("a.txt")
+
+
 def undeclared_bucket(storage: MinioBackend) -> None:
     MinioBackend("nowhere-declared").exists("a.txt")
 
@@ -282,6 +304,9 @@ FAILURES = [
     key_of_wrong_type,
     missing_key,
     bad_provider,
+    identity_service_away,
+    identity_service_away_from_the_sdk,
+    refused_by_the_identity_service,
     undeclared_bucket,
     wrong_strategy,
 ]

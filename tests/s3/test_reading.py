@@ -531,7 +531,7 @@ def test_an_answer_that_does_not_say_what_it_holds_is_an_error(
     storage = through()
     proxy.when(changed(**headers), method="GET", times=None)
 
-    with pytest.raises(ServerError, match="is no S3 server"):
+    with pytest.raises(ServerError, match="is not an S3 server"):
         storage.open(big).read()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minio import Minio
 
 
@@ -18,3 +20,14 @@ def names_in(bare: Minio, bucket: str) -> list[str]:
 def uploads_in(bare: Minio, bucket: str) -> list[str]:
     """Return the names of the uploads that are neither complete nor aborted."""
     return [upload.object_name for upload in bare._list_multipart_uploads(bucket_name=bucket).uploads]
+
+
+def uploads_with_parts_in(bare: Minio, bucket: str) -> list[str]:
+    """Return the names of the uploads that take up room."""
+    begun = bare._list_multipart_uploads(bucket_name=bucket).uploads
+    return [upload.object_name for upload in begun if parts_of(bare, bucket, upload)]
+
+
+def parts_of(bare: Minio, bucket: str, upload: Any) -> list[Any]:
+    name, upload_id = upload.object_name, upload.upload_id
+    return bare._list_parts(bucket_name=bucket, object_name=name, upload_id=upload_id).parts

@@ -1,0 +1,141 @@
+"""The content of a save: blocks, one for each request, in pieces that are sent one by one."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+from django.core.files import File
+
+from ..exceptions import ConfigurationError, ServerError
+
+Body: TypeAlias = "bytes | Sequence[bytes | memoryview]"
+
+PIECE = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
+MAX_PARTS = 10_000
+MIN_PART_SIZE = 5 * 1024 * 1024  # S3 refuses smaller ones, but for the last
+
+
+def pieces(body: Body) -> Iterator[memoryview]:
+    for part in [body] if isinstance(body, bytes) else body:
+        view = memoryview(part)
+        yield from (view[at : at + PIECE] for at in range(0, len(view), PIECE))
+
+
+class Block:
+    """What goes in one request, in pieces so small that they are still in the processor's cache when the
+    checksum is computed and when they are sent; ``len()`` is in bytes."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes | memoryview] = []
+        self._size = 0
+        self._crc32 = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, piece: bytes | memoryview) -> None:
+        self.pieces.append(piece)
+        self._size += len(piece)
+        self._crc32 = zlib.crc32(piece, self._crc32)
+
+    @property
+    def checksum(self) -> str:
+        """The CRC32 in the form of the header."""
+        return base64.b64encode(self._crc32.to_bytes(4, "big")).decode()
+
+
+class Source:
+    """The content of a save in blocks, from its start; what fits into one block goes in one request.
+
+    Several names may have to be tried, each after ``start()``. Content that cannot be rewound is kept in
+    memory as long as no more than its first two blocks were read.
+    """
+
+    def __init__(self, content: File[Any], part_size: int, threshold: int = 0) -> None:
+        if part_size < MIN_PART_SIZE:
+            raise ConfigurationError(
+                f"MINIO_MULTIPART_PART_SIZE is {part_size}; the smallest part that S3 takes has "
+                f"{MIN_PART_SIZE} bytes. Raise it."
+            )
+        self._content = content
+        self.size = size_of(content)
+        self._block_size = max(part_size, -(-self.size // MAX_PARTS))
+        if self.size <= threshold:
+            self._block_size = max(self._block_size, self.size)
+        self._head: deque[Block] = deque()
+        self._rest: Iterator[Block] | None = None
+        self._started = False
+
+    def start(self) -> None:
+        """Be ready for the next name. ``ServerError`` if the content is gone with the last one."""
+        if self._started and _rewind(self._content):
+            self._head.clear()
+            self._rest = None
+        elif self._started and self._rest is None:
+            raise ServerError(
+                "The name was taken while the content was on its way, or its parts were removed, and the "
+                "content cannot be read a second time. Save it again from the start."
+            )
+        self._started = True
+
+    def only_block(self) -> Block | None:
+        """Return the whole content, or None if it takes more than one block."""
+        self._read_head()
+        return self._head[0] if len(self._head) < 2 else None
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield each block, and keep none."""
+        rest = self._read_head()
+        self._rest = None
+        while self._head:
+            yield self._head.popleft()
+        yield from rest
+
+    def _read_head(self) -> Iterator[Block]:
+        if self._rest is None:
+            self._rest = _blocks(self._content, self._block_size)
+            self._head.extend(islice(self._rest, 2))
+        return self._rest
+
+
+def size_of(content: File[Any]) -> int:
+    """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
+    try:
+        return int(content.size or 0)
+    except (AttributeError, OSError, TypeError):
+        return 0
+
+
+def _rewind(content: File[Any]) -> bool:
+    try:
+        content.seek(0)
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def _blocks(content: File[Any], size: int) -> Iterator[Block]:
+    """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter, or empty
+    where there is nothing at all."""
+    block = Block()
+    for chunk in content.chunks(chunk_size=PIECE):
+        data = _view(chunk)
+        while len(block) + len(data) > size:
+            room = size - len(block)
+            block.add(data[:room])
+            yield block
+            block, data = Block(), data[room:]
+        block.add(data)
+    yield block
+
+
+def _view(chunk: Any) -> memoryview:
+    """Return what nobody changes while it is sent. ``TypeError`` for a number: ``bytes(5)`` is five zeros."""
+    if isinstance(chunk, str):
+        chunk = chunk.encode()
+    return memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))

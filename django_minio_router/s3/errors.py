@@ -1,0 +1,59 @@
+"""What a server answers, and what goes wrong on the way to it, as the errors of this package."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..exceptions import BucketNotFound, ServerError
+
+if TYPE_CHECKING:
+    from ..settings.config import Server
+
+_WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
+
+
+def unreachable(server: Server, error: Exception) -> ServerError:
+    return ServerError(
+        f"No answer from the S3 server at {server.endpoint}: {cause_of(error)}. Check that it runs "
+        "and that MINIO_ENDPOINT and MINIO_USE_HTTPS are right."
+    )
+
+
+def not_s3(server: Server, place: str, problem: str) -> ServerError:
+    """Return the error for an answer that no S3 server would give."""
+    return ServerError(
+        f"What answers at {server.endpoint} for {place!r} is not an S3 server: {problem}. Check "
+        "MINIO_ENDPOINT, and any proxy before it."
+    )
+
+
+def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
+    return BucketNotFound(
+        f"The bucket {bucket!r} does not exist at {server.endpoint}. "
+        "Create it with 'manage.py initialize_buckets'.",
+        status=404,
+        code="NoSuchBucket",
+    )
+
+
+def refused(server: Server, place: str, status: int | None, code: str, message: str) -> ServerError:
+    remedy = " Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY." if status == 403 else ""
+    answer = " ".join(str(part) for part in (status, code, message) if part).rstrip(".")
+    return ServerError(
+        f"The S3 server at {server.endpoint} refused {place!r}: {answer}.{remedy}", status=status, code=code
+    )
+
+
+def cause_of(error: Exception) -> str:
+    """Return what went wrong, without the class and host with which ``urllib3`` begins."""
+    return _WHERE.sub("", str(getattr(error, "reason", None) or error))
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """Return the error as a cause without the frames of the SDK and of urllib3: their variables are keys and
+    signed headers, which debug pages show."""
+    below = error.__cause__ or error.__context__
+    if below is not None:
+        without_frames(below)
+    return error.with_traceback(None)

@@ -1,0 +1,64 @@
+"""The keys that requests are signed with: those of the settings, or what a provider has at this moment."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..exceptions import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minio.credentials.credentials import Credentials
+    from minio.credentials.providers import Provider
+
+    from ..settings.config import Server
+
+_PASSWORDS = re.compile(r"(?<=//)[^\s/@]*@|\?\S*")  # before a host and in a query
+
+
+class Keys(NamedTuple):
+    """Access key, secret key, and the token of temporary ones."""
+
+    access: str
+    secret: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<keys of {self.access}>"
+
+
+def keys_of(server: Server) -> Callable[[], Keys]:
+    """Return a function that returns the keys of this moment."""
+    if server.credentials is not None:
+        return ProvidedKeys(server.credentials)
+    keys = Keys(server.access_key, server.secret_key)
+    return lambda: keys
+
+
+class ProvidedKeys:
+    """The keys of a provider, which is asked each time: temporary keys change."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._last: tuple[Credentials, Keys] | None = None
+
+    def __call__(self) -> Keys:
+        """Raise ``ServerError`` if the provider has none."""
+        try:
+            found = self._provider.retrieve()
+        except Exception as error:  # a provider is a project's own code, or asks a service over the network
+            problem = self._problem(error)
+        else:
+            last = self._last
+            if last is None or last[0] is not found:
+                last = self._last = (found, Keys(found.access_key, found.secret_key, found.session_token))
+            return last[1]
+        raise problem  # not from the error: its message and its variables may hold a password or a token
+
+    def _problem(self, error: Exception) -> ServerError:
+        # The text may hold the whole URL, and identity services take passwords and tokens in its query.
+        cause = _PASSWORDS.sub("…", str(getattr(error, "reason", None) or error))
+        provider, kind = type(self._provider).__name__, type(error).__name__
+        return ServerError(f"The provider in MINIO_CREDENTIALS, {provider}, gave no keys: {kind}: {cause}")

@@ -1,0 +1,43 @@
+"""What takes long to import comes with the first use of a server, and not with the start of every process.
+
+urllib3 and the SDK, with its admin client and its cryptography, take several times as long as all else of
+this package. ``manage.py`` and tests that use no server, and workers that only save and read, do without.
+This is the one place, beside optional dependencies, where something is imported within a function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def connections() -> ModuleType:
+    """Return ``connections``, and with it urllib3."""
+    from . import connections
+
+    return connections
+
+
+def sdk() -> ModuleType:
+    """Return ``sdk``, and with it ``minio``."""
+    from . import sdk
+
+    return sdk
+
+
+def broken() -> tuple[type[Exception], ...]:
+    """Return what is raised when a connection breaks: for ``except``, which asks only when something is."""
+    from .connections import BROKEN
+
+    return BROKEN
+
+
+def warm_up() -> None:
+    """Import all that the first request would import otherwise, which may take 0.2 seconds.
+
+    For a worker before its first request, and for a server that forks its workers before it does.
+    """
+    sdk()
+    connections()
