@@ -97,19 +97,19 @@ def delete_versions(client: Client, bucket: str, found: Iterable[Version]) -> It
     """
     for page in pages(found, _PAGE):
         together = [version for version in page if can_hold(version.name)]
-        kept = _delete_page(client, bucket, together) if together else {}
+        refused = _delete_page(client, bucket, together) if together else {}
         for version in page:
             if not can_hold(version.name):
                 _delete_one(client, bucket, version)
-        yield from (version for version in page if version[:2] not in kept)
-        for (name, _), cause in kept.items():
+        yield from (version for version in page if version[:2] not in refused)
+        for (name, _), cause in refused.items():
             raise ServerError(
                 f"The server kept {bucket}/{name}: {cause}. Remove what protects it, and repeat."
             )
 
 
 def _delete_page(client: Client, bucket: str, page: list[Version]) -> dict[tuple[str, str], str]:
-    """Delete them in one request, and return why some were kept."""
+    """Delete them in one request, and return why the server kept some."""
     named = [
         element(
             "Object", Key=version.name, **({"VersionId": version.version_id} if version.version_id else {})

@@ -145,8 +145,11 @@ class Config:
 
         Where a place names an endpoint, the keys and buckets of another place are not for it.
         """
+        return checked(name, self._given(name))  # no variable: a debug page would show a wrong key
+
+    def _given(self, name: str) -> Any:
         value = self._find(name)
-        return checked(name, self._defaults.get(name) if value is None else value)
+        return self._defaults.get(name) if value is None else value
 
     def _find(self, name: str) -> Any:
         for values in self._layers:
