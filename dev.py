@@ -34,7 +34,14 @@ def main() -> None:
         ensure_environment(LOCUST, "-e.[load]")
     os.chdir(ROOT)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
-    os.execv(PYTHON, [str(PYTHON), "-m", *command])
+    start = how_to_start(command[0])
+    os.execv(start[0], [*start, *command[1:]])
+
+
+def how_to_start(tool: str) -> list[str]:
+    """Return the start of a command: a script of the environment if there is a dash in it, as in
+    lint-imports, else a module."""
+    return [str(VENV / "bin" / tool)] if "-" in tool else [str(PYTHON), "-m", tool]
 
 
 def parse(arguments: list[str]) -> list[str]:
@@ -143,9 +150,9 @@ def add_run(commands) -> None:
     run = commands.add_parser(
         "run",
         help="a tool of the environment",
-        description="Run a module in the environment, for example: run ruff check, run mypy.",
+        description="Run a module or a script of the environment: run ruff check, run lint-imports.",
     )
-    run.add_argument("tool", metavar="MODULE")
+    run.add_argument("tool", metavar="TOOL")
     run.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER)
     run.set_defaults(module=lambda options, rest: [options.tool, *options.arguments])
 
