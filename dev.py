@@ -24,7 +24,12 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
 LOCUST = ROOT / ".cache" / "locust"  # apart, as it patches the standard library and brings much along
-WHOLE_SUITE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"]
+TWO_PROCESSES = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]  # each takes a file at a time
+CHOSEN = {
+    "all": ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"],
+    "quick": ["-m", "not full_scale"],
+    "server": ["-m", "not any_server and not full_scale"],
+}
 
 
 def main() -> None:
@@ -96,13 +101,13 @@ def add_servers(commands) -> None:
 def add_test(commands) -> None:
     text = (
         "Run pytest against a real S3 server and a real PostgreSQL, started once for the run."
-        " Further arguments go to pytest; without any, the line coverage must reach 95 %."
+        " Further arguments go to pytest; without any, two processes share the whole suite."
         " MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and DATABASE_URL name servers of"
         " yours to use instead."
     )
     test = commands.add_parser(
         "test", help="the test suite", description=text, allow_abbrev=False,
-        usage="dev.py test [-h] [--server {seaweedfs,minio}] [PYTEST ARGUMENT ...]",
+        usage="dev.py test [-h] [--server {seaweedfs,minio}] [--all | --by-server] [PYTEST ARGUMENT]...",
     )  # fmt: skip
     test.add_argument(
         "--server",
@@ -111,11 +116,20 @@ def add_test(commands) -> None:
         help="the S3 server (default: seaweedfs); minio is $MINIO_BIN, 'minio' on PATH, or built"
         " once with Go",
     )
+    which = test.add_mutually_exclusive_group()
+    which.add_argument(
+        "--all", dest="which", action="store_const", const="all", default="quick",
+        help="also at full scale, and the line coverage must reach 95 %%",
+    )  # fmt: skip
+    which.add_argument(
+        "--by-server", dest="which", action="store_const", const="server", help="what differs by S3 server"
+    )
     test.set_defaults(module=test_module)
 
 
 def test_module(options, rest: list[str]) -> list[str]:
-    return ["pytest", "--server", options.server, *(rest or WHOLE_SUITE)]
+    whole = [*TWO_PROCESSES, *CHOSEN[options.which]]
+    return ["pytest", "--server", options.server, *(rest or whole)]
 
 
 def add_bench(commands) -> None:
