@@ -24,7 +24,12 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
 LOCUST = ROOT / ".cache" / "locust"  # apart, as it patches the standard library and brings much along
-WHOLE_SUITE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"]
+TWO_PROCESSES = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]  # each takes a file at a time
+CHOSEN = {
+    "all": ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"],
+    "quick": ["-m", "not full_scale"],
+    "server": ["-m", "not any_server and not full_scale"],
+}
 
 
 def main() -> None:
@@ -34,7 +39,14 @@ def main() -> None:
         ensure_environment(LOCUST, "-e.[load]")
     os.chdir(ROOT)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
-    os.execv(PYTHON, [str(PYTHON), "-m", *command])
+    start = how_to_start(command[0])
+    os.execv(start[0], [*start, *command[1:]])
+
+
+def how_to_start(tool: str) -> list[str]:
+    """Return the start of a command: a script of the environment if there is a dash in it, as in
+    lint-imports, else a module."""
+    return [str(VENV / "bin" / tool)] if "-" in tool else [str(PYTHON), "-m", tool]
 
 
 def parse(arguments: list[str]) -> list[str]:
@@ -89,13 +101,13 @@ def add_servers(commands) -> None:
 def add_test(commands) -> None:
     text = (
         "Run pytest against a real S3 server and a real PostgreSQL, started once for the run."
-        " Further arguments go to pytest; without any, the line coverage must reach 95 %."
+        " Further arguments go to pytest; without any, two processes share the whole suite."
         " MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and DATABASE_URL name servers of"
         " yours to use instead."
     )
     test = commands.add_parser(
         "test", help="the test suite", description=text, allow_abbrev=False,
-        usage="dev.py test [-h] [--server {seaweedfs,minio}] [PYTEST ARGUMENT ...]",
+        usage="dev.py test [-h] [--server {seaweedfs,minio}] [--all | --by-server] [PYTEST ARGUMENT]...",
     )  # fmt: skip
     test.add_argument(
         "--server",
@@ -104,11 +116,20 @@ def add_test(commands) -> None:
         help="the S3 server (default: seaweedfs); minio is $MINIO_BIN, 'minio' on PATH, or built"
         " once with Go",
     )
+    which = test.add_mutually_exclusive_group()
+    which.add_argument(
+        "--all", dest="which", action="store_const", const="all", default="quick",
+        help="also at full scale, and the line coverage must reach 95 %%",
+    )  # fmt: skip
+    which.add_argument(
+        "--by-server", dest="which", action="store_const", const="server", help="what differs by S3 server"
+    )
     test.set_defaults(module=test_module)
 
 
 def test_module(options, rest: list[str]) -> list[str]:
-    return ["pytest", "--server", options.server, *(rest or WHOLE_SUITE)]
+    whole = [*TWO_PROCESSES, *CHOSEN[options.which]]
+    return ["pytest", "--server", options.server, *(rest or whole)]
 
 
 def add_bench(commands) -> None:
@@ -143,9 +164,9 @@ def add_run(commands) -> None:
     run = commands.add_parser(
         "run",
         help="a tool of the environment",
-        description="Run a module in the environment, for example: run ruff check, run mypy.",
+        description="Run a module or a script of the environment: run ruff check, run lint-imports.",
     )
-    run.add_argument("tool", metavar="MODULE")
+    run.add_argument("tool", metavar="TOOL")
     run.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER)
     run.set_defaults(module=lambda options, rest: [options.tool, *options.arguments])
 

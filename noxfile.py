@@ -89,4 +89,5 @@ def floors(*names: str) -> list[str]:
 
 
 def pytest(session: nox.Session) -> None:
-    session.run("python", "-m", "pytest", *session.posargs)
+    two_processes = ("-n2", "--dist=loadfile", "--no-loadscope-reorder")
+    session.run("python", "-m", "pytest", *(session.posargs or two_processes))

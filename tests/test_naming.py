@@ -160,6 +160,7 @@ class TestDifferentValuesHaveDifferentNames:
         for template in (PAIR, DOTTED, BucketTemplate("{region}-x-{schema_name}")):
             assert len({two(template, a, b) for a, b in pairs}) == len(pairs)
 
+    @pytest.mark.full_scale
     def test_a_million_legal_schema_names(self) -> None:
         assert all(is_valid_schema_name(letter) for letters in KINDS for letter in letters)
         apart = multiprocessing.get_context("spawn")  # nor measured for coverage, which would take longest

@@ -310,6 +310,7 @@ class TestStorages:
         assert not bare.bucket_exists(bucket_name=two[0])
 
 
+@pytest.mark.full_scale
 def test_a_thousand_tenants(use, tenants, bare):
     use(Contract, MinioRouter(strategy=PerTenant()))
     names = {tenant.schema_name for tenant in tenants(*(f"t{number}-" for number in range(1000)))}

@@ -24,6 +24,7 @@ from .operations import HELD, OLD, OPERATIONS, PART, Operation
 from .patience import TIME_LIMIT, Outcome, is_clear, within_patience
 
 TRIES = 2
+WAIT = 1.0  # seconds, the limit where each request waits for it
 FAST = [*faults.TRANSIENT, *faults.WRONG]
 
 
@@ -31,11 +32,13 @@ class NotReached(AssertionError):
     """The operation ended before the request that the fault was meant for."""
 
 
-def storage_at(endpoint: str, bucket: str, operation: Operation) -> MinioBackend:
+def storage_at(
+    endpoint: str, bucket: str, operation: Operation, time_limit: float = TIME_LIMIT
+) -> MinioBackend:
     options = options_for(
         endpoint,
-        MINIO_CONNECT_TIMEOUT=TIME_LIMIT,
-        MINIO_READ_TIMEOUT=TIME_LIMIT,
+        MINIO_CONNECT_TIMEOUT=time_limit,
+        MINIO_READ_TIMEOUT=time_limit,
         MINIO_RETRIES=TRIES - 1,
         MINIO_MULTIPART_PART_SIZE=PART,
         MINIO_CONDITIONAL_WRITES=True,
@@ -50,6 +53,7 @@ class Trial:
     bare: Minio
     library: str
     operation: Operation
+    time_limit: float = TIME_LIMIT
 
     def __post_init__(self) -> None:
         self.bucket = self.library
@@ -66,7 +70,7 @@ class Trial:
                 seen.append(request)
                 return len(seen) > step
 
-            storage = storage_at(proxy.endpoint, self.bucket, self.operation)
+            storage = storage_at(proxy.endpoint, self.bucket, self.operation, self.time_limit)
             proxy.when(fault, where=reached, times=times)
             outcome = within_patience(lambda: self.operation.run(storage))
             if len(seen) <= step:
@@ -211,10 +215,10 @@ def test_waiting_ends_within_the_time_limit(
 ) -> None:
     def attempt(case: tuple[Operation, int]) -> None:
         operation, step = case
-        outcome = reaching(lambda: Trial(bare, library, operation).run(fault, step=step, times=times))
+        outcome = reaching(lambda: Trial(bare, library, operation, WAIT).run(fault, step=step, times=times))
         if fault in faults.SILENT and times is None:
             assert outcome.hit <= most_requests(operation), f"{operation} waited {outcome.hit} times"
 
-    with ThreadPoolExecutor(16) as threads:  # they mostly wait
+    with ThreadPoolExecutor(32) as threads:  # they mostly wait
         for _ in threads.map(attempt, steps()):
             pass

@@ -1,6 +1,8 @@
 """Starts the servers before pytest-django reads the settings, and stops them after the run.
 
 Under pytest-xdist only the controller starts them: its workers inherit their addresses.
+
+It also sorts the tests: which hold on any S3 server alike, and which files are begun first.
 """
 
 from __future__ import annotations
@@ -8,10 +10,68 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tools import servers
+
+TESTS = Path(__file__).parents[1]
+
+# What holds on any S3 server alike, or asks none: marked "any_server". A new test runs on each server, unless
+# its folder or file is here or it has the mark itself.
+ON_ANY_SERVER = (
+    "budget/",
+    "doc_examples/",
+    "examples/test_browser.py",
+    "examples/test_single_bucket.py",
+    "files/orphans/test_any_project.py",
+    "files/orphans/test_plain_projects.py",
+    "files/test_quota.py",
+    "identity/",
+    "inventory/",
+    "isolation/",
+    "management/",
+    "provisioning/test_new_tenant.py",
+    "provisioning/test_plan.py",
+    "reliability/test_forks.py",
+    "reliability/test_secrets.py",
+    "reliability/test_threads.py",
+    "reliability/test_tls.py",
+    "repository/",
+    "s3/test_signing.py",
+    "settings/",
+    "storage/test_any_answer.py",
+    "storage/test_binding.py",
+    "storage/test_migrations.py",
+    "storage/test_router.py",
+    "strategies/",
+    "takeover/",
+    "tasks/",
+    "tenancy/",
+    "testing/",
+    "test_caches.py",
+    "test_checks.py",
+    "test_dates.py",
+    "test_naming.py",
+    "test_startup.py",
+)
+
+# Each worker takes a file at a time, so the long ones come first, and the short ones fill up the end.
+LONG = (
+    "reliability/test_faults.py",
+    "examples/test_demo.py",
+    "files/orphans/test_plain_projects.py",
+    "reliability/",
+    "test_naming.py",
+    "identity/",
+    "takeover/",
+    "isolation/",
+    "budget/",
+    "examples/",
+    "doc_examples/",
+    "tasks/",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,3 +94,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     except servers.ServerError as error:
         raise pytest.UsageError(str(error)) from error
     os.environ.update(addresses)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if where(item).startswith(ON_ANY_SERVER):
+            item.add_marker("any_server")
+    items.sort(key=rank)
+
+
+def where(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+
+
+def rank(item: pytest.Item) -> int:
+    starts = [number for number, path in enumerate(LONG) if where(item).startswith(path)]
+    return min(starts, default=len(LONG))

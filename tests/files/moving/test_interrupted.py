@@ -29,7 +29,7 @@ import django
 django.setup()
 from django.core.management import call_command
 from django_minio_router import MinioRouter
-from django_minio_router.maintenance import transfers
+from django_minio_router.files import transfer as transfers
 from django_minio_router.strategies import PerTenant
 from tests.apps.per_tenant.models import Receipt
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -101,9 +102,12 @@ def clean(site: Site, *arguments: str) -> str:
 
 @pytest.fixture
 def put(bare: Minio, bucket: str) -> Callable[..., None]:
+    def put_one(name: str) -> None:
+        bare.put_object(bucket_name=bucket, object_name=name, data=BytesIO(b"x"), length=1)
+
     def put(*names: str) -> None:
-        for name in names:
-            bare.put_object(bucket_name=bucket, object_name=name, data=BytesIO(b"x"), length=1)
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(put_one, names))
 
     return put
 
