@@ -27,12 +27,11 @@ from ..inventory.columns import Column, all_file_fields, own_columns
 from ..settings.config import Config
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields
-from ..storage.fallback import is_same_place
 from ..storage.router import MinioRouter, load_place, load_strategy
 from ..strategies import BucketStrategy, FixedBucket
 from ..tenancy import get_tenancy
 from .orphans import storage_doubt
-from .transfer import Bucket, Found, Origin, is_one, is_same, origin_of, source_of
+from .transfer import BucketFiles, Found, Origin, is_one, is_same, origin_of, source_of
 
 if TYPE_CHECKING:
     from django.db.models import FileField
@@ -130,9 +129,9 @@ def refuse_missing_source(source: Storage) -> None:
     if isinstance(source, FileSystemStorage) and type(source) is FileSystemStorage:
         missing = not Path(source.location).is_dir()
     elif isinstance(source, MinioRouter) and (source.default or isinstance(source.strategy, FixedBucket)):
-        missing = not Bucket(source.without_fallback().backend).is_there
+        missing = not BucketFiles(source.without_fallback().backend).is_there
     else:
-        missing = isinstance(source, MinioBackend) and not Bucket(source).is_there
+        missing = isinstance(source, MinioBackend) and not BucketFiles(source).is_there
     if missing:
         raise ConfigurationError(f"There is nothing at {origin_of(_plain(source))}. Correct --from.")
 
@@ -192,7 +191,7 @@ class _Route:
     tenant: Any | None
     column: Column
     origin: Origin
-    target: Bucket
+    target: BucketFiles
 
 
 def count_files(move: Move, tenant: Any | None) -> int:
@@ -245,8 +244,8 @@ def _routes(move: Move, tenant: Any | None) -> tuple[list[_Route], list[Outcome]
                 doubt = storage_doubt(storage) if ours else ""
                 if doubt:
                     left_out += _left_out(column, doubt)
-                elif not (isinstance(origin, Bucket) and is_same_place(origin, target)):
-                    routes.append(_Route(tenant, column, origin, Bucket(target)))
+                elif not (isinstance(origin, BucketFiles) and origin.is_in(target)):
+                    routes.append(_Route(tenant, column, origin, BucketFiles(target)))
     return routes, left_out
 
 
@@ -287,7 +286,7 @@ def _moved(route: _Route, name: str, dry_run: bool) -> Outcome:
         there = None
     if here is None or here.is_deleted or here.is_claim:
         if claimed and not dry_run:
-            target.delete(name)  # nobody is at work: the source was gone before the claim was seen
+            target.remove(name)  # nobody is at work: the source was gone before the claim was seen
         return outcome(Fate.THERE) if there else outcome(Fate.MISSING, cause=f"it is not in {origin}")
     fate = Fate.THERE
     if there is None:
