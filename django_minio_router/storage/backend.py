@@ -42,8 +42,6 @@ class MinioBackend(BucketStorage):
     when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.
     """
 
-    _plain_links = False  # also of a bucket that is not public
-
     # Saving
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
@@ -219,21 +217,21 @@ class MinioBackend(BucketStorage):
         not known to be safe says ``attachment``, unless ``disposition`` is given.
         """
         connection = self._connection()
-        objects, config = connection.objects, connection.config
-        key = self.object_name(name)
+        key = self._prefix + text_of(name) if self._prefix else name
         by_name = filename is None and content_type is None and disposition is None
-        if expires is None and by_name and (connection.is_public or self._plain_links):
-            return objects.plain_link(key)
+        if connection.has_plain_links and expires is None and by_name:
+            return connection.objects.plain_link(key)
+        config = connection.config
         life, window = config.url_expiry if expires is None else config.expiry(seconds_of(expires))
         now = int(time.time())
         start = now - now % window if window else now
         if by_name:
-            return objects.link(key, life, start, connection.link_query)
+            return connection.objects.link(key, life, start, connection.link_query)
         if connection.downloads_active:
             disposition = link_disposition(
                 name, disposition=disposition, filename=filename, content_type=content_type
             )
-        return objects.link(key, life, start, response_query(filename, content_type, disposition))
+        return connection.objects.link(key, life, start, response_query(filename, content_type, disposition))
 
     # What a bucket on a server cannot tell
 

@@ -35,7 +35,7 @@ class Connection:
     epoch: int
     config: Config
     objects: Bucket
-    is_public: bool
+    has_plain_links: bool
     downloads_active: bool
     link_query: Query
 
@@ -162,6 +162,9 @@ class BucketStorage(Portable, Storage):
     def _downloads_active(self, config: Config) -> bool:
         return config.downloads_active_content
 
+    def _has_plain_links(self) -> bool:
+        return self.is_bucket_public
+
     def _connection(self) -> Connection:
         known = self._connected
         if known is not None and known.epoch == clients.epoch:
@@ -177,7 +180,7 @@ class BucketStorage(Portable, Storage):
             epoch,
             config,
             objects,
-            self.is_bucket_public,
+            self._has_plain_links(),
             downloads_active,
             query_of_name if downloads_active else "",
         )

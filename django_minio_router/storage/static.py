@@ -82,8 +82,7 @@ class MinioBackendStatic(MinioBackend):
     def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
         """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
         folder = name.rstrip("/")
-        is_plain = self._plain_links or self._connection().is_public
-        if folder == name != "" or options or not is_plain:
+        if folder == name != "" or options or not self._connection().has_plain_links:
             return super().url(name, **options)
         return super().url(f"{folder}/_".lstrip("/")).removesuffix("_")
 
@@ -114,12 +113,15 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
 
     def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
         self._there, self._sources = set() if dry_run else set(self._names()), paths
-        # Files refer to each other by their names alone: no signature of a link would hold for ever.
-        self._plain_links = True
+        self._connected = None  # links are other ones now
         try:
             yield from super().post_process(paths, dry_run=dry_run, **options)
         finally:
-            self._there, self._plain_links = None, False
+            self._there = self._connected = None
+
+    def _has_plain_links(self) -> bool:
+        # Files refer to each other by their names alone: no signature of a link would hold for ever.
+        return self._there is not None or super()._has_plain_links()
 
     def _names(self) -> Iterator[str]:
         with suppress(BucketNotFound):
