@@ -28,11 +28,10 @@ from ..naming import bucket_name_problem
 from ..settings.config import Config
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields
-from ..storage.fallback import is_same_place
 from ..storage.router import MinioRouter, load_strategy
 from ..strategies import BucketStrategy
 from ..tenancy import get_tenancy
-from .transfer import Bucket, Found, Origin, is_one, is_same, origin_of, source_of
+from .transfer import BucketFiles, Found, Origin, is_one, is_same, origin_of, source_of
 
 if TYPE_CHECKING:
     from django.db.models import FileField
@@ -132,7 +131,7 @@ def refuse_missing_source(source: Storage) -> None:
         return
     else:
         place = _plain(source)
-        missing = isinstance(place, MinioBackend) and not Bucket(place).is_there
+        missing = isinstance(place, MinioBackend) and not BucketFiles(place).is_there
     if missing:
         raise ConfigurationError(f"There is nothing at {origin_of(_plain(source))}. Correct --from.")
 
@@ -192,7 +191,7 @@ class _ColumnMove:
     tenant: Any | None
     column: Column
     origin: Origin
-    target: Bucket
+    target: BucketFiles
     dry_run: bool
 
     def run(self, threads: ThreadPoolExecutor) -> Iterator[FileOutcome]:
@@ -231,7 +230,7 @@ class _ColumnMove:
             there = None
         if here is None or here.is_deleted or here.is_claim:
             if claimed and not self.dry_run:
-                self.target.delete(name)  # nobody is at work: the source was gone before the claim was seen
+                self.target.remove(name)  # nobody is at work: the source was gone before the claim was seen
             if there is None:
                 return self._outcome(name, MoveState.MISSING, f"it is not in {self.origin}")
             return self._outcome(name, MoveState.THERE)
@@ -302,9 +301,9 @@ def _column_move(move: Move, tenant: Any | None, column: Column, dry_run: bool) 
     doubt = storage_doubt(storage) if isinstance(storage, MinioBackend | MinioRouter) else ""
     if doubt:
         return doubt
-    if isinstance(origin, Bucket) and is_same_place(origin, target):
+    if isinstance(origin, BucketFiles) and origin.is_in(target):
         return None
-    return _ColumnMove(tenant, column, origin, Bucket(target), dry_run)
+    return _ColumnMove(tenant, column, origin, BucketFiles(target), dry_run)
 
 
 def _column_outcome(column: Column, state: MoveState, cause: str) -> list[FileOutcome]:

@@ -12,49 +12,45 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
-from urllib.parse import quote
+from typing import Any, Protocol
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
 
 from ..exceptions import BucketNotFound, ServerError
-from ..s3.content import MAX_PARTS, Source
-from ..s3.uploads import KEPT_HEADERS, Upload
-from ..s3.xml import parsed
+from ..s3.bucket import Bucket, ObjectInfo
 from ..storage.backend import MinioBackend
-from ..storage.fallback import CLAIM_HEADER, is_claim, is_deleted
-
-if TYPE_CHECKING:
-    from urllib3.response import BaseHTTPResponse
+from ..storage.fallback import CLAIM_HEADER, is_claim, is_deleted, is_same_place
 
 logger = logging.getLogger(__name__)
 
-COPY_LIMIT = 5 * 1024**3  # bytes; a larger object is copied in parts
-COPY_PART = 512 * 1024**2
 _BLOCK = 1024 * 1024
 _MD5 = re.compile("[0-9a-f]{32}")
+_CLAIM = {CLAIM_HEADER: "1"}
 
 
-class Found(NamedTuple):
-    """A file as a place describes it: ``size`` in bytes; ``version`` changes when the file does."""
+@dataclass(frozen=True)
+class Found:
+    """A file as its place describes it."""
 
-    size: int
-    etag: str
-    version: str
-    headers: Mapping[str, str]
+    info: ObjectInfo
+
+    @property
+    def version(self) -> str:
+        """What changes when the file does."""
+        return self.info.etag or f"{self.info.size} {self.info.modified}"
 
     @property
     def is_deleted(self) -> bool:
-        return is_deleted(self.headers)
+        return is_deleted(self.info.headers)
 
     @property
     def is_claim(self) -> bool:
-        return is_claim(self.headers)
+        return is_claim(self.info.headers)
 
 
 class Origin(Protocol):
@@ -111,11 +107,10 @@ class Folder:
         if not self._storage.exists(name):
             return None
         try:
-            size = self._storage.size(name)
-            version = f"{size} {self._storage.get_modified_time(name)}"
+            size, modified = self._storage.size(name), self._storage.get_modified_time(name)
         except FileNotFoundError:
             return None
-        return Found(size, "", version, {})
+        return Found(ObjectInfo(name, size, modified=modified))
 
     def read(self, name: str) -> AbstractContextManager[Any]:
         return self._storage.open(name, "rb")
@@ -137,50 +132,52 @@ class Folder:
         self._storage.delete(name)
 
 
-class Bucket(MinioBackend):
-    """The bucket of a backend, without any fallback: files come from it, and go there."""
+class BucketFiles:
+    """The files in the bucket of a backend, without any fallback: files come from there, and go there.
+
+    Nothing is replaced.
+    """
 
     def __init__(self, backend: MinioBackend) -> None:
-        vars(self).update(vars(backend))
-        self._saves_replace = backend.replace_existing
-        self.replace_existing = False  # nothing does here
+        self._backend = backend
+        self.bucket = backend.bucket
 
     def __str__(self) -> str:
-        return f"{self.bucket}/{self.prefix}".rstrip("/")
+        return f"{self.bucket}/{self._backend.prefix}".rstrip("/")
+
+    @property
+    def objects(self) -> Bucket:
+        return self._backend.objects
 
     @property
     def key(self) -> str:
-        return f"{self.base_url}/{self.bucket}"
+        return self.objects.address
 
     def object_name(self, name: str) -> str:
-        return f"{self.prefix}{name}"
+        return self._backend.object_name(name)
 
     @property
     def is_there(self) -> bool:
-        route = self._route()
-        return route.internal.has_bucket(route.bucket)
+        return self.objects.exists()
+
+    def is_in(self, backend: MinioBackend) -> bool:
+        """Tell whether the files are in the same place as those of this backend."""
+        return is_same_place(self._backend, backend)
 
     def look(self, name: str) -> Found | None:
         try:
-            headers = self._head(name).headers
+            return Found(self.objects.head(self.object_name(name), self._backend.headers.reading()))
         except (FileNotFoundError, BucketNotFound):
             return None
-        etag = headers["ETag"].strip('"')
-        return Found(int(headers["Content-Length"]), etag, etag, headers)
 
     def read(self, name: str) -> AbstractContextManager[Any]:
-        return self.open(name)
+        return self.objects.open(self.object_name(name), self._backend.headers.reading())
 
     def object_names(self) -> Iterator[str]:
-        route = self._route()
-        with route.internal.plain_errors(route.bucket):
-            for entry in self.client.list_objects(
-                bucket_name=route.bucket, prefix=self.prefix, recursive=True
-            ):
-                yield str(entry.object_name)
+        return (found.key for found in self.objects.list(self._backend.prefix))
 
     def remove(self, name: str) -> None:
-        self.delete(name)
+        self.objects.delete(self.object_name(name))
 
     def receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
         """Take over a file. ``FileExistsError`` if the name is taken meanwhile; nothing is replaced.
@@ -188,22 +185,24 @@ class Bucket(MinioBackend):
         Where it is ``claimed``, by a run that was interrupted or is at work, the claim is used and never
         removed: by then it may be the file, and the only one.
         """
-        if isinstance(origin, Bucket) and self._can_copy_from(origin):
+        if isinstance(origin, BucketFiles) and self._can_copy_from(origin):
             self._copy(name, found, origin, claimed)
         else:
             self._stream(name, found, origin, claimed)
 
-    def _can_copy_from(self, origin: Bucket) -> bool:
+    def _can_copy_from(self, origin: BucketFiles) -> bool:
         """Tell whether one server has both, and may be asked to copy.
 
         Not if objects need keys. Not if saves replace either: one between claim and copy would be lost.
         """
-        same_server = origin.client is self.client
-        return same_server and not (self.sse or origin.sse or self._saves_replace)
+        own, other = self._backend, origin._backend
+        return self.objects.can_copy_from(origin.objects) and not (
+            own.sse or other.sse or own.replace_existing
+        )
 
-    def _copy(self, name: str, found: Found, origin: Bucket, claimed: bool) -> None:
+    def _copy(self, name: str, found: Found, origin: BucketFiles, claimed: bool) -> None:
         if not claimed:
-            self._upload(name, {CLAIM_HEADER: "1"}).run(self._source(ContentFile(b"")))
+            self._put(name, ContentFile(b""), _CLAIM)
         try:
             self._copy_over_claim(name, found, origin)
         except BaseException as error:
@@ -216,112 +215,34 @@ class Bucket(MinioBackend):
             return
         self._stream(name, found, origin, claimed)
 
+    def _copy_over_claim(self, name: str, found: Found, origin: BucketFiles) -> None:
+        headers = self._backend.headers.guarded(name, found.info.metadata)
+        self.objects.copy(origin.objects, found.info, self.object_name(name), headers)
+
     def _drop_claim(self, name: str) -> None:
         """Give the name up, unless another run has used the claim."""
         with suppress(OSError):
             there = self.look(name)
             if there is not None and there.is_claim:
-                self.delete(name)
-
-    def _copy_over_claim(self, name: str, found: Found, origin: Bucket) -> None:
-        origin_path = origin._route().path(name)
-        source = {"x-amz-copy-source": origin_path, "x-amz-copy-source-if-match": f'"{found.etag}"'}
-        kept = kept_headers(found)
-        guarded = self._guarded(name, kept)
-        if found.size > COPY_LIMIT:
-            copy = self._upload(name, guarded, _PartCopy, only_new=False, source=source)
-            copy.run(cast("Source", _Ranges(found.size)))
-            return
-        if guarded != kept:
-            source |= {"x-amz-metadata-directive": "REPLACE", **guarded}
-        route = self._route()
-        response = route.internal.request("PUT", route.path(name), headers=source)
-        if response.status != 200:
-            route.internal.refuse(response, route.bucket, name)
-        self._refuse_late_error(response, name)
-
-    def _refuse_late_error(self, response: BaseHTTPResponse, name: str) -> None:
-        """S3 may say 200 before it copies, and then send an error."""
-        route = self._route()
-        if b"<ETag>" not in response.data:
-            route.internal.refuse(response, route.bucket, name)
+                self.objects.delete(self.object_name(name), if_match=there.info.etag)
 
     def _stream(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
-        condition: dict[str, Any] = {"only_new": False} if claimed else {}
         with origin.read(name) as content:
-            kept = kept_headers(found)
-            headers = self._guarded(name, kept) if kept else self._object_headers(name, content)
-            upload = self._upload(name, {**headers, **self._encryption()}, **condition)
-            upload.run(self._source(content))
+            file = content if isinstance(content, File) else File(content)
+            own, kept = self._backend.headers, found.info.metadata
+            headers = own.guarded(name, kept) | own.encryption() if kept else own.of(name, file)
+            self._put(name, file, headers, may_replace=claimed)
 
-    def _upload(
-        self, name: str, headers: Mapping[str, str], kind: type[_Transfer] | None = None, **options: Any
-    ) -> _Transfer:
-        route = self._route()
+    def _put(
+        self, name: str, content: File[Any], headers: Mapping[str, str], *, may_replace: bool = False
+    ) -> None:
         # A server without conditions was asked whether the name is free, and saves there have random names.
-        options = {"only_new": self._keeps_conditions(name, ContentFile(b"")), **options}
-        path = route.path(name)
-        return (kind or _Transfer)(route.internal, route.bucket, name, path, headers, **options)
-
-
-def kept_headers(found: Found) -> dict[str, str]:
-    """Return what a copy keeps: the content type and the like, and all user metadata."""
-    return {
-        header.lower(): value
-        for header, value in found.headers.items()
-        if header.lower() in KEPT_HEADERS or header.lower().startswith("x-amz-meta-")
-    }
+        only_new = not may_replace and self._backend.refuses_taken_names(name, content)
+        self.objects.put(self.object_name(name), content, headers, only_new=only_new, claim_headers=_CLAIM)
 
 
 def origin_of(storage: Storage) -> Origin:
-    return Bucket(storage) if isinstance(storage, MinioBackend) else Folder(storage)
-
-
-# Sending
-
-
-@dataclass(frozen=True)
-class _Transfer(Upload):
-    """An upload whose claim of the name cannot be taken for an empty file."""
-
-    @contextmanager
-    def _claimed(self) -> Iterator[None]:
-        with Upload._claimed(replace(self, headers={**self.headers, CLAIM_HEADER: "1"})):
-            yield
-
-
-@dataclass(frozen=True)
-class _PartCopy(_Transfer):
-    """An upload in parts that the server takes from another object of its own."""
-
-    source: Mapping[str, str] = field(default_factory=dict)
-
-    def _send_part(self, upload_id: str, number: int, part: Any) -> tuple[str, str]:
-        response = self.client.request(
-            "PUT",
-            self.path,
-            f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
-            headers={**self.source, "x-amz-copy-source-range": f"bytes={part.start}-{part.stop - 1}"},
-        )
-        if response.status != 200:
-            self.client.refuse(response, self.bucket, self.name)
-        answer = parsed(self.client, self.bucket, response.data)
-        return answer.findtext("ETag") or "", answer.findtext("ChecksumCRC32") or ""
-
-
-@dataclass(frozen=True)
-class _Ranges:
-    """Stands for the content of an object that the server reads itself: its parts are ranges of bytes."""
-
-    size: int
-
-    def only_block(self) -> None:
-        return None
-
-    def blocks(self) -> Iterator[range]:
-        part = max(COPY_PART, -(-self.size // MAX_PARTS))
-        for start in range(0, self.size, part):
-            yield range(start, min(start + part, self.size))
+    return BucketFiles(storage) if isinstance(storage, MinioBackend) else Folder(storage)
 
 
 # Comparing
@@ -332,27 +253,28 @@ def source_of(origin: Origin) -> tuple[str, str]:
     return origin.key, origin.object_name("")
 
 
-def is_same(name: str, found: Found, origin: Origin, there: Found, target: Bucket) -> bool:
+def is_same(name: str, found: Found, origin: Origin, there: Found, target: BucketFiles) -> bool:
     """Tell whether both places have the same content.
 
     Never if the sizes differ; surely if the entity tags are equal, or if a local file has the MD5 that is
     the tag. Tags that say nothing, as after an upload in parts, let both be read.
     """
-    if found.size != there.size:
+    tag, new_tag = found.info.etag, there.info.etag
+    if found.info.size != there.info.size:
         return False
-    if found.etag and found.etag == there.etag:
+    if tag and tag == new_tag:
         return True
-    if not found.etag and _MD5.fullmatch(there.etag) and _digest(origin, name, "md5") == there.etag:
+    if not tag and _MD5.fullmatch(new_tag) and _digest(origin, name, "md5") == new_tag:
         return True
     return _digest(origin, name, "sha256") == _digest(target, name, "sha256")
 
 
-def is_one(name: str, found: Found, origin: Origin, there: Found, target: Bucket) -> bool:
+def is_one(name: str, found: Found, origin: Origin, there: Found, target: BucketFiles) -> bool:
     """Tell whether the two are one object, of a server that is known under two names or with two keys."""
     return (
-        isinstance(origin, Bucket)
+        isinstance(origin, BucketFiles)
         and (origin.bucket, origin.object_name(name)) == (target.bucket, target.object_name(name))
-        and found.headers.get("Last-Modified") == there.headers.get("Last-Modified")
+        and found.info.modified == there.info.modified
     )
 
 

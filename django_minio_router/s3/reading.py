@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -242,13 +242,18 @@ class ObjectFile(File):  # type: ignore[type-arg]
     # What ``chunks()`` yields: more than the buffer holds, so that it comes without a copy in between.
     DEFAULT_CHUNK_SIZE = 2 * FIRST_RANGE
 
-    def __init__(self, reader: ObjectReader, name: str, reopen: Any) -> None:
+    def __init__(self, open_reader: Callable[[], ObjectReader], name: str) -> None:
+        super().__init__(None, name)
+        self.mode = "rb"
+        self._open_reader = open_reader
+        self._start()
+
+    def _start(self) -> None:
+        reader = self._open_reader()
         # As much as a request fetches, so that its connection is free again after the first read. What is
         # small the reader keeps itself.
         ahead = FIRST_RANGE if reader.size > FIRST_RANGE else io.DEFAULT_BUFFER_SIZE
-        super().__init__(io.BufferedReader(reader, ahead), name)
-        self.mode = "rb"
-        self._reopen = reopen
+        self.file = io.BufferedReader(reader, ahead)
         self._size = reader.size
         self.content_type = reader.response_headers.get("Content-Type", "")
         self.etag = reader.etag
@@ -262,7 +267,7 @@ class ObjectFile(File):  # type: ignore[type-arg]
         if mode not in (None, "rb"):
             raise ValueError(f"{self.name!r} is open for reading; the mode {mode!r} is not possible.")
         if self.closed:
-            vars(self).update(vars(self._reopen()))
+            self._start()
         self.seek(0)
         return self
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -61,7 +61,10 @@ def checksum_of(block: Block, client: Client) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Upload:
-    """One save of one object. With ``only_new`` an object of that name must not be there yet."""
+    """One save of one object. With ``only_new`` an object of that name must not be there yet.
+
+    ``claim_headers`` tell the empty object that holds the name for a moment from an empty file.
+    """
 
     client: Client
     bucket: str
@@ -70,6 +73,7 @@ class Upload:
     headers: Mapping[str, str]
     only_new: bool
     progress: Any = None
+    claim_headers: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, source: Source) -> None:
         """Send the content. Raise ``FileExistsError`` when the name is taken; nothing is stored then."""
@@ -164,7 +168,8 @@ class Upload:
     def _claimed(self) -> Iterator[None]:
         """Hold the name with an empty object of our own, which goes when the block fails."""
         token = secrets.token_hex(16)
-        headers = {**self.headers, TOKEN_HEADER: token, **checksum_of(Block(), self.client)}
+        headers = {**self.headers, **self.claim_headers, TOKEN_HEADER: token}
+        headers |= checksum_of(Block(), self.client)
         self._store("PUT", "", headers, b"", token, only_new=True)
         try:
             yield

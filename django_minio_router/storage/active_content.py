@@ -1,7 +1,7 @@
-"""Passive files: a browser shows or downloads them, and never runs anything in them.
+"""Which files are safe to show: a browser shows or downloads them, and never runs anything in them.
 
-Anything else is taken for active: HTML, SVG, XML and scripts, and what nobody here knows. The list is short
-on purpose, as a file that is missing on it is only downloaded instead of shown.
+All others count as active: HTML, SVG, XML and scripts, and unknown types. The list is short on purpose: a
+file that is missing from it is only downloaded instead of shown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _DISPOSITION = "Content-Disposition"
 # Each media type with the endings of its names. The type that the browser declared is not enough, as
 # SeaweedFS replaces application/octet-stream by what it takes the ending for; the ending is not, as the
 # server sends the declared type with any name.
-_PASSIVE = """
+_SAFE = """
 application/epub+zip                epub
 application/gzip                    gz tgz
 application/json                    json
@@ -72,43 +72,43 @@ video/x-matroska                    mkv
 video/x-msvideo                     avi
 """
 
-_LINES = [line.split() for line in _PASSIVE.strip().splitlines()]
-_TYPES = frozenset(line[0] for line in _LINES)
-_ENDINGS = frozenset(ending for line in _LINES for ending in line[1:])
+_LINES = [line.split() for line in _SAFE.strip().splitlines()]
+_SAFE_TYPES = frozenset(line[0] for line in _LINES)
+_SAFE_EXTENSIONS = frozenset(ending for line in _LINES for ending in line[1:])
 
 
-def is_passive(name: str, content_type: str | None = None) -> bool:
-    """Tell whether the ending of the name and, where it is given, the content type are known as passive."""
+def is_safe_to_show(name: str, content_type: str | None = None) -> bool:
+    """Tell whether the extension of the name and, if given, the content type are known to be safe."""
     _, dot, ending = name.rpartition(".")
-    if not dot or ending.lower() not in _ENDINGS:
+    if not dot or ending.lower() not in _SAFE_EXTENSIONS:
         return False
-    return content_type is None or _is_passive_type(content_type)
+    return content_type is None or _is_safe_type(content_type)
 
 
-def _is_passive_type(content_type: str) -> bool:
+def _is_safe_type(content_type: str) -> bool:
     # Of several values browsers take the last; a comma within a quoted parameter is not worth telling apart.
-    return "," not in content_type and content_type.partition(";")[0].strip(" \t").lower() in _TYPES
+    return "," not in content_type and content_type.partition(";")[0].strip(" \t").lower() in _SAFE_TYPES
 
 
-def disposition_of_link(
+def link_disposition(
     name: object, *, disposition: str | None, filename: str | None, content_type: str | None
 ) -> str | None:
-    """Return what a link has to say about showing the file; what its caller says holds.
+    """Return the disposition that a link asks for: the caller's, else ``attachment`` for an active file.
 
     A file name alone, with ``filename``, is for a download anyway.
     """
-    if disposition is not None or filename is not None or is_passive(str(name), content_type):
+    if disposition is not None or filename is not None or is_safe_to_show(str(name), content_type):
         return disposition
     return "attachment"
 
 
-def stored_to_download(name: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of an object, with ``Content-Disposition: attachment`` unless it is passive.
+def stored_as_attachment(name: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an object, with ``Content-Disposition: attachment`` unless it is safe to show.
 
     The file name that a disposition of the project's own may give is kept.
     """
     named = {key.lower(): value for key, value in headers.items()}
-    if is_passive(name, named.get("content-type", "")):
+    if is_safe_to_show(name, named.get("content-type", "")):
         return dict(headers)
     others = {key: value for key, value in headers.items() if key.lower() != _DISPOSITION.lower()}
     _, semicolon, parameters = named.get(_DISPOSITION.lower(), "").partition(";")

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 
 from ..caches import BoundedCache
 from ..naming import check_object_name
+from ..s3.bucket import ObjectInfo
 from ..s3.reading import ObjectReader
-from ..s3.uploads import Upload
 from ..tenancy import get_tenancy
-from .active_content import disposition_of_link
+from .active_content import link_disposition
 from .backend import MinioBackend
-
-if TYPE_CHECKING:
-    from urllib3.response import BaseHTTPResponse
+from .base import Connection
+from .saving import PendingSave
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ def is_claim(headers: Mapping[str, str]) -> bool:
     return CLAIM_HEADER in headers and headers.get("Content-Length") == "0"
 
 
-# Objects that are in the new place, so that a link to one takes no request: until when that is believed.
+# Until when an object is taken to be in the new place, so that a link to it takes no request.
 _SEEN_FOR = 300.0  # seconds
 _seen: BoundedCache[str, float] = BoundedCache(16_384)
 
@@ -51,7 +50,7 @@ def is_same_place(one: Storage, other: Storage) -> bool:
     return (
         isinstance(one, MinioBackend)
         and isinstance(other, MinioBackend)
-        and (one.client, one.bucket, one.prefix) == (other.client, other.bucket, other.prefix)
+        and (one.objects, one.prefix) == (other.objects, other.prefix)
     )
 
 
@@ -88,32 +87,32 @@ class ForTenant(Storage):
 
 
 class MovingBackend(MinioBackend):
-    """``new``, reading from ``old`` what is not there yet. Nothing is written to ``old`` or deleted from it.
+    """The storage ``new``, reading from ``old`` what is not there yet. Nothing in ``old`` is changed.
 
     A name that only ``old`` has is taken, as a row may refer to it. A file that ``old`` has is deleted by an
     empty object in ``new`` that marks its name, so that it does not come back.
     """
 
     def __init__(self, new: MinioBackend, old: Storage) -> None:
-        vars(self).update(vars(new))
+        arguments, options = new.made_with
+        super().__init__(*arguments, **options)
         self.new = new
         self.old = old
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.new, self.old)
+    def _connection(self) -> Connection:
+        return self.new._connection()
 
     def _open(self, name: str, mode: str = "rb") -> Any:
-        return self._first(lambda: self._open_moved(name), lambda: self.old.open(name, "rb"))
+        return self._first(lambda: super(MovingBackend, self)._open(name), lambda: self.old.open(name, "rb"))
 
-    def _open_moved(self, name: str) -> Any:
-        file = super()._open(name)
-        reader: ObjectReader = cast("Any", file.file).raw
+    def _read(self, name: str) -> ObjectReader:
+        reader = super()._read(name)
         try:
             self._refuse_placeholder(name, reader.response_headers)
         except FileNotFoundError:
-            file.close()
+            reader.close()
             raise
-        return file
+        return reader
 
     def size(self, name: str) -> int:
         return self._first(lambda: super(MovingBackend, self).size(name), lambda: self.old.size(name))
@@ -125,8 +124,8 @@ class MovingBackend(MinioBackend):
         )
 
     def exists(self, name: str) -> bool:
-        save = self._save_under_way()
-        if save is not None and save.choosing:
+        save = PendingSave.of(self)
+        if save is not None and save.is_choosing_name:
             return super().exists(name) or self.old.exists(name)
         try:
             self._first(lambda: self._head(name), lambda: self._exists_in_old(name))
@@ -151,10 +150,10 @@ class MovingBackend(MinioBackend):
         except FileNotFoundError:
             return in_new()
 
-    def _head(self, name: str) -> BaseHTTPResponse:
-        response = super()._head(name)
-        self._refuse_placeholder(name, response.headers)
-        return response
+    def _head(self, name: str) -> ObjectInfo:
+        found = super()._head(name)
+        self._refuse_placeholder(name, found.headers)
+        return found
 
     def _refuse_placeholder(self, name: str, headers: Mapping[str, str]) -> None:
         if is_deleted(headers):
@@ -162,69 +161,51 @@ class MovingBackend(MinioBackend):
         if is_claim(headers):
             raise FileNotFoundError(f"{name!r} is on its way to the bucket {self.bucket!r}.")
 
-    def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
-        """List the new place only: the old one may hold the files of others."""
-        return super().listdir(path)
-
-    def _list(self, prefix: str) -> Iterator[Any]:
-        for entry in super()._list(prefix):
-            if entry.is_dir or entry.size or not self._is_placeholder(entry.object_name):
-                yield entry
-
-    def _is_placeholder(self, object_name: str) -> bool:
-        try:
-            self._head(object_name.removeprefix(self.prefix))
-        except FileNotFoundError:
-            return True
-        return False
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List the new place only, as the old one may hold the files of others."""
+        for found in super()._list(prefix):
+            if found.is_folder or found.size or self._why_missing(found.key) is None:
+                yield found
 
     def is_mark(self, object_name: str) -> bool:
         """Tell whether an object stands for a file that was deleted before it was moved."""
+        return isinstance(self._why_missing(object_name), DeletedFile)
+
+    def _why_missing(self, object_name: str) -> FileNotFoundError | None:
         try:
             self._head(object_name.removeprefix(self.prefix))
         except FileNotFoundError as error:
-            return isinstance(error, DeletedFile)
-        return False
+            return error
+        return None
 
     def delete(self, name: str) -> None:
-        """Remove the file, and mark its name if the old place has it too: it is not ours to touch."""
+        """Remove the file, and mark its name if the old place has it too: that one is not ours to touch."""
         check_object_name(name)
-        _seen.discard(self._key(name))
-        if self.old.exists(name):
-            self._mark_deleted(name)
-        else:
-            super().delete(name)
-
-    def _mark_deleted(self, name: str) -> None:
-        route = self._route()
-        headers = {**self._encryption(), DELETED_HEADER: "1", "Content-Type": "application/octet-stream"}
-        Upload(
-            client=route.internal,
-            bucket=route.bucket,
-            name=name,
-            path=route.path(name),
-            headers=headers,
-            only_new=False,
-        ).run(self._source(ContentFile(b"")))
+        _seen.discard(self._address(name))
+        if not self.old.exists(name):
+            self.new.delete(name)
+            return
+        headers = {
+            **self.headers.encryption(),
+            DELETED_HEADER: "1",
+            "Content-Type": "application/octet-stream",
+        }
+        self.objects.put(self.object_name(name), ContentFile(b""), headers)
 
     def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
         """Return a link to where the file is now: one request, unless it was seen in the new place lately."""
         if self._is_moved(name):
-            return super().url(name, **options)
-        if isinstance(self.old, MinioBackend):
-            return self.old.url(name, **self._guarded_link(name, options))
-        return self.old.url(name)  # storages of others have no options
-
-    def _guarded_link(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of a link to the old place: what holds for links here holds there too."""
-        if not self._route().downloads_active:
-            return options
-        asked = {key: options.get(key) for key in ("disposition", "filename", "content_type")}
-        return {**options, "disposition": disposition_of_link(name, **asked)}
+            return self.new.url(name, **options)
+        if not isinstance(self.old, MinioBackend):
+            return self.old.url(name)  # storages of others have no options
+        if self.headers.downloads_active:  # what holds for links here holds there too
+            told = {key: options.get(key) for key in ("disposition", "filename", "content_type")}
+            options["disposition"] = link_disposition(name, **told)
+        return self.old.url(name, **options)
 
     def _is_moved(self, name: str) -> bool:
-        key = self._key(name)
-        if (_seen.get(key) or 0) > time.monotonic():
+        address = self._address(name)
+        if (_seen.get(address) or 0) > time.monotonic():
             return True
         try:
             self._head(name)
@@ -232,9 +213,8 @@ class MovingBackend(MinioBackend):
             return True
         except FileNotFoundError:
             return False
-        _seen.set(key, time.monotonic() + _SEEN_FOR)
+        _seen.set(address, time.monotonic() + _SEEN_FOR)
         return True
 
-    def _key(self, name: str) -> str:
-        route = self._route()
-        return f"{route.internal.server.base_url}{route.path(name)}"
+    def _address(self, name: str) -> str:
+        return f"{self.objects.address}/{self.object_name(name)}"

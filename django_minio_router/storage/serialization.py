@@ -14,18 +14,19 @@ _NOT_FOR_PICKLES = {"http_client", "sse", *(name for name, setting in SETTINGS.i
 class Portable:
     """A storage that is copied as it is, and pickled as what it was made with.
 
-    A copy shares clients and caches. A pickle holds no key: where keys are among the options, it is refused.
+    A copy shares clients and caches. A storage with keys among its options cannot be pickled, so no pickle
+    holds a key. ``made_with`` are the arguments of the constructor.
     """
 
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
-    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def _keep_arguments(self) -> None:
         """Keep server, keys and live objects from ``deconstruct()``, so from migrations.
 
         ``deconstructible`` of a subclass defines that method anew, so what it reads is cut.
         """
-        self._made_with = args, kwargs = self._constructor_args
+        self.made_with = args, kwargs = self._constructor_args
         named = {k: v for k, v in kwargs.items() if k not in _NOT_FOR_MIGRATIONS and not k.startswith(PREFIX)}
         self._constructor_args = args, named
 
@@ -38,12 +39,12 @@ class Portable:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        args, kwargs = self._made_with
+        args, kwargs = self.made_with
         secrets = sorted(kwargs.keys() & _NOT_FOR_PICKLES)
         if secrets:
             raise pickle.PicklingError(
                 f"A storage with {', '.join(secrets)} among its options is not pickled, as keys would go "
-                "with it. Put them into MINIO_SERVERS, and give the storage the server's name."
+                "with it. Put them in MINIO_SERVERS, and give the storage the server's name."
             )
         return _make, (type(self), args, kwargs)
 

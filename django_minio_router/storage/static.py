@@ -6,7 +6,6 @@ import posixpath
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -58,8 +57,7 @@ class MinioBackendStatic(MinioBackend):
         ``collectstatic --clear`` asks for folders as well: for all, ``""``, and for those just listed.
         """
         if not name:
-            route = self._route()
-            return route.internal.has_bucket(route.bucket)
+            return self.objects.exists()
         if name in self._folders:
             self._folders.discard(name)
             return True
@@ -84,7 +82,7 @@ class MinioBackendStatic(MinioBackend):
     def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
         """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
         folder = name.rstrip("/")
-        if folder == name != "" or options or not self._route().is_public:
+        if folder == name != "" or options or not self._connection().has_plain_links:
             return super().url(name, **options)
         return super().url(f"{folder}/_".lstrip("/")).removesuffix("_")
 
@@ -115,21 +113,20 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
 
     def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
         self._there, self._sources = set() if dry_run else set(self._names()), paths
-        # Files refer to each other by their names alone: no signature of a link would hold for ever.
-        self._known_route = replace(self._route(), is_public=True)
+        self._connected = None  # links are other ones now
         try:
             yield from super().post_process(paths, dry_run=dry_run, **options)
         finally:
-            self._there = self._known_route = None
+            self._there = self._connected = None
+
+    def _has_plain_links(self) -> bool:
+        # Files refer to each other by their names alone: no signature of a link would hold for ever.
+        return self._there is not None or super()._has_plain_links()
 
     def _names(self) -> Iterator[str]:
-        route = self._route()
-        objects = route.internal.sdk.list_objects(
-            bucket_name=route.bucket, prefix=self.prefix, recursive=True
-        )
-        with suppress(BucketNotFound), route.internal.plain_errors(route.bucket):
-            for entry in objects:
-                yield entry.object_name.removeprefix(self.prefix)
+        with suppress(BucketNotFound):
+            for found in self.objects.list(self.prefix):
+                yield found.key.removeprefix(self.prefix)
 
     def exists(self, name: str) -> bool:
         return super().exists(name) if self._there is None else name in self._there

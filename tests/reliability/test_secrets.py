@@ -67,8 +67,8 @@ def storage(proxy: Proxy) -> MinioBackend:
 def test_no_repr_shows_a_secret(storage: MinioBackend) -> None:
     storage.url("a.txt")
     router = MinioRouter(strategy=FixedBucket("documents"), **KEYS, MINIO_ENDPOINT="127.0.0.1:9000")
-    route = storage._route()
-    signer = route.internal._signer
+    client = storage.objects.client
+    signer = client._signer
     signer.authorize("GET", "/", "", {}, "")
 
     for value in (
@@ -76,13 +76,13 @@ def test_no_repr_shows_a_secret(storage: MinioBackend) -> None:
         router,
         storage.config,
         storage.config.internal,
-        route,
-        route.internal,
+        storage.objects,
+        client,
         signer,
         signer._last,
         signer.keys(),
         signer.authorize("GET", "/", "", {}, ""),
-        vars(route.internal),
+        vars(client),
     ):
         assert not shown(repr(value)), type(value)
         assert not shown(pprint.pformat(value)), type(value)

@@ -169,9 +169,9 @@ def test_a_provider_that_has_no_keys_is_named_with_its_reason() -> None:
 def test_a_secret_is_in_no_representation() -> None:
     storage = storage_at(("files.example.com", True, "us-east-1"), KEYS)
     storage.url("x")
-    route = storage._route()
+    client = storage.objects.client
 
-    for thing in (storage, route, route.internal, route.internal.server, storage.config):
+    for thing in (storage, storage.objects, client, client.server, storage.config):
         assert "a secret/key" not in repr(thing)
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from minio import Minio
 
 from django_minio_router import MinioBackend, MinioBackendStatic, MinioRouter
-from django_minio_router.storage.active_content import is_passive
+from django_minio_router.storage.active_content import is_safe_to_show
 from django_minio_router.strategies import FixedBucket
 from tests.support.proxy import Proxy
 from tests.support.storages import keys
@@ -128,7 +128,7 @@ def browser() -> Iterator[urllib3.PoolManager]:
 
 
 @pytest.mark.parametrize(("name", "content_type"), ACTIVE)
-def test_what_is_not_known_to_be_passive_is_stored_to_download(
+def test_what_is_not_known_to_be_safe_is_stored_to_download(
     router: MinioRouter, bare: Minio, bucket: str, name: str, content_type: str | None
 ) -> None:
     saved = router.save(name, upload(name, content_type))
@@ -137,7 +137,7 @@ def test_what_is_not_known_to_be_passive_is_stored_to_download(
 
 
 @pytest.mark.parametrize(("name", "content_type"), PASSIVE)
-def test_what_is_passive_is_shown(
+def test_what_is_safe_to_show_is_shown(
     router: MinioRouter,
     bare: Minio,
     bucket: str,
@@ -223,7 +223,7 @@ def test_whatever_a_name_ends_with_what_is_shown_is_not_run(
     assert is_run_by_browsers(
         browser.request("GET", router.url(router.save("x.html", upload("x", "text/html"))))
     )
-    shown = [ending for ending in endings() if is_passive(f"x{ending}", OCTETS)]
+    shown = [ending for ending in endings() if is_safe_to_show(f"x{ending}", OCTETS)]
     assert len(shown) > 30
 
     for ending in shown:
@@ -287,7 +287,7 @@ def test_a_disposition_of_the_projects_own_keeps_its_file_name(
     assert stat.metadata["x-amz-meta-color"] == "red"
 
 
-def test_of_a_passive_file_it_stays_as_it_is(bare: Minio, bucket: str) -> None:
+def test_of_a_safe_file_it_stays_as_it_is(bare: Minio, bucket: str) -> None:
     router = routed(bucket, metadata={"Content-Disposition": 'inline; filename="a.png"'})
 
     saved = router.save("photo.png", upload("photo.png", "image/png"))
@@ -382,5 +382,7 @@ def test_copies_and_pickles_protect_as_well(bare: Minio, router: MinioRouter, bu
 def test_check_reports_another_value(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     settings.MINIO_ACTIVE_CONTENT = "attach"
 
-    with pytest.raises(SystemCheckError, match=r"MINIO_ACTIVE_CONTENT is 'attach'\. It takes 'download' or"):
+    with pytest.raises(
+        SystemCheckError, match=r"MINIO_ACTIVE_CONTENT is 'attach'\. It takes 'inline' or 'download'"
+    ):
         call_command("check")

@@ -51,7 +51,7 @@ def layers(bench: Workbench, kind: str, count: int) -> dict[str, list[tuple[int,
 
 def _layers(bench: Workbench, kind: str) -> Iterator[dict[str, Call]]:
     """Yield calls that do the same, each with one layer more."""
-    client = bench.private._route().internal
+    client = bench.private.objects.client
     method, body = _METHODS[kind], BODY if kind == "save" else None
     stored = bench.stored()
 

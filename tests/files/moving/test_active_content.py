@@ -15,7 +15,7 @@ from minio import Minio
 from minio.commonconfig import Tags
 
 from django_minio_router import MinioBackend, MinioRouter
-from django_minio_router.files import transfer as transfers
+from django_minio_router.s3 import copying
 from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.per_tenant.models import Receipt
@@ -81,8 +81,8 @@ def test_a_large_copy_in_parts_is(
 ) -> None:  # fmt: skip
     if on_minio:
         pytest.skip("the lowered limit makes parts that are smaller than MinIO takes")
-    monkeypatch.setattr(transfers, "COPY_LIMIT", 5 * MIB)
-    monkeypatch.setattr(transfers, "COPY_PART", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_LIMIT", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_PART", 5 * MIB)
     put(
         old,
         "a.html",

@@ -36,7 +36,7 @@ from tests.apps.per_tenant.models import Receipt
 old, template, die_at = sys.argv[1:]
 field = Receipt._meta.get_field("file")
 field.storage = MinioRouter(strategy=PerTenant(template), fallback=old).bind(field)
-copy, copied = transfers.Bucket._copy_over_claim, []
+copy, copied = transfers.BucketFiles._copy_over_claim, []
 
 def copy_or_die(self, *arguments):
     copied.append(1)
@@ -44,7 +44,7 @@ def copy_or_die(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     copy(self, *arguments)
 
-transfers.Bucket._copy_over_claim = copy_or_die
+transfers.BucketFiles._copy_over_claim = copy_or_die
 options = {"all_tenants": True, "jobs": 1, "labels": ["per_tenant.Receipt"]}
 call_command("move_objects", f"--from=bucket:{old}", **options)
 """

@@ -21,6 +21,7 @@ from minio.commonconfig import Tags
 
 from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
 from django_minio_router.files import transfer as transfers
+from django_minio_router.s3 import copying
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import Brand, Font
 from tests.apps.customers.models import Client
@@ -421,8 +422,8 @@ def test_large_objects_are_copied_by_the_server_in_parts(
 ) -> None:
     if on_minio:
         pytest.skip("the lowered limit makes parts that are smaller than MinIO takes")
-    monkeypatch.setattr(transfers, "COPY_LIMIT", 5 * 1024**2)
-    monkeypatch.setattr(transfers, "COPY_PART", 5 * 1024**2)
+    monkeypatch.setattr(copying, "COPY_LIMIT", 5 * 1024**2)
+    monkeypatch.setattr(copying, "COPY_PART", 5 * 1024**2)
     content = os.urandom(12 * 1024**2 + 1)
     put(old, "big.bin", content, content_type="text/x-big", metadata={"author": "Ann"})
     name_in_rows(north, "big.bin")
@@ -740,11 +741,11 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
     settings.MEDIA_ROOT = tmp_path
     (tmp_path / "a.txt").write_bytes(b"a")
     put(old, "a.txt", b"a")
-    bucket, look = bucket_of(receipts, north), transfers.Bucket.look
+    bucket, look = bucket_of(receipts, north), transfers.BucketFiles.look
     put(bucket, "a.txt", b"", metadata={"being-moved": "1"})
     name_in_rows(north, "a.txt")
 
-    def just_before_the_other_ends(self: transfers.Bucket, name: str) -> transfers.Found | None:
+    def just_before_the_other_ends(self: transfers.BucketFiles, name: str) -> transfers.Found | None:
         found = look(self, name)
         if found is not None and found.is_claim:
             put(bucket, name, b"a")
@@ -752,7 +753,7 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
             (tmp_path / name).unlink()
         return found
 
-    monkeypatch.setattr(transfers.Bucket, "look", just_before_the_other_ends)
+    monkeypatch.setattr(transfers.BucketFiles, "look", just_before_the_other_ends)
     done = move(f"--from={old if place == 'bucket' else 'media'}", f"--tenant={north.schema_name}")
 
     assert "1 failed" in done.output
@@ -764,13 +765,13 @@ def stored_meanwhile(put: Put, monkeypatch) -> Callable[..., None]:
     """Return a function that lets another process store a file between the look and the copy."""
 
     def stored_meanwhile(*arguments: object, **options: object) -> None:
-        receive = transfers.Bucket.receive
+        receive = transfers.BucketFiles.receive
 
-        def late(self: transfers.Bucket, *received: object) -> None:
+        def late(self: transfers.BucketFiles, *received: object) -> None:
             put(*arguments, **options)
             receive(self, *received)
 
-        monkeypatch.setattr(transfers.Bucket, "receive", late)
+        monkeypatch.setattr(transfers.BucketFiles, "receive", late)
 
     return stored_meanwhile
 
@@ -804,13 +805,13 @@ def test_a_copy_that_fails_leaves_no_claim(
 ) -> None:
     put(old, "a.txt", b"old")
     name_in_rows(north, "a.txt")
-    copy = transfers.Bucket._copy_over_claim
+    copy = transfers.BucketFiles._copy_over_claim
 
-    def changed_meanwhile(self: transfers.Bucket, *arguments: object) -> None:
+    def changed_meanwhile(self: transfers.BucketFiles, *arguments: object) -> None:
         put(old, "a.txt", b"changed")
         copy(self, *arguments)
 
-    monkeypatch.setattr(transfers.Bucket, "_copy_over_claim", changed_meanwhile)
+    monkeypatch.setattr(transfers.BucketFiles, "_copy_over_claim", changed_meanwhile)
     done = move(f"--from={old}", "--all-tenants")
     assert "1 failed" in done.output
     assert contents(bucket_of(receipts, north)) == {}

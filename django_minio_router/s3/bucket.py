@@ -1,0 +1,240 @@
+"""``Bucket``: one bucket of one server, with objects under their full names, apart from any storage."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from django.utils.crypto import get_random_string
+
+from ..exceptions import ServerError
+from ..naming import quote_object_name
+from .content import Block, Source
+from .copying import Copy
+from .reading import ObjectReader, modified_time
+from .uploads import KEPT_HEADERS, Upload, checksum_of
+
+if TYPE_CHECKING:
+    from django.core.files import File
+
+    from .client import Client, Query
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as the server describes it: ``size`` in bytes, ``etag`` without quotes, ``modified`` aware.
+
+    A list tells no ``headers``. In a list of one level a folder is a key that ends with ``/``.
+    """
+
+    key: str
+    size: int = 0
+    etag: str = ""
+    modified: datetime | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_folder(self) -> bool:
+        return self.key.endswith("/")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The headers that are kept with the object: its content type and the like, and all user metadata."""
+        named = {header.lower(): value for header, value in self.headers.items()}
+        return {
+            header: value
+            for header, value in named.items()
+            if header in KEPT_HEADERS or header.startswith("x-amz-meta-")
+        }
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket of one server; two are equal if they are the same bucket.
+
+    ``links`` is the client for links that others follow, ``multipart`` the size of a part and the size up to
+    which content goes in one request, both in bytes.
+
+    Every method raises ``SuspiciousFileOperation`` for an unsafe key before any request, ``ServerError`` if
+    the server cannot be reached or refuses, and ``BucketNotFound`` if the bucket does not exist. ``headers``
+    of reading calls are a customer's own key.
+    """
+
+    client: Client
+    name: str
+    links: Client = field(compare=False)
+    multipart: tuple[int, int] = field(compare=False)
+
+    @property
+    def address(self) -> str:
+        """The URL of the bucket on the internal endpoint."""
+        return f"{self.client.server.base_url}/{self.name}"
+
+    def path(self, key: str) -> str:
+        """Return the path of the object on the server, quoted."""
+        return f"/{self.name}/{quote_object_name(key)}"
+
+    def exists(self) -> bool:
+        """Tell whether the bucket exists. What is known to exist is not asked for again."""
+        return self.client.has_bucket(self.name)
+
+    # Reading
+
+    def head(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectInfo:
+        """Describe an object. ``FileNotFoundError`` if it is missing."""
+        response = self.client.request("HEAD", self.path(key), headers=headers)
+        if response.status != 200:
+            self.client.refuse(response, self.name, key)
+        self.client.check_object(response, f"{self.name}/{key}")
+        self.client.known_buckets.set(self.name, True)
+        found = response.headers
+        etag = found["ETag"].strip('"')
+        return ObjectInfo(key, int(found["Content-Length"]), etag, modified_time(found), found)
+
+    def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
+        """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
+        self.head(key, headers)
+        with self.client.plain_errors(self.name):
+            return self.client.sdk.stat_object(bucket_name=self.name, object_name=key)
+
+    def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
+        """Open an object for reading; it stays with the version that it finds. ``FileNotFoundError`` if it is
+        missing."""
+        return ObjectReader(self.client, self.name, key, self.path(key), headers)
+
+    def list(self, prefix: str = "", *, recursive: bool = True) -> Iterator[ObjectInfo]:
+        """Yield the objects whose keys start with the prefix, a page at a time.
+
+        Not ``recursive`` only one level, with its folders.
+        """
+        with self.client.plain_errors(self.name):
+            found: Any
+            for found in self.client.sdk.list_objects(
+                bucket_name=self.name, prefix=prefix, recursive=recursive
+            ):
+                etag = (found.etag or "").strip('"')
+                yield ObjectInfo(found.object_name, found.size or 0, etag, found.last_modified)
+
+    # Writing
+
+    def source(self, content: File[Any]) -> Source:
+        """Return content that can be put under one name after another, while names are taken."""
+        return Source(content, *self.multipart)
+
+    def put(
+        self,
+        key: str,
+        content: File[Any] | Source,
+        headers: Mapping[str, str],
+        *,
+        only_new: bool = False,
+        progress: Any = None,
+        claim_headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> None:
+        """Store the content from its start, whole or not at all.
+
+        With ``only_new`` raise ``FileExistsError`` if the name is taken, else replace what is there. A server
+        may need an empty object to hold the name for a moment; that one has the ``claim_headers`` as well.
+        """
+        source = content if isinstance(content, Source) else self.source(content)
+        Upload(
+            client=self.client,
+            bucket=self.name,
+            name=key,
+            path=self.path(key),
+            headers=headers,
+            only_new=only_new,
+            progress=progress,
+            claim_headers=claim_headers,
+        ).run(source)
+
+    @property
+    def honours_conditions(self) -> bool | None:
+        """Whether ``only_new`` can be asked of the server; None until that was tried."""
+        return self.client.honours_conditions
+
+    def try_conditions(self, key: str, headers: Mapping[str, str]) -> bool:
+        """Find that out, with an empty object beside this key, which is removed."""
+        sibling = posixpath.join(posixpath.dirname(key), get_random_string(16))
+        return self.client.try_conditions(
+            self.name, sibling, {**headers, **checksum_of(Block(), self.client)}
+        )
+
+    def can_copy_from(self, other: Bucket) -> bool:
+        """Tell whether the server itself can copy: it has both buckets, and one key opens them."""
+        return other.client is self.client
+
+    def copy(
+        self, source: Bucket, info: ObjectInfo, key: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Let the server copy an object that ``source`` described, with its metadata or these headers.
+
+        What is under the key is replaced. ``ServerError`` if the object changed since it was described.
+        """
+        Copy(
+            client=self.client,
+            bucket=self.name,
+            name=key,
+            path=self.path(key),
+            headers=info.metadata if headers is None else headers,
+            only_new=False,
+            source={
+                "x-amz-copy-source": source.path(info.key),
+                "x-amz-copy-source-if-match": f'"{info.etag}"',
+            },
+        ).copy(info.size, keeps_metadata=headers is None or headers == info.metadata)
+
+    def delete(self, key: str, *, if_match: str = "") -> None:
+        """Remove an object; a missing one is no error.
+
+        With ``if_match`` only if it has that entity tag, else ``ServerError`` with the status 412. A server
+        that does not know conditional deletes may remove what was stored between the look and the delete.
+        """
+        if if_match and not self._has_tag(key, if_match):
+            return
+        condition = {"If-Match": f'"{if_match}"'} if if_match else {}
+        response = self.client.request("DELETE", self.path(key), headers=condition)
+        if response.status != 204 and (response.status != 200 or response.data):
+            try:
+                self.client.refuse(response, self.name, key)
+            except FileNotFoundError:
+                return
+
+    def _has_tag(self, key: str, etag: str) -> bool:
+        """Tell whether the object is there. ``ServerError`` if it has another entity tag."""
+        try:
+            found = self.head(key).etag
+        except FileNotFoundError:
+            return False
+        if found != etag:
+            raise ServerError(
+                f"{key!r} in the bucket {self.name!r} was stored anew meanwhile, so it was not deleted.",
+                status=412,
+                code="PreconditionFailed",
+            )
+        return True
+
+    # Links
+
+    @cached_property
+    def link(self) -> Callable[[str, int, int, Query], str]:
+        """Return a link that shows ``key`` to anybody for ``life`` seconds from ``at`` on, with a ``query``.
+
+        Not a method, as a page has hundreds of links and a call more is a tenth of the time.
+        """
+        return partial(self.links.link, self.name)
+
+    def plain_link(self, key: str) -> str:
+        """Return a link to the object of a bucket that anybody may read."""
+        return self._plain_links + quote_object_name(key)
+
+    @cached_property
+    def _plain_links(self) -> str:
+        return f"{self.links.server.base_url}/{self.name}/"

@@ -1,0 +1,60 @@
+"""Copying by the server itself: in one request, or in parts if the object is too large for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote
+
+from .content import MAX_PARTS, Source
+from .uploads import Upload
+from .xml import parsed
+
+COPY_LIMIT = 5 * 1024**3  # bytes; a larger object is copied in parts
+COPY_PART = 512 * 1024**2
+
+
+@dataclass(frozen=True)
+class Copy(Upload):
+    """An object that the server takes from another one of its own, as the ``source`` headers say."""
+
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def copy(self, size: int, *, keeps_metadata: bool) -> None:
+        """Copy an object of this size, with the headers of this one unless its own metadata is kept."""
+        if size > COPY_LIMIT:
+            self.run(cast("Source", _Ranges(size)))
+            return
+        changed = {} if keeps_metadata else {"x-amz-metadata-directive": "REPLACE", **self.headers}
+        response = self.client.request("PUT", self.path, headers={**self.source, **changed})
+        # S3 may say 200 before it copies, and then send an error.
+        if response.status != 200 or b"<ETag>" not in response.data:
+            self.client.refuse(response, self.bucket, self.name)
+
+    def _send_part(self, upload_id: str, number: int, part: Any) -> tuple[str, str]:
+        response = self.client.request(
+            "PUT",
+            self.path,
+            f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
+            headers={**self.source, "x-amz-copy-source-range": f"bytes={part.start}-{part.stop - 1}"},
+        )
+        if response.status != 200:
+            self.client.refuse(response, self.bucket, self.name)
+        answer = parsed(self.client, self.bucket, response.data)
+        return answer.findtext("ETag") or "", answer.findtext("ChecksumCRC32") or ""
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    """Stands for the content of an object that the server reads itself: its parts are ranges of bytes."""
+
+    size: int
+
+    def only_block(self) -> None:
+        return None
+
+    def blocks(self) -> Iterator[range]:
+        part = max(COPY_PART, -(-self.size // MAX_PARTS))
+        for start in range(0, self.size, part):
+            yield range(start, min(start + part, self.size))

@@ -1,0 +1,232 @@
+"""Which bucket of which server a storage stands for, as its options and the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import Storage
+
+from ..buckets.ensure import PlannedBucket, ensure_bucket
+from ..exceptions import ConfigurationError, PrivatePublicMixedError
+from ..naming import check_bucket_name, check_object_name, text_of
+from ..s3 import client as clients
+from ..s3.bucket import Bucket
+from ..s3.status import MinioServerStatus, probe
+from ..settings.config import Config
+from ..settings.declared import DEFAULTS, PREFIX, check_options
+from ..settings.redacted import Hidden
+from .headers import ObjectHeaders
+from .links import query_of_name
+from .serialization import Portable
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+    from ..s3.client import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What the calls of a backend need, looked up once and again when settings change or after a fork."""
+
+    epoch: int
+    config: Config
+    objects: Bucket
+    has_plain_links: bool
+    downloads_active: bool
+    link_query: Query
+
+
+class BucketStorage(Portable, Storage):
+    """A storage of one bucket: its options, and the bucket that they name."""
+
+    def __init__(
+        self,
+        bucket_name: str = "",
+        storage_name: str = "default",
+        *,
+        replace_existing: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        sse: Any = None,
+        progress: Any = None,
+        http_client: Any = None,
+        server: str = "",
+        public: bool | None = None,
+        prefix: str = "",
+        defaults: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        options = Hidden(options)
+        _refuse_unknown(options)
+        check_options(
+            {
+                "bucket_name": bucket_name,
+                "storage_name": storage_name,
+                "replace_existing": replace_existing,
+                "metadata": metadata,
+                "sse": sse,
+                "progress": progress,
+                "server": server,
+                "public": public,
+                "prefix": prefix,
+            }
+        )
+        self._keep_arguments()
+        if http_client is not None:
+            options["MINIO_HTTP_CLIENT"] = http_client
+        self._bucket_name = bucket_name
+        self._storage_name = storage_name
+        self._options = options
+        self._server = server
+        self._public = public
+        self._prefix = _folder(prefix) if prefix else ""
+        # A bucket that is public by an option, and not by the settings, is not listed.
+        self._defaults = defaults or ({} if public is None else {"MINIO_PUBLIC_POLICY": "read"})
+        self.replace_existing = replace_existing
+        self.metadata = metadata
+        self.sse = sse
+        self.progress = progress
+        self._connected: Connection | None = None
+
+    # Where the calls go
+
+    @property
+    def config(self) -> Config:
+        """The settings as they hold for this storage."""
+        return Config(
+            self._options, server=self._server, storage_name=self._storage_name, defaults=self._defaults
+        )
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self._bucket_name or self._default_bucket(self.config)
+
+    @property
+    def prefix(self) -> str:
+        """The folder that all names lie in, such as ``"acme/"``; empty if there is none."""
+        return self._prefix
+
+    @property
+    def is_bucket_public(self) -> bool:
+        """Whether links are plain instead of signed. ``ConfigurationError`` if the settings do not say."""
+        if self._public is not None:
+            self._refuse_mixed()
+            return self._public
+        return self._declared_public(self.config, self.bucket)
+
+    def _refuse_mixed(self) -> None:
+        if not self._public and self.bucket in self.config.declared[1]:
+            raise PrivatePublicMixedError(
+                f"The bucket {self.bucket!r} is private for this storage, and MINIO_PUBLIC_BUCKETS declares "
+                "it public. Give one of them another bucket."
+            )
+
+    @property
+    def is_bucket_listable(self) -> bool:
+        """Whether anybody may list the bucket if it is public, as ``MINIO_PUBLIC_POLICY`` says."""
+        return self.config.lists_public_buckets
+
+    @property
+    def objects(self) -> Bucket:
+        """The bucket itself, where objects have their full names: the prefix and the file's name."""
+        return self._connection().objects
+
+    @property
+    def client(self) -> Minio:
+        """The SDK's client for requests, shared by all storages of this server."""
+        return self.objects.client.sdk
+
+    @property
+    def client_external(self) -> Minio:
+        """The SDK's client for the external endpoint."""
+        return self.objects.links.sdk
+
+    @property
+    def base_url(self) -> str:
+        return self.objects.client.server.base_url
+
+    @property
+    def base_url_external(self) -> str:
+        return self.objects.links.server.base_url
+
+    def _default_bucket(self, config: Config) -> str:
+        return config.media_bucket
+
+    def _declared_public(self, config: Config, bucket: str) -> bool:
+        return config.is_public(bucket)
+
+    def _downloads_active(self, config: Config) -> bool:
+        return config.downloads_active_content
+
+    def _has_plain_links(self) -> bool:
+        return self.is_bucket_public
+
+    def _connection(self) -> Connection:
+        known = self._connected
+        if known is not None and known.epoch == clients.epoch:
+            return known
+        epoch = clients.epoch
+        config = self.config
+        bucket = check_bucket_name(self.bucket, "The setting or option of a storage")
+        objects = Bucket(
+            clients.get_client(config.internal), bucket, clients.get_client(config.external), config.multipart
+        )
+        downloads_active = self._downloads_active(config)
+        self._connected = connection = Connection(
+            epoch,
+            config,
+            objects,
+            self._has_plain_links(),
+            downloads_active,
+            query_of_name if downloads_active else "",
+        )
+        return connection
+
+    def object_name(self, name: str) -> str:
+        """Return the full name of a file's object: the prefix, which is checked with it, and the name."""
+        return self._prefix + text_of(name) if self._prefix else name
+
+    @property
+    def headers(self) -> ObjectHeaders:
+        """What objects are stored and read with."""
+        connection = self._connection()
+        return ObjectHeaders(
+            self.metadata, self.sse, connection.objects.client.server, connection.downloads_active
+        )
+
+    # The server
+
+    def check_bucket_existence(self) -> None:
+        """Create the bucket if it is missing, and give it its policy."""
+        where = "check_bucket_existence()"
+        ensure_bucket(
+            PlannedBucket(self.bucket, self.config, self.is_bucket_public, self.is_bucket_listable, where)
+        )
+
+    def is_minio_available(self) -> MinioServerStatus:
+        """Ask the server, within 5 seconds, whether it is there. True and false like a ``bool``."""
+        return probe(self.config)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    for option in options:
+        if option not in DEFAULTS:
+            raise ConfigurationError(
+                f"A storage has no option {option!r}. Its options are those of MinioBackend and the "
+                f"settings that start with {PREFIX}."
+            )
+
+
+def _folder(prefix: str) -> str:
+    """Return the prefix with one slash at its end. ``ConfigurationError`` if names below it are unsafe."""
+    try:
+        return f"{check_object_name(prefix.rstrip('/'))}/"
+    except SuspiciousFileOperation as error:
+        raise ConfigurationError(
+            f"The option 'prefix' of a storage is {prefix!r}, which is not a folder. {error} Give it one "
+            "such as 'acme/'."
+        ) from error

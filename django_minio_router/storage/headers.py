@@ -1,0 +1,106 @@
+"""The headers that objects are stored and read with: type, metadata, encryption, and attachment or not."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConfigurationError
+from ..s3.uploads import KEPT_HEADERS, TOKEN_HEADER
+from .active_content import stored_as_attachment
+
+if TYPE_CHECKING:
+    from django.core.files import File
+
+    from ..settings.config import Server
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, in lower case
+_REQUEST_HEADERS = (  # they say what the request is, and what came with it
+    "x-amz-checksum-",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-sdk-checksum-",
+    "x-amz-security-token",
+    "x-amz-trailer",
+    "x-amz-write-offset-",
+    TOKEN_HEADER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHeaders:
+    """The headers of one storage's objects; ``sse`` is one of the SDK's, ``server`` where it is sent to."""
+
+    metadata: Mapping[str, Any] | None
+    sse: Any
+    server: Server
+    downloads_active: bool
+
+    def of(self, name: str, content: File[Any]) -> dict[str, str]:
+        """Return the headers to store the content with."""
+        headers = {_header(key): _plain_text(key, value) for key, value in (self.metadata or {}).items()}
+        headers["content-type"] = content_type_of(name, content)
+        return self.guarded(name, headers | self.encryption())
+
+    def guarded(self, name: str, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers with ``attachment`` where active content is to be downloaded.
+
+        A type that a browser declared is not trusted.
+        """
+        return stored_as_attachment(name, headers) if self.downloads_active else headers
+
+    def encryption(self) -> dict[str, str]:
+        """Return how the object is encrypted. ``ConfigurationError`` if a key would go over plain HTTP."""
+        if self.sse is None:
+            return {}
+        if self.sse.tls_required() and not self.server.use_https:
+            raise ConfigurationError(
+                f"{type(self.sse).__name__} sends a key, and {self.server.endpoint} is not asked over HTTPS. "
+                "Set MINIO_USE_HTTPS to True."
+            )
+        headers: dict[str, str] = self.sse.headers()
+        return headers
+
+    def reading(self) -> dict[str, str]:
+        """Return what is needed to read as well: a key of the customer's own."""
+        return {k: v for k, v in self.encryption().items() if "-customer-" in k.lower()}
+
+
+def content_type_of(name: str, content: File[Any]) -> str:
+    """Return the declared type, else the one that the name tells."""
+    declared = getattr(content, "content_type", None)
+    if not isinstance(declared, str) or not _PRINTABLE.fullmatch(declared):  # a browser may send anything
+        declared = None
+    return declared or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _header(key: str) -> str:
+    """Return the header that metadata of this key goes in: its own, as in the SDK, or user metadata.
+
+    In lower case, as two that differ in nothing else are one to the server, and no signature holds for them.
+    """
+    lower = key.lower() if isinstance(key, str) else ""
+    header = lower if lower in KEPT_HEADERS or lower.startswith("x-amz-") else f"x-amz-meta-{lower}"
+    if not _HEADER.fullmatch(lower) or header.startswith(_REQUEST_HEADERS):
+        raise ConfigurationError(
+            f"The metadata has the key {key!r}, which is not a header to keep with an object. Name it with "
+            "ASCII letters, digits and '-'; the x-amz- headers that say what a request is cannot be set."
+        )
+    return header
+
+
+def _plain_text(key: str, value: Any) -> str:
+    values = value if isinstance(value, list | tuple) else [value]
+    text = ",".join(str(value) for value in values)
+    if not _PRINTABLE.fullmatch(text):
+        raise ConfigurationError(
+            f"The metadata {key!r} is {text!r}; S3 takes printable ASCII only. Encode it, for example with "
+            "urllib.parse.quote()."
+        )
+    return text
