@@ -28,7 +28,7 @@ def sdk() -> ModuleType:
 
 
 def warm_up() -> None:
-    """Import all that the first request would import otherwise, which may take 0.2 seconds.
+    """Import all that the first request would import otherwise, in some tenths of a second.
 
     For a worker before its first request, and for a server that forks its workers before it does.
     """
