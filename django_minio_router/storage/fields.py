@@ -47,6 +47,7 @@ class OwnedField(FileField):
 
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
+        path = path.replace("django_minio_router.storage.fields", "django_minio_router.fields")
         return name, path, args, {**kwargs, "owner": self.owner}
 
     def storage_of(self, instance: Model) -> Storage:
