@@ -208,6 +208,7 @@ def reaching(run: Callable[[], Outcome]) -> Outcome:
     return run()
 
 
+@pytest.mark.any_server
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 @pytest.mark.parametrize("fault", faults.SLOW, ids=lambda fault: fault.__name__)
 def test_waiting_ends_within_the_time_limit(
