@@ -23,8 +23,9 @@ from .inventory.sources import BucketSource, listed_sources, used_source
 from .inventory.uses import ListedBuckets, StorageUse, configs, hooks, listed, models_by_strategy, uses
 from .naming import bucket_name_problem
 from .provisioning.plan import Plan
-from .settings.config import Config, endpoint_problem, shown_endpoint, split_external
+from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
+from .settings.endpoints import endpoint_problem, shown_endpoint, split_external
 from .strategies import BucketStrategy, Location
 
 # Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
@@ -66,6 +67,8 @@ def _config_messages(config: Config) -> Iterator[CheckMessage]:
 def _endpoints(config: Config) -> Iterator[CheckMessage]:
     endpoint, external = config.get("MINIO_ENDPOINT"), config.get("MINIO_EXTERNAL_ENDPOINT")
     external_https = config.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
+    if config.in_memory:
+        return
     if not endpoint:
         yield messages.missing_endpoint()
     elif problem := endpoint_problem(endpoint):
@@ -81,6 +84,8 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
 
 
 def _keys(config: Config) -> Iterator[CheckMessage]:
+    if config.in_memory:
+        return
     try:
         provider = config.credentials
     except ConfigurationError as error:

@@ -217,6 +217,9 @@ class _Registry:
 
     def pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool that all servers with these settings share."""
+        if server.memory:
+            in_memory: urllib3.PoolManager = late.memory().MemoryPool()
+            return in_memory
         key = (
             server.http_client,
             server.pool_size,
@@ -253,12 +256,18 @@ def get_client(server: Server) -> Client:
     return _registry.get(server)
 
 
+def known_clients() -> list[Client]:
+    """Return the clients that this process has."""
+    return list(_registry._clients.values())
+
+
 def client_of(sdk: Minio) -> Client:
     """Return the client whose ``sdk`` this is."""
     return _registry.of(sdk)
 
 
-def _forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
+def forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
+    """Make clients anew when they are needed next, and let storages look up their settings."""
     global _registry, epoch
     if setting.startswith(PREFIX) or setting == "STORAGES":
         _registry = _Registry()
@@ -269,9 +278,9 @@ def _forget_parent() -> None:
     # Parent and child share the sockets. Nothing is closed, and the old clients are kept: collecting them
     # would run the SDK's __del__, which may wait for a lock that no thread of this process holds.
     _abandoned.append(_registry)
-    _forget_clients()
+    forget_clients()
 
 
-setting_changed.connect(_forget_clients)
+setting_changed.connect(forget_clients)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)

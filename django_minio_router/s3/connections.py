@@ -187,7 +187,7 @@ class Connections:
         """Ask the server for anything, once and without a key, in so many seconds. Raises ``BROKEN``."""
         return self.pool.request(
             "GET",
-            f"{self._server.base_url}/",
+            f"{self._origin}/",
             timeout=urllib3.Timeout(total=time_limit),
             retries=False,
             redirect=False,

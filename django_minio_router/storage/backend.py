@@ -59,7 +59,7 @@ class MinioBackend(BucketStorage):
         try:
             return self._save_under_free_name(name, content, source, max_length)
         except BucketNotFound:
-            if not self.config.get("MINIO_BUCKET_CHECK_ON_SAVE"):
+            if not self.config.makes_buckets:
                 raise
             self.check_bucket_existence()
             return self._save_under_free_name(name, content, source, max_length)

@@ -18,6 +18,7 @@ from ..s3.status import MinioServerStatus, probe
 from ..settings.config import Config
 from ..settings.declared import DEFAULTS, PREFIX, check_options
 from ..settings.redacted import Hidden
+from ..settings.testing import is_under_test
 from .headers import ObjectHeaders
 from .links import query_of_name
 from .serialization import Portable
@@ -33,6 +34,7 @@ class Connection:
     """What the calls of a backend need, looked up once and again when settings change or after a fork."""
 
     epoch: int
+    under_test: bool
     config: Config
     objects: Bucket
     has_plain_links: bool
@@ -167,7 +169,7 @@ class BucketStorage(Portable, Storage):
 
     def _connection(self) -> Connection:
         known = self._connected
-        if known is not None and known.epoch == clients.epoch:
+        if known is not None and known.epoch == clients.epoch and known.under_test == is_under_test():
             return known
         epoch = clients.epoch
         config = self.config
@@ -178,12 +180,15 @@ class BucketStorage(Portable, Storage):
         downloads_active = self._downloads_active(config)
         self._connected = connection = Connection(
             epoch,
+            is_under_test(),
             config,
             objects,
             self._has_plain_links(),
             downloads_active,
             query_of_name if downloads_active else "",
         )
+        if config.in_memory and not objects.exists():
+            self.check_bucket_existence()
         return connection
 
     def object_name(self, name: str) -> str:
