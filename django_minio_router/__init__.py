@@ -2,11 +2,13 @@
 
 from .dates import get_iso_date, iso_date_prefix
 from .exceptions import (
+    BucketNotFound,
     ConfigurationError,
     InvalidBucketName,
     ModelRequired,
     PrivatePublicMixedError,
     RoutingError,
+    ServerError,
     TenantRequired,
 )
 from .s3.status import MinioServerStatus
@@ -19,6 +21,7 @@ from .tenancy import tenant_bucket_context
 __all__ = [
     "BucketFileField",
     "BucketImageField",
+    "BucketNotFound",
     "ConfigurationError",
     "InvalidBucketName",
     "MinioBackend",
@@ -28,6 +31,7 @@ __all__ = [
     "ModelRequired",
     "PrivatePublicMixedError",
     "RoutingError",
+    "ServerError",
     "TenantRequired",
     "get_iso_date",
     "iso_date_prefix",

@@ -184,9 +184,7 @@ def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:
     code = response.headers.get("x-minio-error-code", "")
     try:
         root = parse(response.data)
-    except late.broken():
-        return code, response.reason or ""
-    except ParseError:
+    except (ParseError, *late.connections().BROKEN):
         return code, response.reason or ""
     texts = {element.tag: element.text or "" for element in root.iter()}
     return texts.get("Code", code), texts.get("Message", "")
@@ -216,31 +214,20 @@ class _Registry:
         )
 
     def pool(self, server: Server) -> urllib3.PoolManager:
-        """Return the pool that all servers with these settings share."""
+        """Return the pool that all servers with these settings share: the project's own if it gives one."""
         if server.memory:
             in_memory: urllib3.PoolManager = late.memory().MemoryPool()
             return in_memory
-        key = (
-            server.http_client,
-            server.pool_size,
-            server.connect_timeout,
-            server.read_timeout,
-            server.retries,
-        )
+        given, make = server.http_client, late.connections()
+        key = (given, server.pool_size, server.connect_timeout, server.read_timeout, server.retries)
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = self._own_pool(server)
+                if given is None:
+                    given = make.make_pool(server)
+                elif os.getpid() != _process:
+                    given = make.without_sockets(given)
+                self._pools[key] = given
             return self._pools[key]
-
-    def _own_pool(self, server: Server) -> urllib3.PoolManager:
-        given = server.http_client
-        if given is not None and os.getpid() == _process:
-            return given
-        connections: Any = late.connections()
-        pool: urllib3.PoolManager = (
-            connections.make_pool(server) if given is None else connections.without_sockets(given)
-        )
-        return pool
 
 
 _registry = _Registry()

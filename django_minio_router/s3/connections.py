@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from queue import LifoQueue
 from threading import Condition, RLock
 from typing import Any
@@ -18,7 +17,7 @@ from ..settings.config import Server
 from .content import PIECE, Body, pieces
 from .errors import unreachable, without_frames
 
-BROKEN = (HTTPError, OSError)
+BROKEN = (HTTPError, OSError)  # what is raised when a connection breaks
 _RETRY_STATUSES = (429, 500, 502, 503, 504)
 _SMALL = 64 * 1024  # bytes of a body that are copied behind the head of their request
 
@@ -152,36 +151,25 @@ class Connections:
             # In pieces, since the time limit holds for each then, and not for the whole body.
             body = list(pieces(body))
             headers["Content-Length"] = str(sum(map(len, body)))
-        options = {"preload_content": not stream, "retries": self._retries if repeat else False}
+        options: dict[str, Any] = {
+            "body": body,
+            "headers": headers,
+            "timeout": self._timeout,
+            "pool_timeout": self._server.read_timeout,  # a project's own pool may block
+            "retries": self._retries if repeat else False,
+            "redirect": False,
+            "assert_same_host": not self._prefix,
+            "preload_content": not stream,
+            "decode_content": False,
+        }
         try:
             try:
-                return self._urlopen(method, target, body, headers, options)
+                return self._to_host.urlopen(method, self._prefix + target, **options)
             except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
                 self._to_host = self.pool.connection_from_url(self._origin)
-                return self._urlopen(method, target, body, headers, options)
+                return self._to_host.urlopen(method, self._prefix + target, **options)
         except HTTPError as error:
             raise unreachable(self._server, error) from without_frames(error)
-
-    def _urlopen(
-        self,
-        method: str,
-        target: str,
-        body: Body | None,
-        headers: dict[str, str],
-        options: Mapping[str, Any],
-    ) -> BaseHTTPResponse:
-        return self._to_host.urlopen(
-            method,
-            self._prefix + target,
-            body=body,  # type: ignore[arg-type]  # a memoryview is sent as bytes are
-            headers=headers,
-            timeout=self._timeout,
-            pool_timeout=self._server.read_timeout,  # type: ignore[arg-type]  # a project's pool may block
-            redirect=False,
-            assert_same_host=not self._prefix,
-            decode_content=False,
-            **options,
-        )
 
     def ask_unsigned(self, time_limit: float) -> BaseHTTPResponse:
         """Ask the server for anything, once and without a key, in so many seconds. Raises ``BROKEN``."""

@@ -78,8 +78,8 @@ class Source:
             self._rest = None
         elif self._started and self._rest is None:
             raise ServerError(
-                "The name was taken while the content was on its way, or its parts were removed, and the "
-                "content cannot be read a second time. Save it again from the start."
+                "The name was taken while the content was on its way, and the content cannot be read a "
+                "second time. Save it again from the start."
             )
         self._started = True
 

@@ -49,16 +49,12 @@ class ProvidedKeys:
         try:
             found = self._provider.retrieve()
         except Exception as error:  # a provider is a project's own code, or asks a service over the network
-            problem = self._problem(error)
+            # The text may hold the whole URL, and identity services take passwords and tokens in its query.
+            cause = _PASSWORDS.sub("…", str(getattr(error, "reason", None) or error))
+            problem = f"{type(self._provider).__name__}, gave no keys: {type(error).__name__}: {cause}"
         else:
-            last = self._last
-            if last is None or last[0] is not found:
-                last = self._last = (found, Keys(found.access_key, found.secret_key, found.session_token))
-            return last[1]
-        raise problem  # not from the error: its message and its variables may hold a password or a token
-
-    def _problem(self, error: Exception) -> ServerError:
-        # The text may hold the whole URL, and identity services take passwords and tokens in its query.
-        cause = _PASSWORDS.sub("…", str(getattr(error, "reason", None) or error))
-        provider, kind = type(self._provider).__name__, type(error).__name__
-        return ServerError(f"The provider in MINIO_CREDENTIALS, {provider}, gave no keys: {kind}: {cause}")
+            if self._last is None or self._last[0] is not found:
+                self._last = found, Keys(found.access_key, found.secret_key, found.session_token)
+            return self._last[1]
+        # Not from the error: its message and the variables of its frames may hold what was cut out.
+        raise ServerError(f"The provider in MINIO_CREDENTIALS, {problem}")

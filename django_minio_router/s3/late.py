@@ -34,15 +34,8 @@ def sdk() -> ModuleType:
     return sdk
 
 
-def broken() -> tuple[type[Exception], ...]:
-    """Return what is raised when a connection breaks: for ``except``, which asks only when something is."""
-    from .connections import BROKEN
-
-    return BROKEN
-
-
 def warm_up() -> None:
-    """Import all that the first request would import otherwise, which may take 0.2 seconds.
+    """Import all that the first request would import otherwise, in some tenths of a second.
 
     For a worker before its first request, and for a server that forks its workers before it does.
     """

@@ -14,7 +14,7 @@ from django.core.files import File
 
 from ..exceptions import ServerError
 from .client import Client, get_client
-from .late import broken
+from .late import connections
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -137,7 +137,7 @@ class ObjectReader(io.RawIOBase):
                 data = self._read(size)
             except (ServerError, FileNotFoundError):
                 raise
-            except broken() as error:
+            except connections().BROKEN as error:
                 self._drop_stream()
                 if not left:
                     raise self._client.unreachable(error) from error

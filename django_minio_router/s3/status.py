@@ -6,7 +6,7 @@ from ..exceptions import ConfigurationError
 from ..settings.config import Config
 from .client import get_client
 from .errors import cause_of
-from .late import broken
+from .late import connections
 
 TIME_LIMIT = 5.0  # seconds
 
@@ -41,7 +41,7 @@ def probe(config: Config) -> MinioServerStatus:
         return MinioServerStatus(False, str(error))
     try:
         response = get_client(server).connections.ask_unsigned(TIME_LIMIT)
-    except broken() as error:
+    except connections().BROKEN as error:
         return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")
     available = response.status < 500
     return MinioServerStatus(available, f"{server.base_url} answered {response.status}.", response.status)

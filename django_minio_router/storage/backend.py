@@ -80,10 +80,6 @@ class MinioBackend(BucketStorage):
                     return check_object_name(self._save(candidate, content))
                 except FileExistsError:
                     save.taken.add(candidate)
-                except ServerError as error:
-                    # A writer of the same name who lost track of his own upload may have removed ours.
-                    if error.code != "NoSuchUpload":
-                        raise
         raise ServerError(
             f"{_MAX_NAMES} names for {name!r} were taken in the bucket {self.bucket!r}, which random "
             "names are not. Look at get_alternative_name() and at the server."

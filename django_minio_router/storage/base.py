@@ -16,7 +16,7 @@ from ..s3 import client as clients
 from ..s3.bucket import Bucket
 from ..s3.status import MinioServerStatus, probe
 from ..settings.config import Config
-from ..settings.declared import DEFAULTS, PREFIX, check_options
+from ..settings.declared import DEFAULTS, OPTIONS, PREFIX, check_options
 from ..settings.redacted import Hidden
 from ..settings.testing import is_under_test
 from .headers import ObjectHeaders
@@ -63,19 +63,7 @@ class BucketStorage(Portable, Storage):
     ) -> None:
         options = Hidden(options)
         _refuse_unknown(options)
-        check_options(
-            {
-                "bucket_name": bucket_name,
-                "storage_name": storage_name,
-                "replace_existing": replace_existing,
-                "metadata": metadata,
-                "sse": sse,
-                "progress": progress,
-                "server": server,
-                "public": public,
-                "prefix": prefix,
-            }
-        )
+        check_options({name: value for name, value in locals().items() if name in OPTIONS})
         self._keep_arguments()
         if http_client is not None:
             options["MINIO_HTTP_CLIENT"] = http_client

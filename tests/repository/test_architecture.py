@@ -23,7 +23,11 @@ MAY_IMPORT = {
     ("apps.py", "ready"),
     # The module of tasks needs Django 6 or django-tasks.
     ("management/commands/bucket_tasks.py", "_state"),
-    ("management/enqueuing.py", "_task"),
+    ("management/enqueue.py", "_task"),
+    # urllib3 and the SDK come with the first use of a server.
+    ("s3/late.py", "connections"),
+    ("s3/late.py", "memory"),
+    ("s3/late.py", "sdk"),
 }
 
 
