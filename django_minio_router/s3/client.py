@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Query: TypeAlias = "str | Callable[[str], str]"
 _KNOWN_BUCKETS = 16_384
 _KEPT_LINKS = 8192
+_KEYS_ARE_RIGHT = {"", "AccessDenied"}  # the second is what keys are told that may not list buckets
 
 
 class Client:
@@ -97,6 +98,20 @@ class Client:
         )
         target = f"{path}?{query}" if query else path
         return self.connections.send(method, target, body, signed, stream=stream, repeat=repeat)
+
+    def ask(self, time_limit: float, *, signed: bool = False) -> BaseHTTPResponse:
+        """Ask the server for anything, once and in so many seconds, with or without the keys."""
+        if not signed:
+            return self.connections.ask(time_limit)
+        query = "max-buckets=1"  # of a list that may be long
+        headers = self._signer.authorize("GET", "/", query, {}, EMPTY_PAYLOAD)
+        return self.connections.ask(time_limit, f"?{query}", headers)
+
+    def problem_with_keys(self, response: BaseHTTPResponse) -> str:
+        """Say how the server refused the keys themselves; empty if it took them, whatever they may do."""
+        code, message = _code_and_message(response)
+        refused = response.status in (400, 401, 403) and code not in _KEYS_ARE_RIGHT
+        return f"{code}: {message}".rstrip(".: ") if refused else ""
 
     def unreachable(self, error: Exception) -> ServerError:
         return unreachable(self.server, error)

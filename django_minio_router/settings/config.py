@@ -259,14 +259,18 @@ class Config:
             )
         return private, public
 
+    def lists_as_public(self, bucket: str) -> bool:
+        """Tell whether the settings declare the bucket public; one that they do not declare is private."""
+        return bucket in self.declared[1]
+
     def is_public(self, bucket: str) -> bool:
         """Tell whether the settings declare the bucket public.
 
         A bucket that flat settings do not declare is refused, but for the default ones; one that options
         or ``MINIO_SERVERS`` do not declare is private.
         """
-        private, public = self.declared
-        if bucket in public:
+        private, _ = self.declared
+        if self.lists_as_public(bucket):
             return True
         if bucket in private or bucket in _DEFAULT_BUCKETS or not self.is_flat:
             return False
@@ -345,6 +349,15 @@ def options_of(alias: str) -> Mapping[str, Any]:
             f"STORAGES[{alias!r}] is wrong. Write a dictionary: {{'BACKEND': path, 'OPTIONS': {{...}}}}."
         )
     return options
+
+
+def refuse_unknown_keys(what: str, entry: Mapping[Any, Any]) -> None:
+    """Raise ``ConfigurationError`` for a key beside ``BACKEND`` and ``OPTIONS``, which nobody would read."""
+    for key in entry.keys() - {"BACKEND", "OPTIONS"}:
+        raise ConfigurationError(
+            f"{what} has {key!r} beside BACKEND and OPTIONS, where nothing reads it. Move it into OPTIONS: "
+            "{'BACKEND': path, 'OPTIONS': {...}}."
+        )
 
 
 def _names(entries: Iterable[object]) -> Iterable[str]:
