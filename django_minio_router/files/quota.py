@@ -115,13 +115,12 @@ def _refuse(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: 
     refuse_over_limit(router.tenant, backend, size)
 
 
-def _count(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
-    if quota() is None:
+def _count(*, storage: MinioBackend, size: int, tenant: str | None, **kwargs: Any) -> None:
+    if quota() is None or tenant is None:
         return
-    with _acting_for(router.tenant) as key:
-        if key is not None and Place.of(backend).address in store.get(_name(key, "places"), ()):
-            with suppress(ValueError):  # the measurement is over, and the next one will see the file
-                store.incr(_name(key, "bytes"), size)
+    if Place.of(storage).address in store.get(_name(tenant, "places"), ()):
+        with suppress(ValueError):  # the measurement is over, and the next one will see the file
+            store.incr(_name(tenant, "bytes"), size)
 
 
 def connect() -> None:
