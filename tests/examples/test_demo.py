@@ -314,7 +314,9 @@ def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(on_own_servers,
         page = visitor.page()
 
     assert answer.status == 503
-    assert "No answer from the S3 server" in answer.data.decode()
+    shown = answer.data.decode()
+    assert "The files are out of reach" in shown
+    assert "No answer from the S3 server" not in shown, "which is for the log"
     assert "late.txt" not in page
 
 
