@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags
 from django.core.checks import register as register_check
@@ -23,12 +23,17 @@ from .inventory.sources import BucketSource, listed_sources, used_source
 from .inventory.uses import ListedBuckets, StorageUse, configs, hooks, listed, models_by_strategy, uses
 from .naming import bucket_name_problem
 from .provisioning.plan import Plan
-from .settings.config import Config, endpoint_problem, shown_endpoint, split_external
+from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
+from .settings.endpoints import endpoint_problem, shown_endpoint, split_external
+from .storage.router import MinioRouter
 from .strategies import BucketStrategy, Location
+from .tenancy import get_tenancy
 
 # Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
 _SIMILAR = 0.82
+
+_THUMBNAIL_TABLES = {"easy_thumbnails", "filer", "sorl.thumbnail"}
 
 
 def register() -> None:
@@ -66,6 +71,8 @@ def _config_messages(config: Config) -> Iterator[CheckMessage]:
 def _endpoints(config: Config) -> Iterator[CheckMessage]:
     endpoint, external = config.get("MINIO_ENDPOINT"), config.get("MINIO_EXTERNAL_ENDPOINT")
     external_https = config.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
+    if config.in_memory:
+        return
     if not endpoint:
         yield messages.missing_endpoint()
     elif problem := endpoint_problem(endpoint):
@@ -81,6 +88,8 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
 
 
 def _keys(config: Config) -> Iterator[CheckMessage]:
+    if config.in_memory:
+        return
     try:
         provider = config.credentials
     except ConfigurationError as error:
@@ -160,6 +169,8 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         *_single_buckets(readable),
         *_contradictions(readable, different),
         *_meeting_templates(readable, different),
+        *_shared_by_tenants(readable),
+        *_shared_thumbnails(readable),
     ]
 
 
@@ -225,6 +236,45 @@ def _meeting_templates(found: list[StorageUse], different: list[Config]) -> Iter
         for (one, template), (other, another) in combinations(templates.items(), 2):
             if template.may_meet(another):
                 yield messages.meeting_templates(one, other)
+
+
+def _shared_by_tenants(found: list[StorageUse]) -> Iterator[CheckMessage]:
+    """Report routers that tenants use and that do not route; what is for shared tables alone may be so."""
+    tenancy = get_tenancy()
+    if tenancy.problem() is not None:
+        return
+    for use in found:
+        if not isinstance(use.storage, MinioRouter) or use.strategy is not None or use.is_fallback:
+            continue
+        of_tenants = use.model is None or (tenancy.divides(use.model) and not tenancy.is_shared(use.model))
+        if of_tenants and (use.model is None or use.alias is None):  # an alias once, not for each field
+            yield messages.bucket_of_all_tenants(use.where, use.config.media_bucket)
+
+
+def _shared_thumbnails(found: list[StorageUse]) -> Iterator[CheckMessage]:
+    tenancy = get_tenancy()
+    routed = any(use.strategy is not None and use.strategy.keeps_tenants_apart for use in found)
+    if not routed or tenancy.problem() is not None:
+        return
+    for library, alias in _thumbnail_caches():
+        cache = settings.CACHES.get(alias, {})
+        if apps.is_installed(library) and not ("KEY_FUNCTION" in cache or _keeps_nothing(cache)):
+            remedy = f"Add to CACHES[{alias!r}]: 'KEY_FUNCTION': 'django_tenants.cache.make_key'."
+            yield messages.shared_thumbnails(library, remedy)
+    for config in apps.get_app_configs():
+        if config.name in _THUMBNAIL_TABLES and any(map(tenancy.is_shared, config.get_models())):
+            yield messages.shared_thumbnails(config.name, f"Add {config.name!r} to TENANT_APPS.")
+
+
+def _thumbnail_caches() -> Iterator[tuple[str, str]]:
+    """Yield the libraries that remember in a cache, with its alias."""
+    yield "sorl.thumbnail", getattr(settings, "THUMBNAIL_CACHE", "default")
+    yield "imagekit", getattr(settings, "IMAGEKIT_CACHE_BACKEND", None) or "default"
+    yield "wagtail.images", "renditions" if "renditions" in settings.CACHES else "default"
+
+
+def _keeps_nothing(cache: Mapping[str, Any]) -> bool:
+    return str(cache.get("BACKEND")).endswith(".DummyCache")
 
 
 def _entries(different: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:

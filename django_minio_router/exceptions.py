@@ -17,8 +17,14 @@ class RoutingError(Exception):
     """No bucket can be named for this call, so nothing was done.
 
     Derives from ``Exception`` alone: Django and its users swallow ``OSError``, ``ValueError`` and
-    ``AttributeError`` around storages, and a routing mistake must be seen.
+    ``AttributeError`` around storages, and a routing mistake must be seen. ``field`` is the label of the file
+    field whose storage was used, such as ``"contracts.Contract.file"``; empty outside of fields.
     """
+
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} (The field is {self.field}.)" if self.field else super().__str__()
 
 
 class TenantRequired(RoutingError):

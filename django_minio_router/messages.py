@@ -138,6 +138,15 @@ def undeclared_bucket(name: str, where: str) -> Error:
     )
 
 
+def bucket_of_all_tenants(where: str, bucket: str) -> Error:
+    return Error(
+        f"The MinioRouter of {where} has no strategy, so all tenants store in one bucket, {bucket!r}.",
+        hint="Give it a strategy, such as PerTenant(). If they are to share the bucket, say so: "
+        f"FixedBucket({bucket!r}).",
+        id="minio_router.E016",
+    )
+
+
 def plain_http(setting: str, endpoint: str) -> Warning:
     return Warning(
         f"{setting} is off, so files and links of {endpoint} travel unencrypted.",
@@ -171,6 +180,15 @@ def hook_opens(target: object) -> Warning:
         hint="Add a Principal or a Condition to the policy, or declare public what shall be: in "
         "MINIO_PUBLIC_BUCKETS, or by the strategy's public_read.",
         id="minio_router.W004",
+    )
+
+
+def shared_thumbnails(library: str, remedy: str) -> Warning:
+    return Warning(
+        f"{library!r} remembers by name which thumbnails there are, and tenants share that memory, so they "
+        "get links to thumbnails that nobody made.",
+        hint=remedy,
+        id="minio_router.W006",
     )
 
 

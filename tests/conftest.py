@@ -19,6 +19,7 @@ from django.db import connection, connections
 from django.db.models import Model
 from minio import Minio
 
+from django_minio_router.s3.memory import MemoryPool
 from tests.support.which_server import is_minio
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if VERSION < (5, 1):
 @pytest.fixture(scope="session")
 def bare() -> Minio:
     """The SDK's own client, which knows nothing of this package."""
+    if os.environ["MINIO_ENDPOINT"] == "memory:":
+        return Minio("memory", "memory", "memory", region="us-east-1", http_client=MemoryPool())
     return Minio(
         endpoint=os.environ["MINIO_ENDPOINT"],
         access_key=os.environ["MINIO_ACCESS_KEY"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.core.checks import CheckMessage, run_checks
 from django.db import connections
 from minio.credentials import EnvAWSProvider
@@ -17,10 +18,17 @@ from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.docs.models import Contract, Invoice, Receipt
+from tests.apps.in_public.models import Notice
 
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.usefixtures("project")
+
+
+@pytest.fixture(autouse=True)
+def thumbnails_of_each_tenant(project):
+    """The project of the tests has easy_thumbnails, whose tables tenants must not share."""
+    project.TENANT_APPS = [*project.TENANT_APPS, "easy_thumbnails"]
 
 
 def reported(*, deploy: bool = False) -> list[CheckMessage]:
@@ -552,6 +560,76 @@ def test_e015_not_on_different_servers(project, use):
     assert ids() == []
 
 
+@pytest.mark.parametrize("options", [{}, {"strategy": None}])
+def test_e016_a_router_without_a_strategy_in_a_project_with_tenants(project, options):
+    project.STORAGES = {
+        **project.STORAGES,
+        "media": {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": options},
+    }
+
+    message = only("E016")
+
+    assert "STORAGES['media']" in message.msg
+    assert "auto-generated-bucket-media-files" in message.msg
+
+
+def test_e016_also_of_a_field_and_once_where_it_uses_an_alias(project, use):
+    use(Contract, MinioRouter())
+    assert "docs.Contract.file" in only("E016").msg
+
+    use(Contract, MinioRouter(strategy=FixedBucket("papers")))
+    assert ids() == []
+
+    project.STORAGES = {**project.STORAGES, "default": {"BACKEND": "django_minio_router.MinioRouter"}}
+    assert ids() == ["E016"]
+
+
+def test_e016_not_of_what_belongs_to_no_tenant(use, monkeypatch):
+    use(Notice, MinioRouter())
+
+    assert ids() == []
+
+
+def test_e016_not_in_a_project_without_tenants(use, database_without_tenants):
+    use(Contract, MinioRouter())
+
+    assert ids() == []
+
+
+def test_e016_not_of_the_place_that_files_come_from(use):
+    use(Contract, MinioRouter(strategy=PerTenant(), fallback=MinioRouter()))
+
+    assert ids() == []
+
+
+UNKNOWN_KEYS = {
+    "strategy": {
+        "OPTIONS": {
+            "strategy": {"BACKEND": "django_minio_router.strategies.PerTenant", "template": "a-{schema_name}"}
+        }
+    },
+    "storage": {"strategy": "django_minio_router.strategies.PerTenant"},
+}
+
+
+@pytest.mark.parametrize("entry", UNKNOWN_KEYS.values(), ids=UNKNOWN_KEYS)
+def test_e001_a_key_beside_the_options(project, entry):
+    media = {"BACKEND": "django_minio_router.MinioRouter", **entry}
+    project.STORAGES = {**project.STORAGES, "media": media}
+
+    message = only("E001")
+
+    assert "beside BACKEND and OPTIONS" in message.msg
+    assert "STORAGES['media']" in message.msg
+
+
+def test_a_key_beside_the_options_of_another_package_is_that_package_s(project):
+    other = {"BACKEND": "django.core.files.storage.InMemoryStorage", "note": "for tests"}
+    project.STORAGES = {**project.STORAGES, "media": other}
+
+    assert ids() == []
+
+
 def test_w001_plain_http_for_requests(project):
     project.MINIO_USE_HTTPS = None
     message = only("W001", deploy=True)
@@ -653,6 +731,51 @@ def test_w005_not_for_a_setting_of_something_else(project, name):
     setattr(project, name, "x")
 
     assert ids() == []
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """Return a function that makes the project believe that an app is installed."""
+    is_installed = apps.is_installed
+    names = set()
+    monkeypatch.setattr(apps, "is_installed", lambda name: name in names or is_installed(name))
+    return names.add
+
+
+@pytest.mark.parametrize("name", ["sorl.thumbnail", "imagekit", "wagtail.images"])
+def test_w006_thumbnails_in_a_cache_that_tenants_share(project, use, library, name):
+    library(name)
+    assert ids() == [], "there are no tenants' files"
+
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    message = only("W006")
+    assert repr(name) in message.msg
+    assert "CACHES['default']" in str(message.hint)
+    assert "'KEY_FUNCTION': 'django_tenants.cache.make_key'" in str(message.hint)
+
+    memory = "django.core.cache.backends.locmem.LocMemCache"
+    project.CACHES = {"default": {"BACKEND": memory, "KEY_FUNCTION": "django_tenants.cache.make_key"}}
+    assert ids() == []
+
+
+def test_w006_is_about_the_cache_that_the_library_uses(project, use, library):
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    library("wagtail.images")
+    project.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    assert ids() == [], "it keeps nothing"
+
+    project.CACHES["renditions"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    assert "CACHES['renditions']" in str(only("W006").hint)
+
+
+def test_w006_thumbnails_in_tables_that_tenants_share(project, use):
+    project.TENANT_APPS = [app for app in project.TENANT_APPS if app != "easy_thumbnails"]
+    use(Contract, MinioRouter(strategy=PerTenant()))
+
+    message = only("W006")
+
+    assert "'easy_thumbnails'" in message.msg
+    assert "TENANT_APPS" in str(message.hint)
 
 
 def test_one_mistake_is_reported_once_whatever_depends_on_it(project, use):

@@ -156,12 +156,12 @@ class TestWhatTakesLongToImport:
 
     @pytest.fixture
     def site(self, tmp_path, bucket) -> Site:
-        site = Site(tmp_path, PER_TENANT, """INSTALLED_APPS = [*INSTALLED_APPS, "tests.docs"]""")
+        site = Site(tmp_path, PER_TENANT, """INSTALLED_APPS = [*INSTALLED_APPS, "tests.apps.docs"]""")
         site.env["BUCKET"] = bucket
         return site
 
     def test_is_not_there_after_the_start(self, site):
-        assert self.imported(site, "from tests.docs.models import Invoice; Invoice().file") == "nothing"
+        assert self.imported(site, "from tests.apps.docs.models import Invoice; Invoice().file") == "nothing"
 
     def test_is_not_needed_by_links(self, site):
         assert self.imported(site, "storage.url('a.txt', expires=60)") == "nothing"

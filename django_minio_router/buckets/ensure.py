@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..exceptions import BucketNotFound, ServerError
+from ..naming import check_bucket_name
 from ..s3.client import Client, get_client
 from ..settings.config import Config
 from .hooks import run_hooks
@@ -70,7 +71,11 @@ class PlannedBucket:
 def ensure_bucket(
     planned: PlannedBucket, *, existing: Collection[str] | None = None, dry_run: bool = False
 ) -> Outcome:
-    """Make the server's bucket what it must be; ``existing`` are the names there, if they are known."""
+    """Make the server's bucket what it must be; ``existing`` are the names there, if they are known.
+
+    Raise ``InvalidBucketName`` for a name that breaks the S3 naming rules.
+    """
+    check_bucket_name(planned.name, planned.where)
     return _BucketOnServer(get_client(planned.config.internal), planned, dry_run).ensure(existing)
 
 

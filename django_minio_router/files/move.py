@@ -238,7 +238,10 @@ class _ColumnMove:
             return self._compared(name, MoveState.THERE, here, there)
         if self.dry_run:
             return self._outcome(name, MoveState.COPIED)
-        return self._compared(name, MoveState.COPIED, here, self._received(name, here, claimed))
+        outcome = self._compared(name, MoveState.COPIED, here, self._received(name, here, claimed))
+        if outcome.state is MoveState.COPIED:
+            self.target.tell_moved(name, here)
+        return outcome
 
     def _compared(self, name: str, state: MoveState, here: Found, there: Found | None) -> FileOutcome:
         if there is None or not is_same(name, here, self.origin, there, self.target):

@@ -41,7 +41,7 @@ class Sweep:
     """Where the files of some tenants go, and by bucket the columns that may refer to its objects.
 
     ``readable`` are the keys of those whose rows can be read; ``left_alone`` says why a place may not be
-    cleaned.
+    cleaned; ``spared`` counts the orphans that ``find_orphans`` found too young.
     """
 
     tenants: list[Any]
@@ -49,6 +49,7 @@ class Sweep:
     backends: dict[Place, MinioBackend] = field(default_factory=dict)
     columns: dict[str, set[Column]] = field(default_factory=dict)
     left_alone: dict[Place, str] = field(default_factory=dict)
+    spared: int = 0
 
     @property
     def cleanable(self) -> list[Place]:
@@ -198,21 +199,24 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
     Objects with a name that this package would not store are somebody else's and never among them, nor are
     the marks of deleted files while there is a fallback.
     """
-    for page in pages(_old_objects(sweep.backends[place], before), _PAGE):
+    for page in pages(_objects(sweep.backends[place]), _PAGE):
         left = sweep.unreferenced(place, (stored.object_name for stored in page))
         for stored in page:
-            if stored.object_name in left:
+            if stored.object_name not in left:
+                continue
+            if stored.last_modified < before:
                 yield Orphan(place, stored.object_name, stored.size, stored.etag)
+            else:
+                sweep.spared += 1
 
 
-def _old_objects(backend: MinioBackend, before: datetime) -> Iterator[Any]:
+def _objects(backend: MinioBackend) -> Iterator[Any]:
     client = get_client(backend.config.internal)
     listing = client.sdk.list_objects(bucket_name=backend.bucket, prefix=backend.prefix, recursive=True)
     try:
         with client.plain_errors(backend.bucket):
             for stored in listing:
-                is_old = stored.last_modified < before and _is_storable(stored.object_name)
-                if is_old and not _is_mark(backend, stored):
+                if _is_storable(stored.object_name) and not _is_mark(backend, stored):
                     yield stored
     except BucketNotFound:
         return

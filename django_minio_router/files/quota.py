@@ -19,7 +19,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, RoutingError
 from ..inventory.places import Place
 from ..settings.config import Config
 from ..storage.router import MinioRouter
@@ -98,9 +98,11 @@ def _acting_for(tenant: Any) -> Iterator[str | None]:
 
 def within_quota(file: Any) -> None:
     """Refuse a file in a form that is not stored yet and does not fit."""
-    if quota() is None or getattr(file, "_committed", True) or not isinstance(file.storage, MinioRouter):
+    if quota() is None or getattr(file, "_committed", True):
         return
-    refuse_over_limit(file.storage.tenant, file.storage.backend, file.size)
+    with suppress(RoutingError):  # which saving raises; in a form the row may not have its owner yet
+        if isinstance(file.storage, MinioRouter):
+            refuse_over_limit(file.storage.tenant, file.storage.backend, file.size)
 
 
 def _validate(*, field: FileField, **kwargs: Any) -> None:
@@ -113,13 +115,12 @@ def _refuse(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: 
     refuse_over_limit(router.tenant, backend, size)
 
 
-def _count(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
-    if quota() is None:
+def _count(*, storage: MinioBackend, size: int, tenant: str | None, **kwargs: Any) -> None:
+    if quota() is None or tenant is None:
         return
-    with _acting_for(router.tenant) as key:
-        if key is not None and Place.of(backend).address in store.get(_name(key, "places"), ()):
-            with suppress(ValueError):  # the measurement is over, and the next one will see the file
-                store.incr(_name(key, "bytes"), size)
+    if Place.of(storage).address in store.get(_name(tenant, "places"), ()):
+        with suppress(ValueError):  # the measurement is over, and the next one will see the file
+            store.incr(_name(tenant, "bytes"), size)
 
 
 def connect() -> None:

@@ -25,6 +25,7 @@ from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import Bucket, ObjectInfo
 from ..storage.backend import MinioBackend
 from ..storage.fallback import CLAIM_HEADER, is_claim, is_deleted, is_same_place
+from ..storage.signals import object_moved, tell
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +179,10 @@ class BucketFiles:
 
     def remove(self, name: str) -> None:
         self.objects.delete(self.object_name(name))
+
+    def tell_moved(self, name: str, found: Found) -> None:
+        """Tell receivers of ``object_moved`` that the file is here now."""
+        tell(object_moved, self._backend, name, found.info.size)
 
     def receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
         """Take over a file. ``FileExistsError`` if the name is taken meanwhile; nothing is replaced.

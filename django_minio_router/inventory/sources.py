@@ -66,7 +66,7 @@ class BucketSource:
             raise InvalidBucketName(f"{self.where} gave the bucket name {name!r}{whose}, which {problem}.")
 
     def _planned(self, name: str, config: Config) -> PlannedBucket:
-        is_public = config.is_public(name) if self.is_public is None else self.is_public
+        is_public = config.lists_as_public(name) if self.is_public is None else self.is_public
         policy = None if self._hook is None else policy_of(self._hook, name)
         return PlannedBucket(name, config, is_public, self.listing, self.where, self.aliases, policy)
 

@@ -18,7 +18,7 @@ from ..exceptions import (
     PrivatePublicMixedError,
     TenantRequired,
 )
-from ..settings.config import Config, options_of, server_names
+from ..settings.config import Config, options_of, refuse_unknown_keys, server_names
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields, uses_default_storage
 from ..storage.router import MinioRouter, load_strategy
@@ -90,6 +90,7 @@ def _storages() -> Iterator[tuple[str, MinioBackend | MinioRouter]]:
     for alias, entry in settings.STORAGES.items():
         options_of(alias)
         if _is_ours(alias, entry.get("BACKEND", "")):
+            refuse_unknown_keys(f"STORAGES[{alias!r}]", entry)
             yield alias, _storage(alias)
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Query: TypeAlias = "str | Callable[[str], str]"
 _KNOWN_BUCKETS = 16_384
 _KEPT_LINKS = 8192
+_KEYS_ARE_RIGHT = {"", "AccessDenied"}  # the second is what keys are told that may not list buckets
 
 
 class Client:
@@ -97,6 +98,20 @@ class Client:
         )
         target = f"{path}?{query}" if query else path
         return self.connections.send(method, target, body, signed, stream=stream, repeat=repeat)
+
+    def ask(self, time_limit: float, *, signed: bool = False) -> BaseHTTPResponse:
+        """Ask the server for anything, once and in so many seconds, with or without the keys."""
+        if not signed:
+            return self.connections.ask(time_limit)
+        query = "max-buckets=1"  # of a list that may be long
+        headers = self._signer.authorize("GET", "/", query, {}, EMPTY_PAYLOAD)
+        return self.connections.ask(time_limit, f"?{query}", headers)
+
+    def problem_with_keys(self, response: BaseHTTPResponse) -> str:
+        """Say how the server refused the keys themselves; empty if it took them, whatever they may do."""
+        code, message = _code_and_message(response)
+        refused = response.status in (400, 401, 403) and code not in _KEYS_ARE_RIGHT
+        return f"{code}: {message}".rstrip(".: ") if refused else ""
 
     def unreachable(self, error: Exception) -> ServerError:
         return unreachable(self.server, error)
@@ -215,6 +230,9 @@ class _Registry:
 
     def pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool that all servers with these settings share: the project's own if it gives one."""
+        if server.memory:
+            in_memory: urllib3.PoolManager = late.memory().MemoryPool()
+            return in_memory
         given, make = server.http_client, late.connections()
         key = (given, server.pool_size, server.connect_timeout, server.read_timeout, server.retries)
         with self._lock:
@@ -240,12 +258,18 @@ def get_client(server: Server) -> Client:
     return _registry.get(server)
 
 
+def known_clients() -> list[Client]:
+    """Return the clients that this process has."""
+    return list(_registry._clients.values())
+
+
 def client_of(sdk: Minio) -> Client:
     """Return the client whose ``sdk`` this is."""
     return _registry.of(sdk)
 
 
-def _forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
+def forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
+    """Make clients anew when they are needed next, and let storages look up their settings."""
     global _registry, epoch
     if setting.startswith(PREFIX) or setting == "STORAGES":
         _registry = _Registry()
@@ -256,9 +280,9 @@ def _forget_parent() -> None:
     # Parent and child share the sockets. Nothing is closed, and the old clients are kept: collecting them
     # would run the SDK's __del__, which may wait for a lock that no thread of this process holds.
     _abandoned.append(_registry)
-    _forget_clients()
+    forget_clients()
 
 
-setting_changed.connect(_forget_clients)
+setting_changed.connect(forget_clients)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from queue import LifoQueue
 from threading import Condition, RLock
 from typing import Any
@@ -16,6 +17,7 @@ from urllib3.response import BaseHTTPResponse
 from ..settings.config import Server
 from .content import PIECE, Body, pieces
 from .errors import unreachable, without_frames
+from .request_log import SentRequest
 
 BROKEN = (HTTPError, OSError)  # what is raised when a connection breaks
 _RETRY_STATUSES = (429, 500, 502, 503, 504)
@@ -85,9 +87,24 @@ class _TLSPool(HTTPSConnectionPool):
     QueueCls = _Idle
 
 
+class _PoolManager(urllib3.PoolManager):
+    """Logs what is sent through it: the requests of the SDK. Ours take the pool of one host."""
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]
+        retries = kw.get("retries", self.connection_pool_kw.get("retries"))
+        request = SentRequest.now(method, url, len(kw.get("body") or b""), retries)
+        try:
+            response = super().urlopen(method, url, redirect, **kw)
+        except HTTPError as error:
+            request.failed(error)
+            raise
+        request.answered(response)
+        return response
+
+
 def make_pool(server: Server) -> urllib3.PoolManager:
     """Return a pool for all servers with these settings."""
-    pool = urllib3.PoolManager(
+    pool = _PoolManager(
         num_pools=1000,
         maxsize=server.pool_size,
         block=False,
@@ -151,31 +168,40 @@ class Connections:
             # In pieces, since the time limit holds for each then, and not for the whole body.
             body = list(pieces(body))
             headers["Content-Length"] = str(sum(map(len, body)))
+        retries = self._retries if repeat else False
         options: dict[str, Any] = {
             "body": body,
             "headers": headers,
             "timeout": self._timeout,
             "pool_timeout": self._server.read_timeout,  # a project's own pool may block
-            "retries": self._retries if repeat else False,
+            "retries": retries,
             "redirect": False,
             "assert_same_host": not self._prefix,
             "preload_content": not stream,
             "decode_content": False,
         }
+        size = len(body) if isinstance(body, bytes) else int(headers.get("Content-Length", 0))
+        request = SentRequest.now(method, target, size, retries)
         try:
             try:
-                return self._to_host.urlopen(method, self._prefix + target, **options)
+                response = self._to_host.urlopen(method, self._prefix + target, **options)
             except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
                 self._to_host = self.pool.connection_from_url(self._origin)
-                return self._to_host.urlopen(method, self._prefix + target, **options)
+                response = self._to_host.urlopen(method, self._prefix + target, **options)
         except HTTPError as error:
+            request.failed(error)
             raise unreachable(self._server, error) from without_frames(error)
+        request.answered(response)
+        return response
 
-    def ask_unsigned(self, time_limit: float) -> BaseHTTPResponse:
-        """Ask the server for anything, once and without a key, in so many seconds. Raises ``BROKEN``."""
+    def ask(
+        self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> BaseHTTPResponse:
+        """Ask the server for anything, once and in so many seconds. Raises ``BROKEN``."""
         return self.pool.request(
             "GET",
-            f"{self._server.base_url}/",
+            f"{self._origin}/{query}",
+            headers=headers,
             timeout=urllib3.Timeout(total=time_limit),
             retries=False,
             redirect=False,

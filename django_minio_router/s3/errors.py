@@ -10,6 +10,7 @@ from ..exceptions import BucketNotFound, ServerError
 if TYPE_CHECKING:
     from ..settings.config import Server
 
+CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 
 
@@ -38,7 +39,7 @@ def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
 
 
 def refused(server: Server, place: str, status: int | None, code: str, message: str) -> ServerError:
-    remedy = " Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY." if status == 403 else ""
+    remedy = f" {CHECK_KEYS}" if status == 403 else ""
     answer = " ".join(str(part) for part in (status, code, message) if part).rstrip(".")
     return ServerError(
         f"The S3 server at {server.endpoint} refused {place!r}: {answer}.{remedy}", status=status, code=code

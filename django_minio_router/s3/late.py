@@ -20,6 +20,13 @@ def connections() -> ModuleType:
     return connections
 
 
+def memory() -> ModuleType:
+    """Return ``memory``, and with it urllib3."""
+    from . import memory
+
+    return memory
+
+
 def sdk() -> ModuleType:
     """Return ``sdk``, and with it ``minio``."""
     from . import sdk

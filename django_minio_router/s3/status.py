@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, ServerError
 from ..settings.config import Config
 from .client import get_client
-from .errors import cause_of
+from .errors import CHECK_KEYS, cause_of
 from .late import connections
 
 TIME_LIMIT = 5.0  # seconds
@@ -35,13 +35,26 @@ def probe(config: Config) -> MinioServerStatus:
 
     S3 servers refuse an unsigned request with 403; a key is not needed to be reachable.
     """
+    return _ask(config, signed=False)
+
+
+def probe_with_keys(config: Config) -> MinioServerStatus:
+    """Send one signed request: a server that refuses the keys is up, and not available for use."""
+    return _ask(config, signed=True)
+
+
+def _ask(config: Config, *, signed: bool) -> MinioServerStatus:
     try:
         server = config.internal
-    except ConfigurationError as error:
+        client = get_client(server)
+        response = client.ask(TIME_LIMIT, signed=signed)
+    except (ConfigurationError, ServerError) as error:  # the second from a provider of keys
         return MinioServerStatus(False, str(error))
-    try:
-        response = get_client(server).connections.ask_unsigned(TIME_LIMIT)
     except connections().BROKEN as error:
         return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")
+    problem = client.problem_with_keys(response) if signed else ""
+    if problem:
+        details = f"{server.base_url} is reachable, keys refused: {problem}. {CHECK_KEYS}"
+        return MinioServerStatus(False, details, response.status)
     available = response.status < 500
     return MinioServerStatus(available, f"{server.base_url} answered {response.status}.", response.status)

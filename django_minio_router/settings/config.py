@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,7 +20,9 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, PrivatePublicMixedError
 from .declared import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
+from .endpoints import endpoint_problem, shown_endpoint, split_external
 from .redacted import Hidden
+from .testing import MEMORY, is_isolated, memory_options
 
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider
@@ -45,42 +46,13 @@ _OF_ONE_SERVER = {
 _DECLARING = {"MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS", "MINIO_DEFAULT_BUCKET"}
 _DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
 
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?")
-_EXTERNAL = re.compile(r"(?:(https?)://)?([^/?#]*)(/[^?#]*)?")
-
-
-def endpoint_problem(endpoint: str) -> str | None:
-    """Say what is wrong with a ``host[:port]``, or return None."""
-    if "@" in endpoint:
-        return "holds a user name; the keys have settings of their own"
-    if "://" in endpoint:
-        return "holds a scheme; say http or https with the setting that ends in USE_HTTPS"
-    if "/" in endpoint:
-        return "holds a path; S3 requests cannot have one before the bucket"
-    match = _HOST.fullmatch(endpoint)
-    if not match:
-        return "is not a host name or address with an optional port"
-    if match[1] and not 0 < int(match[1]) < 65536:
-        return "has a port outside 1 to 65535"
-    return None
-
-
-def shown_endpoint(endpoint: str) -> str:
-    """Return the endpoint as it may be shown: what stands before an ``@`` may be a password."""
-    return repr(endpoint.rpartition("@")[2])
-
-
-def split_external(endpoint: str) -> tuple[str, str, str]:
-    """Split ``[scheme://]host[:port][/path]``, as an external endpoint may be written."""
-    match = _EXTERNAL.fullmatch(endpoint)
-    return (match[1] or "", match[2], match[3] or "") if match else ("", endpoint, "")
-
 
 @dataclass(frozen=True)
 class Server:
     """What a connection depends on. Equal servers share one client and one pool.
 
-    Timeouts are in seconds; ``prefix`` is the path that a proxy puts before the bucket in links.
+    Timeouts are in seconds; ``prefix`` is the path that a proxy puts before the bucket in links;
+    in ``memory`` it stands for a server and is this process.
     """
 
     endpoint: str
@@ -97,9 +69,12 @@ class Server:
     conditional_writes: bool | None
     checksums: bool
     prefix: str = ""
+    memory: bool = False
 
     @property
     def base_url(self) -> str:
+        if self.memory:
+            return f"/minio-memory/{self.endpoint}"  # in testing/urls.py
         scheme = "https" if self.use_https else "http"
         return f"{scheme}://{self.endpoint}{self.prefix}"
 
@@ -116,6 +91,7 @@ class Config:
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self._own = Hidden(options or {})
+        self._server_name = server
         if server and "MINIO_ENDPOINT" in self._own:
             raise ConfigurationError(
                 f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
@@ -179,6 +155,9 @@ class Config:
     @cached_property
     def internal(self) -> Server:
         """The server that requests go to."""
+        if self.in_memory:
+            stand_in = Config(memory_options(self._server_name, self.get("MINIO_ENDPOINT")))
+            return stand_in._server(stand_in.get("MINIO_ENDPOINT"), use_https=True, memory=True)
         if not self.get("MINIO_ENDPOINT"):
             raise ConfigurationError(
                 "MINIO_ENDPOINT is not set. Give it the host and port of the S3 server, "
@@ -190,7 +169,7 @@ class Config:
     @cached_property
     def external(self) -> Server:
         """The server as browsers see it; links are signed for it."""
-        if not self.get("MINIO_EXTERNAL_ENDPOINT"):
+        if self.in_memory or not self.get("MINIO_EXTERNAL_ENDPOINT"):
             return self.internal
         _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))[1])
         scheme, host, path = split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))
@@ -207,7 +186,7 @@ class Config:
         given = self.get("MINIO_CREDENTIALS")
         return _provider(given) if isinstance(given, str) else given
 
-    def _server(self, endpoint: str, use_https: bool, prefix: str = "") -> Server:
+    def _server(self, endpoint: str, use_https: bool, prefix: str = "", memory: bool = False) -> Server:
         credentials = self.credentials
         for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
             if credentials is None and not self.get(name):
@@ -230,7 +209,18 @@ class Config:
             conditional_writes=self.get("MINIO_CONDITIONAL_WRITES"),
             checksums=self.get("MINIO_CHECKSUMS"),
             prefix=prefix,
+            memory=memory,
         )
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether files are kept in this process, as it is said or as tests are running."""
+        return is_isolated() or self.get("MINIO_ENDPOINT") == MEMORY
+
+    @property
+    def makes_buckets(self) -> bool:
+        """Whether a bucket is made when it is needed: no command has made those in memory."""
+        return self.in_memory or bool(self.get("MINIO_BUCKET_CHECK_ON_SAVE"))
 
     @property
     def lists_public_buckets(self) -> bool:
@@ -269,14 +259,18 @@ class Config:
             )
         return private, public
 
+    def lists_as_public(self, bucket: str) -> bool:
+        """Tell whether the settings declare the bucket public; one that they do not declare is private."""
+        return bucket in self.declared[1]
+
     def is_public(self, bucket: str) -> bool:
         """Tell whether the settings declare the bucket public.
 
         A bucket that flat settings do not declare is refused, but for the default ones; one that options
         or ``MINIO_SERVERS`` do not declare is private.
         """
-        private, public = self.declared
-        if bucket in public:
+        private, _ = self.declared
+        if self.lists_as_public(bucket):
             return True
         if bucket in private or bucket in _DEFAULT_BUCKETS or not self.is_flat:
             return False
@@ -355,6 +349,15 @@ def options_of(alias: str) -> Mapping[str, Any]:
             f"STORAGES[{alias!r}] is wrong. Write a dictionary: {{'BACKEND': path, 'OPTIONS': {{...}}}}."
         )
     return options
+
+
+def refuse_unknown_keys(what: str, entry: Mapping[Any, Any]) -> None:
+    """Raise ``ConfigurationError`` for a key beside ``BACKEND`` and ``OPTIONS``, which nobody would read."""
+    for key in entry.keys() - {"BACKEND", "OPTIONS"}:
+        raise ConfigurationError(
+            f"{what} has {key!r} beside BACKEND and OPTIONS, where nothing reads it. Move it into OPTIONS: "
+            "{'BACKEND': path, 'OPTIONS': {...}}."
+        )
 
 
 def _names(entries: Iterable[object]) -> Iterable[str]:

@@ -20,6 +20,7 @@ from .active_content import link_disposition
 from .base import BucketStorage
 from .links import response_query, seconds_of
 from .saving import PendingSave
+from .signals import object_deleted, object_saved, tell
 
 if TYPE_CHECKING:
     from ..s3.content import Source
@@ -36,7 +37,8 @@ class MinioBackend(BucketStorage):
     ``server`` names an entry of ``MINIO_SERVERS``, ``storage_name`` an alias of ``STORAGES`` whose
     ``MINIO_*`` options are used; such options can be given here as well. ``public`` tells whether links
     are plain; the default is what the settings declare. ``prefix`` is a folder, such as ``"acme/"``, that all
-    names lie in and no call leaves. ``defaults`` are settings as they hold where the project sets nothing.
+    names lie in and no call leaves. ``defaults`` are settings as they hold where the project sets nothing;
+    with them, a bucket need not be declared, and is private then.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe name before any request, ``ServerError``
     when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.
@@ -57,12 +59,14 @@ class MinioBackend(BucketStorage):
         name = check_object_name(name or "")
         source = self.objects.source(content)
         try:
-            return self._save_under_free_name(name, content, source, max_length)
+            stored = self._save_under_free_name(name, content, source, max_length)
         except BucketNotFound:
-            if not self.config.get("MINIO_BUCKET_CHECK_ON_SAVE"):
+            if not self.config.makes_buckets:
                 raise
             self.check_bucket_existence()
-            return self._save_under_free_name(name, content, source, max_length)
+            stored = self._save_under_free_name(name, content, source, max_length)
+        tell(object_saved, self, stored, source.size)
+        return stored
 
     def _save_under_free_name(
         self, name: str, content: File[Any], source: Source, max_length: int | None
@@ -191,6 +195,7 @@ class MinioBackend(BucketStorage):
     def delete(self, name: str) -> None:
         """Remove the object. A missing one is no error, as Django's contract says."""
         self.objects.delete(self.object_name(name))
+        tell(object_deleted, self, name)
 
     # Links
 

@@ -18,7 +18,9 @@ from ..s3.status import MinioServerStatus, probe
 from ..settings.config import Config
 from ..settings.declared import DEFAULTS, OPTIONS, PREFIX, check_options
 from ..settings.redacted import Hidden
+from ..settings.testing import is_under_test
 from .headers import ObjectHeaders
+from .installed import warn_if_not_installed
 from .links import query_of_name
 from .serialization import Portable
 
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
 
     from ..s3.client import Query
 
+_WHERE = "The setting or option of a storage"
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """What the calls of a backend need, looked up once and again when settings change or after a fork."""
 
     epoch: int
+    under_test: bool
     config: Config
     objects: Bucket
     has_plain_links: bool
@@ -73,6 +78,7 @@ class BucketStorage(Portable, Storage):
         self._prefix = _folder(prefix) if prefix else ""
         # A bucket that is public by an option, and not by the settings, is not listed.
         self._defaults = defaults or ({} if public is None else {"MINIO_PUBLIC_POLICY": "read"})
+        self._must_be_declared = defaults is None  # a strategy says which buckets there are
         self.replace_existing = replace_existing
         self.metadata = metadata
         self.sse = sse
@@ -145,7 +151,7 @@ class BucketStorage(Portable, Storage):
         return config.media_bucket
 
     def _declared_public(self, config: Config, bucket: str) -> bool:
-        return config.is_public(bucket)
+        return config.is_public(bucket) if self._must_be_declared else config.lists_as_public(bucket)
 
     def _downloads_active(self, config: Config) -> bool:
         return config.downloads_active_content
@@ -155,23 +161,27 @@ class BucketStorage(Portable, Storage):
 
     def _connection(self) -> Connection:
         known = self._connected
-        if known is not None and known.epoch == clients.epoch:
+        if known is not None and known.epoch == clients.epoch and known.under_test == is_under_test():
             return known
+        warn_if_not_installed()
         epoch = clients.epoch
         config = self.config
-        bucket = check_bucket_name(self.bucket, "The setting or option of a storage")
+        bucket = check_bucket_name(self.bucket, _WHERE)
         objects = Bucket(
             clients.get_client(config.internal), bucket, clients.get_client(config.external), config.multipart
         )
         downloads_active = self._downloads_active(config)
         self._connected = connection = Connection(
             epoch,
+            is_under_test(),
             config,
             objects,
             self._has_plain_links(),
             downloads_active,
             query_of_name if downloads_active else "",
         )
+        if config.in_memory and not objects.exists():
+            self.check_bucket_existence()
         return connection
 
     def object_name(self, name: str) -> str:
@@ -190,9 +200,9 @@ class BucketStorage(Portable, Storage):
 
     def check_bucket_existence(self) -> None:
         """Create the bucket if it is missing, and give it its policy."""
-        where = "check_bucket_existence()"
+        name = check_bucket_name(self.bucket, _WHERE)
         ensure_bucket(
-            PlannedBucket(self.bucket, self.config, self.is_bucket_public, self.is_bucket_listable, where)
+            PlannedBucket(name, self.config, self.is_bucket_public, self.is_bucket_listable, _WHERE)
         )
 
     def is_minio_available(self) -> MinioServerStatus:

@@ -19,6 +19,7 @@ from .active_content import link_disposition
 from .backend import MinioBackend
 from .base import Connection
 from .saving import PendingSave
+from .signals import object_deleted, tell
 
 T = TypeVar("T")
 
@@ -191,6 +192,7 @@ class MovingBackend(MinioBackend):
             "Content-Type": "application/octet-stream",
         }
         self.objects.put(self.object_name(name), ContentFile(b""), headers)
+        tell(object_deleted, self, name)
 
     def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
         """Return a link to where the file is now: one request, unless it was seen in the new place lately."""

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.files.storage import Storage
 from django.db.models import FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile, ImageFieldFile
+from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError, TenantRequired
 from .router import MinioRouter
@@ -49,6 +50,15 @@ class OwnedField(FileField):
         name, path, args, kwargs = super().deconstruct()
         path = path.replace("django_minio_router.storage.fields", "django_minio_router.fields")
         return name, path, args, {**kwargs, "owner": self.owner}
+
+    def clean(self, value: Any, model_instance: Model | None) -> Any:
+        """Let a form show that the owner of a new file is missing, for which saving would raise."""
+        if value and not getattr(value, "_committed", True) and model_instance is not None:
+            try:
+                self.owner_of(model_instance)
+            except TenantRequired as error:
+                raise ValidationError(_("Choose whose file this is."), code="owner") from error
+        return super().clean(value, model_instance)
 
     def storage_of(self, instance: Model) -> Storage:
         """Return the field's storage, acting for the owner of the row. ``TenantRequired`` without one."""

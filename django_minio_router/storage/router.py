@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -14,20 +15,21 @@ from django.core.files.storage import Storage, storages
 from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, RoutingError
 from ..naming import bucket_name_problem, check_bucket_name, check_object_name
 from ..s3.content import size_of
 from ..s3.reading import ObjectFile
 from ..s3.status import MinioServerStatus
-from ..settings.config import Config
+from ..settings.config import Config, refuse_unknown_keys
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
 from ..tenancy.context import acting_for
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
+from .installed import refuse_if_not_installed
 from .serialization import Portable
-from .signals import bucket_chosen, object_saved, object_saving
+from .signals import bucket_chosen, object_saving
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -63,6 +65,7 @@ class MinioRouter(Portable, Storage):
         self.strategy = None if strategy is None else load_strategy(strategy)
         self.origin = self
         self._model: type[Model] | None = None
+        self._field = ""  # as errors name it: contracts.Contract.file
         self._tenant: Any = None
         self._newer: tuple[MinioRouter, ...] = ()  # those that this one is the fallback of
         self._options = options
@@ -76,10 +79,12 @@ class MinioRouter(Portable, Storage):
         """Return a copy that routes for the model of the field. The router itself is not changed."""
         bound = copy.copy(self)
         bound._model = field.model
+        bound._field = f"{field.model._meta.label}.{field.name}"
         return bound
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return *super().__reduce__(), {"_model": self._model, "_tenant": self._tenant}
+        bound = {"_model": self._model, "_field": self._field, "_tenant": self._tenant}
+        return *super().__reduce__(), bound
 
     def on_behalf_of(self, tenant: Any) -> MinioRouter:
         """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
@@ -113,7 +118,8 @@ class MinioRouter(Portable, Storage):
                 "that it replaces."
             )
         bound = copy.copy(old)
-        bound._model, bound._tenant, bound._newer = self._model, self._tenant, newer
+        bound._model, bound._field, bound._tenant = self._model, self._field, self._tenant
+        bound._newer = newer
         return bound
 
     @property
@@ -128,16 +134,21 @@ class MinioRouter(Portable, Storage):
             return self._backend_with_fallback()
         if self.strategy is None:
             return self._unrouted
-        if self._tenant is None:
-            answer = self.strategy.bucket_for(self._model)
-        else:
-            with acting_for(self._tenant):
+        try:
+            with self._acting():
                 answer = self.strategy.bucket_for(self._model)
+        except RoutingError as error:
+            error.field = error.field or self._field
+            raise
         if not isinstance(answer, str):
             answer = Location.of(answer)
             if not isinstance(answer.bucket, str):
                 check_bucket_name(answer.bucket, repr(self.strategy))
         return self._backend_at(answer)
+
+    def _acting(self) -> AbstractContextManager[None]:
+        """Let the strategy, and whoever hears of the call, see the tenant that this router acts for."""
+        return nullcontext() if self._tenant is None else acting_for(self._tenant)
 
     def _backend_with_fallback(self) -> MinioBackend:
         new, old = self.without_fallback().backend, cast("Storage", self.fallback)
@@ -163,6 +174,7 @@ class MinioRouter(Portable, Storage):
     def _make_backend(self, answer: str | Location) -> MinioBackend:
         """Return the storage for a strategy's answer; what the answer says goes before the options."""
         strategy = cast("BucketStrategy", self.strategy)
+        refuse_if_not_installed(strategy)
         location = Location.of(answer)
         bucket = check_bucket_name(location.bucket, repr(strategy))
         bucket_chosen.send(type(self), strategy=strategy, location=location)
@@ -180,15 +192,16 @@ class MinioRouter(Portable, Storage):
         backend = self.backend
         size = size_of(content if hasattr(content, "chunks") else File(content))
         object_saving.send(type(self), router=self, backend=backend, size=size)
-        stored = backend.save(name, content, max_length=max_length)
-        object_saved.send(type(self), router=self, backend=backend, size=size, name=stored)
-        return stored
+        with self._acting():
+            return backend.save(name, content, max_length=max_length)
 
     def open(self, name: str, mode: str = "rb") -> ObjectFile:
         return self.backend.open(name, mode)
 
     def delete(self, name: str) -> None:
-        self.backend.delete(name)
+        backend = self.backend
+        with self._acting():
+            backend.delete(name)
 
     def exists(self, name: str) -> bool:
         return self.backend.exists(name)
@@ -247,6 +260,7 @@ def _make_strategy(option: StrategyOption) -> BucketStrategy:
     made: Any = option
     options: Mapping[str, Any] = {}
     if isinstance(made, Mapping):
+        refuse_unknown_keys(f"The strategy {option!r}", made)
         made, options = made.get("BACKEND"), made.get("OPTIONS", {})
     if isinstance(made, str):
         made = _import_strategy(made, option)

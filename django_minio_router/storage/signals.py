@@ -1,6 +1,17 @@
-"""What upper rooms hear of storages, since data goes down and no storage asks them."""
+"""What upper rooms and projects hear of storages, since data goes down and no storage asks them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from django.dispatch import Signal
+
+from ..exceptions import RoutingError
+from ..tenancy import get_tenancy
+
+if TYPE_CHECKING:
+    from .backend import MinioBackend
 
 field_bound = Signal()
 """A file field got its storage. Arguments: ``field``."""
@@ -14,4 +25,22 @@ object_saving = Signal()
 receiver that raises keeps it from being stored."""
 
 object_saved = Signal()
-"""A router stored a file. Arguments: ``router``, ``backend``, ``name``, ``size`` (bytes)."""
+"""A file is stored. Arguments: those of ``tell``."""
+
+object_deleted = Signal()
+"""A storage was told to delete a file, and the file is not there (any more). Arguments: those of ``tell``;
+``size`` is None, as nobody asked for it."""
+
+object_moved = Signal()
+"""A file was copied to the place that it moves to. Arguments: those of ``tell``, of the new place."""
+
+
+def tell(signal: Signal, storage: MinioBackend, name: str, size: int | None = None) -> None:
+    """Tell what has been done: ``storage``, ``bucket``, ``name``, ``size`` (bytes; 0 or None if unknown) and
+    ``tenant``, its key or None. What a receiver raises is logged, and breaks nothing."""
+    tenant = None
+    with suppress(RoutingError):  # a single bucket does not care for whom its thread was left
+        tenant = get_tenancy().active_key()
+    signal.send_robust(
+        type(storage), storage=storage, bucket=storage.bucket, name=name, size=size, tenant=tenant
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.checks import CheckMessage
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from ..bucket_template import BucketTemplate
 
 
-# What may run in a browser is downloaded, and a bucket that anybody may read cannot be listed.
-STRATEGY_DEFAULTS: Mapping[str, Any] = {"MINIO_ACTIVE_CONTENT": "download", "MINIO_PUBLIC_POLICY": "read"}
+# What may run in a browser is downloaded, a bucket that anybody may read cannot be listed, and a link that
+# somebody passes on does not live for a week.
+STRATEGY_DEFAULTS: Mapping[str, Any] = {
+    "MINIO_ACTIVE_CONTENT": "download",
+    "MINIO_PUBLIC_POLICY": "read",
+    "MINIO_URL_EXPIRY_HOURS": timedelta(hours=1),
+}
 
 
 class Location(NamedTuple):
@@ -44,7 +50,8 @@ class BucketStrategy(ABC):
     """
 
     public_read: bool | None = False
-    """Whether anybody may read the buckets, so that links are plain; None: what the settings declare."""
+    """Whether anybody may read the buckets, so that links are plain; None: what the settings declare,
+    and private if they do not."""
 
     varies_by_tenant: bool = True
     """Whether the buckets depend on the active tenant, so that each tenant's are asked for."""

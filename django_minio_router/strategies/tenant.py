@@ -61,13 +61,14 @@ class NamedByTenant(BucketStrategy):
         return name
 
     def _public_name(self) -> str:
-        get_tenancy().require()
+        tenancy = get_tenancy()
+        tenancy.require()
         if self.public is None:
             raise TenantRequired(
-                "No tenant is active, so there is no bucket for this call. Enter "
+                f"{tenancy.nobody()}, so there is no bucket for this call. Enter "
                 f"tenant_context(tenant), or give {type(self).__name__}(public=...) a name."
             )
-        return self._text(self.public, str(get_tenancy().shared_key))
+        return self._text(self.public, str(tenancy.shared_key))
 
     def _tenant_name(self, schema_name: str) -> str:
         if self.template is not None:

@@ -63,12 +63,17 @@ class Tenancy(ABC):
         self.require()
         key = self.active_key()
         if key is None:
-            raise TenantRequired("No tenant is active. Enter tenant_context(tenant).")
+            raise TenantRequired(f"{self.nobody()}. Enter tenant_context(tenant).")
         entered = acting.get()
         for tenant in (entered and entered.tenant, self.connected_tenant()):
             if isinstance(tenant, self.model) and self.key(tenant) == key:
                 return tenant
         return self.row(key)
+
+    def nobody(self) -> str:
+        """Say that no tenant is active, and what is instead."""
+        shared = "" if self.shared_key is None else f" (the {self.division} is {self.shared_key!r})"
+        return f"No tenant is active{shared}"
 
     def bucket_context(self, tenant: Any) -> AbstractContextManager[None]:
         """Let storages act for the tenant, a row or a key, and leave the database as it is."""

@@ -117,6 +117,7 @@ def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> Non
         "docs/files.md",
         "docs/adopting.md",
         "docs/integrations.md",
+        "docs/observing.md",
     ],
 )
 def test_the_python_examples_of_a_page_run(

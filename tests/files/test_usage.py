@@ -175,9 +175,25 @@ def test_the_table_ends_with_the_sum(north: Client, bare: Minio) -> None:
     put(bare, north.schema_name, "a.txt", 10)
     put(bare, f"test-brands-{north.schema_name}", "a.txt", 3)
 
-    *_, last = run("--tenant", north.schema_name).splitlines()
+    *_, last = run("--tenant", north.schema_name, "--bytes").splitlines()
 
     assert last.split() == ["in", "all", "2", "13"]
+
+
+def test_the_table_is_for_people(north: Client, bare: Minio) -> None:
+    put(bare, north.schema_name, "a.txt", 2048)
+
+    *_, last = run("--tenant", north.schema_name).splitlines()
+
+    assert last.split(maxsplit=3) == ["in", "all", "1", "2.0\xa0KB"]
+
+
+def test_without_a_tenant_it_says_what_is_not_counted(north: Client) -> None:
+    assert "--all-tenants" in run()
+    assert "--all-tenants" not in run("--all-tenants")
+    assert "--all-tenants" not in run("--tenant", north.schema_name)
+    with tenant_context(north):
+        assert "--all-tenants" not in run()
 
 
 def test_csv_has_a_header_and_the_same_rows(north: Client, bare: Minio) -> None:

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     ("management/enqueue.py", "_task"),
     # urllib3 and the SDK come with the first use of a server.
     ("s3/late.py", "connections"),
+    ("s3/late.py", "memory"),
     ("s3/late.py", "sdk"),
 }
 

@@ -105,6 +105,22 @@ class TestCommand:
             command(**options)
         assert error.value.returncode == 1
 
+    @pytest.mark.parametrize("key", ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"])
+    def test_a_server_that_refuses_the_keys_is_an_error(self, project, key):
+        setattr(project, key, "not-the-key")
+
+        with pytest.raises(CommandError, match=r"NOT available.*reachable, keys refused") as error:
+            command()
+        assert error.value.returncode == 1
+        assert project.MINIO_ENDPOINT in str(error.value)
+        assert "not-the-key" not in str(error.value)
+
+    def test_each_pair_of_keys_is_tried(self, project, use):
+        use(Receipt, MinioBackend("receipts", MINIO_SECRET_KEY="not the key"))
+
+        with pytest.raises(CommandError, match="keys refused"):
+            command()
+
     def test_every_server_in_use_is_asked(self, project, use):
         project.MINIO_SERVERS = {
             "eu": {"MINIO_ENDPOINT": NOBODY, "MINIO_ACCESS_KEY": "k", "MINIO_SECRET_KEY": "s"}

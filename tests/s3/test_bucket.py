@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import urllib3
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from django_minio_router import MinioBackend
@@ -21,7 +23,10 @@ LARGE = os.urandom(9 * 1024 * 1024)
 
 
 class BucketContract:
-    """A subclass has the fixture ``objects``, an empty bucket."""
+    """A subclass has the fixtures ``objects``, an empty bucket, and ``missing``, one that was not made."""
+
+    def fetch(self, link: str) -> bytes:
+        return urllib3.request("GET", link).data
 
     def put(self, objects: Bucket, key: str, content: bytes = b"content", **options: bool) -> None:
         objects.put(key, ContentFile(content), PLAIN, **options)
@@ -118,7 +123,7 @@ class BucketContract:
     def test_a_link_shows_the_object(self, objects: Bucket) -> None:
         self.put(objects, "a b.txt")
         link = objects.link("a b.txt", 60, int(timezone.now().timestamp()))
-        assert urllib3.request("GET", link).data == b"content"
+        assert self.fetch(link) == b"content"
         assert objects.plain_link("a b.txt") == link.partition("?")[0]
 
     def test_an_unsafe_key_is_refused(self, objects: Bucket) -> None:
@@ -128,15 +133,33 @@ class BucketContract:
         with pytest.raises(SuspiciousFileOperation):
             self.put(objects, "a/../b.txt")
 
+    def test_a_missing_bucket_is_named(self, missing: Bucket) -> None:
+        assert not missing.exists()
+        for call in (missing.head, missing.open, lambda key: list(missing.list(key))):
+            with pytest.raises(BucketNotFound, match=missing.name):
+                call("a.txt")
+
 
 class TestBucketOfAServer(BucketContract):
     @pytest.fixture
     def objects(self, bucket: str) -> Bucket:
         return MinioBackend(bucket, public=False).objects
 
-    def test_a_missing_bucket_is_named(self, new_name: Callable[[str], str]) -> None:
-        objects = MinioBackend(new_name("missing"), public=False).objects
-        assert not objects.exists()
-        for call in (objects.head, objects.open, lambda key: list(objects.list(key))):
-            with pytest.raises(BucketNotFound, match=objects.name):
-                call("a.txt")
+    @pytest.fixture
+    def missing(self, new_name: Callable[[str], str]) -> Bucket:
+        return MinioBackend(new_name("missing"), public=False).objects
+
+
+@pytest.mark.any_server
+class TestBucketInMemory(BucketContract):
+    @pytest.fixture
+    def objects(self, new_name: Callable[[str], str]) -> Bucket:
+        return MinioBackend(new_name("bucket"), public=False, MINIO_ENDPOINT="memory:").objects
+
+    @pytest.fixture
+    def missing(self, objects: Bucket) -> Bucket:
+        return replace(objects, name=f"{objects.name}-missing")
+
+    def fetch(self, link: str) -> bytes:
+        with override_settings(ROOT_URLCONF="django_minio_router.testing.urls", MIDDLEWARE=[]):
+            return b"".join(Client().get(link))

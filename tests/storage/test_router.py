@@ -19,7 +19,7 @@ from django.db import connection
 from django.forms import ClearableFileInput
 from django.template import Context, Template
 from django.test import override_settings
-from minio import Minio
+from minio import Minio, S3Error
 
 from django_minio_router import (
     ConfigurationError,
@@ -30,12 +30,37 @@ from django_minio_router import (
     RoutingError,
     TenantRequired,
 )
+from django_minio_router.buckets.ensure import ensure_bucket
+from django_minio_router.inventory.sources import used_source
+from django_minio_router.inventory.uses import StorageUse
 from django_minio_router.strategies import BucketStrategy, FixedBucket, Location, PerModel, PerTenant
 from tests.apps.docs.models import Contract, Invoice, Photo
 
 from .answers import Answers
 
 PATH = "django_minio_router.strategies"
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "save": lambda storage: storage.save("a.txt", ContentFile(b"a")),
+    "open": lambda storage: storage.open("a.txt").read(),
+    "delete": lambda storage: storage.delete("a.txt"),
+    "exists": lambda storage: storage.exists("a.txt"),
+    "size": lambda storage: storage.size("a.txt"),
+    "listdir": lambda storage: storage.listdir(""),
+    "url": lambda storage: storage.url("a.txt"),
+    "get_modified_time": lambda storage: storage.get_modified_time("a.txt"),
+    "get_available_name": lambda storage: storage.get_available_name("a.txt"),
+    "stat": lambda storage: getattr(storage, "backend", storage).stat("a.txt"),
+    "check_bucket_existence": lambda storage: getattr(storage, "backend", storage).check_bucket_existence(),
+    "client": lambda storage: getattr(storage, "backend", storage).client,
+}
+
+
+def ensure(router: MinioRouter) -> None:
+    """Make the router's bucket as `initialize_buckets` does."""
+    source = used_source(StorageUse("a test", router))
+    for planned in source.buckets():
+        ensure_bucket(planned)
 
 
 class Recorder:
@@ -167,14 +192,37 @@ class TestOneBucket:
         one, two = two_buckets
         self.compare(bare, Turned(MinioBackend(), one), Turned(MinioRouter(), two), two_buckets)
 
-    def test_a_bucket_that_is_declared_nowhere(self, new_name: Callable[[str], str]) -> None:
+    def test_a_bucket_that_is_declared_nowhere(self, new_name: Callable[[str], str], bare: Minio) -> None:
+        """The setting says for ``MinioBackend`` which buckets there are; for a router the strategy does."""
         name = new_name("nowhere")
-        messages = []
-        for storage in (MinioBackend(name), MinioRouter(strategy=FixedBucket(name))):
-            with pytest.raises(ConfigurationError, match="declared neither") as caught:
-                storage.url("a.txt")
-            messages.append(str(caught.value))
-        assert messages[0] == messages[1]
+        with pytest.raises(ConfigurationError, match="declared neither"):
+            MinioBackend(name).url("a.txt")
+
+        router = MinioRouter(strategy=FixedBucket(name))
+        ensure(router)
+
+        assert router.save("a.txt", ContentFile(b"a")) == "a.txt"
+        assert "X-Amz-Signature" in router.url("a.txt")
+        with pytest.raises(S3Error, match="NoSuchBucketPolicy"):
+            bare.get_bucket_policy(bucket_name=name)
+
+    @pytest.mark.parametrize("name", ["Reports", "a", "192.168.5.4", "report_s"])
+    @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+    def test_a_wrong_name_is_the_same_error_in_every_call(
+        self, call: Callable[[Any], Any], name: str
+    ) -> None:
+        router = MinioRouter(strategy=FixedBucket(name))
+        for make in (lambda: MinioBackend(name, public=False), lambda: router, lambda: router.backend):
+            with pytest.raises(InvalidBucketName, match=re.escape(repr(name))):
+                call(make())
+
+    def test_a_bucket_that_is_declared_later(self, new_name: Callable[[str], str]) -> None:
+        name = new_name("later")
+        router = MinioRouter(strategy=FixedBucket(name))
+        assert "X-Amz-Signature" in router.url("a.txt")
+
+        with override_settings(MINIO_PUBLIC_BUCKETS=[name]):
+            assert "X-Amz-Signature" not in router.url("a.txt")
 
     def test_a_bucket_that_does_not_exist(self, new_name: Callable[[str], str]) -> None:
         name = new_name("missing")
@@ -195,6 +243,26 @@ class TestOneBucket:
         plain = MinioRouter(strategy=PerModel(default="media", public_read=True)).url("a b.txt")
         assert plain.endswith("/media/a%20b.txt")
         assert "X-Amz-Signature" in MinioRouter(strategy=PerModel(default="media")).url("a b.txt")
+
+    @pytest.mark.parametrize(
+        ("storage", "seconds"),
+        [
+            (MinioRouter(strategy=PerModel(default="media")), 3600 + 900),
+            (MinioRouter(strategy=FixedBucket("media", public_read=False)), 3600 + 900),
+            (MinioRouter(strategy=FixedBucket("media")), 7 * 24 * 3600),
+            (MinioRouter(), 7 * 24 * 3600),
+            (MinioBackend("media", public=False), 7 * 24 * 3600),
+        ],
+    )
+    def test_a_link_lives_for_an_hour_in_the_private_buckets_of_strategies(
+        self, storage: Storage, seconds: int
+    ) -> None:
+        assert f"X-Amz-Expires={seconds}&" in storage.url("a.txt")
+
+    def test_a_project_says_how_long_all_links_live(self) -> None:
+        with override_settings(MINIO_URL_EXPIRY_HOURS=timedelta(hours=8)):
+            link = MinioRouter(strategy=PerModel(default="media")).url("a.txt")
+        assert f"X-Amz-Expires={8 * 3600 + 900}&" in link
 
 
 class TestTheStrategyOption:
@@ -231,7 +299,8 @@ class TestTheStrategyOption:
             ({"BACKEND": f"{PATH}.NoSuchStrategy"}, "cannot be imported"),
             ({}, "is no BucketStrategy"),
             ({"OPTIONS": {}}, "is no BucketStrategy"),
-            ({"backend": f"{PATH}.PerTenant"}, "is no BucketStrategy"),
+            ({"backend": f"{PATH}.PerTenant"}, "has 'backend' beside BACKEND and OPTIONS"),
+            ({"BACKEND": f"{PATH}.PerTenant", "template": "x"}, "has 'template' beside BACKEND"),
             ("django.core.files.storage.Storage", "is no BucketStrategy"),
             (MinioBackend, "is no BucketStrategy"),
             (lambda model: "media", "is no BucketStrategy"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +160,21 @@ class TestNoTenant:
         with pytest.raises(TenantRequired, match="No tenant is active"):
             call(Contract().file.storage)
         assert "public" not in before
+
+    def test_the_error_names_the_field_and_what_is_active(self, public_schema: None) -> None:
+        storage = Contract().file.storage
+        for asked in (storage, copy.copy(storage), pickle.loads(pickle.dumps(storage))):
+            with pytest.raises(TenantRequired) as caught:
+                asked.url("a.txt")
+            assert caught.value.field == "docs.Contract.file"
+            assert str(caught.value).startswith("No tenant is active (the schema is 'public'), so ")
+            assert str(caught.value).endswith("(The field is docs.Contract.file.)")
+
+    def test_outside_of_fields_no_field_is_named(self, public_schema: None) -> None:
+        with pytest.raises(TenantRequired) as caught:
+            MinioRouter(strategy=PerTenant()).url("a.txt")
+        assert caught.value.field == ""
+        assert "field" not in str(caught.value)
 
     @pytest.mark.parametrize("call", CALLS)
     def test_in_a_new_thread_every_call_raises(

@@ -137,6 +137,15 @@ def test_a_form_stores_for_the_owner_that_it_sets(north: Client, contents: Conte
     assert list(contents(bucket_of(north))) == ["logo.png"]
 
 
+@pytest.mark.parametrize("quota", [None, lambda tenant: 10])
+def test_a_form_without_an_owner_says_so(db, settings, quota: object) -> None:
+    settings.MINIO_QUOTA = quota
+    form = modelform_factory(Brand, fields=["company", "logo"])({"company": ""}, {"logo": png(1, 1)})
+
+    assert form.errors["logo"] == ["Choose whose file this is."]
+    assert "logo" in form.as_p()  # the page that is shown again
+
+
 def test_the_admin_on_public_stores_links_and_replaces_for_the_owner(
     rf: RequestFactory, north: Client, contents: Contents
 ) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
+from django.template.defaultfilters import filesizeformat
 
 from django_minio_router.exceptions import ServerError
 from django_minio_router.files.usage import Usage, UsageReport
 from django_minio_router.management.base import RouterCommand
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
+from django_minio_router.tenancy import get_tenancy
 
 _COLUMNS = ("tenant", "bucket", "folder", "model", "objects", "bytes")  # of Usage.as_row()
 _ROW = "{:<16} {:<30} {:<22} {:>8} {:>14}"
@@ -30,6 +32,7 @@ class Command(RouterCommand):
         parser.add_argument(
             "--format", choices=["table", "json", "csv"], default="table", help="default: table"
         )
+        parser.add_argument("--bytes", action="store_true", help="print sizes in bytes, in the table too")
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +47,9 @@ class Command(RouterCommand):
         elif options["format"] == "csv":
             self._print_csv(usages)
         else:
-            self._print_table(usages)
+            self._print_table(usages, str if options["bytes"] else filesizeformat)
+            if tenants == [None] and get_tenancy().problem() is None:
+                self.warn("No tenant is active, so this is what tenants share. See --all-tenants.")
         if self.failures:
             raise CommandError(f"{self.failures} places could not be read; see above.")
 
@@ -63,13 +68,14 @@ class Command(RouterCommand):
         writer.writeheader()
         writer.writerows(usage.as_row() for usage in usages)
 
-    def _print_table(self, usages: Iterable[Usage]) -> None:
+    def _print_table(self, usages: Iterable[Usage], shown: Callable[[int], str]) -> None:
         objects = size = 0
-        self._print_row("tenant", "bucket", "model", "objects", "bytes")
+        self._print_row("tenant", "bucket", "model", "objects", "size")
         for usage in usages:
             objects, size = objects + usage.objects, size + usage.size
-            self._print_row(usage.tenant or "-", usage.place, usage.model or "-", usage.objects, usage.size)
-        self._print_row("in all", "", "", objects, size)
+            row = usage.tenant or "-", usage.place, usage.model or "-", usage.objects, shown(usage.size)
+            self._print_row(*row)
+        self._print_row("in all", "", "", objects, shown(size))
 
     def _print_row(self, *cells: object) -> None:
         self.stdout.write(_ROW.format(*map(str, cells)))

@@ -86,6 +86,8 @@ class Command(RouterCommand):
             count, size = count + 1, size + orphan.size
         orphans, buckets = _counted(count, "orphan"), _counted(len(sweep.cleanable), "bucket")
         self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
+        if sweep.spared:
+            self.say(f"{_counted(sweep.spared, 'younger one')} spared: see --min-age.")
         return count
 
     def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:

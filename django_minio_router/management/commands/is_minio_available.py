@@ -8,14 +8,14 @@ from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router.inventory.uses import configs, uses
 from django_minio_router.management.base import RouterCommand
-from django_minio_router.s3.status import MinioServerStatus, probe
-from django_minio_router.settings.config import Config
+from django_minio_router.s3.status import MinioServerStatus, probe_with_keys
+from django_minio_router.settings.config import Config, Server
 
 
 class Command(RouterCommand):
     help = (
-        "Check that the S3 servers of all storages in use answer, within five seconds each. "
-        "Exits with 1 if one does not."
+        "Check that the S3 servers of all storages in use answer and take the keys, within five seconds "
+        "each. Exits with 1 if one does not."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,6 +31,10 @@ class Command(RouterCommand):
 
 
 def _statuses() -> list[MinioServerStatus]:
-    """Ask each server once, whatever the keys."""
-    found = {config.internal.base_url: config for config in configs(uses()) or [Config()]}
-    return [probe(config) for config in found.values()]
+    """Ask each server once for each pair of keys."""
+    found = {_asked(config.internal): config for config in configs(uses()) or [Config()]}
+    return [probe_with_keys(config) for config in found.values()]
+
+
+def _asked(server: Server) -> tuple[object, ...]:
+    return server.base_url, server.region, server.access_key, server.secret_key, server.credentials

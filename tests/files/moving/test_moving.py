@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from minio.commonconfig import Tags
 from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
 from django_minio_router.files import transfer as transfers
 from django_minio_router.s3 import copying
+from django_minio_router.storage.signals import object_moved
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import Brand, Font
 from tests.apps.customers.models import Client
@@ -42,6 +44,36 @@ NASTY = [
     "'quoted' (1)!*.txt",
     "😀/" + "x" * 180 + ".txt",
 ]
+
+
+@contextmanager
+def heard() -> Iterator[list[tuple[object, ...]]]:
+    """Keep what ``object_moved`` says."""
+    told: list[tuple[object, ...]] = []
+
+    def hear(*, bucket: str, name: str, size: int, tenant: str, **said: object) -> None:
+        told.append((bucket, name, size, tenant))
+
+    object_moved.connect(hear)
+    try:
+        yield told
+    finally:
+        object_moved.disconnect(hear)
+
+
+def test_each_file_that_was_copied_is_told_once(
+    receipts: PerTenant, old: str, put: Put, move: Run, north: Client
+) -> None:
+    put(old, "a.txt", b"north")
+    name_in_rows(north, "a.txt")
+
+    with heard() as told:
+        move(f"--from={old}", "--all-tenants", "--dry-run")
+        assert told == []
+        move(f"--from={old}", "--all-tenants")
+        move(f"--from={old}", "--all-tenants")
+
+    assert told == [(bucket_of(receipts, north), "a.txt", 5, north.schema_name)]
 
 
 # From one bucket to a bucket for each tenant

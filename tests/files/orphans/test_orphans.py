@@ -358,9 +358,17 @@ def test_young_objects_are_spared_unless_told_otherwise(
     use(Notice, fixed(bucket))
     put(bare, bucket, "being-saved")
 
-    clean("--all-tenants", min_age=24)
+    output = clean("--all-tenants", min_age=24)
 
     assert names(bucket) == {"being-saved"}
+    assert "1 younger one spared: see --min-age.\n" in output
+
+
+def test_a_young_object_that_a_row_has_is_not_called_spared(bucket: str, use: Use, clean: Clean) -> None:
+    use(Notice, fixed(bucket))
+    store(Notice, "notice")
+
+    assert "spared" not in clean("--all-tenants", min_age=24)
 
 
 def test_only_objects_from_before_the_given_time_are_orphans(bucket: str, bare: Minio, use: Use) -> None:

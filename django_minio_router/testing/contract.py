@@ -26,10 +26,10 @@ from django.db.migrations.writer import MigrationWriter
 from django.utils.module_loading import import_string
 from urllib3.connectionpool import HTTPConnectionPool
 
-from .exceptions import ModelRequired, RoutingError, TenantRequired
-from .naming import bucket_name_problem, check_object_name
-from .strategies import BucketStrategy, Location
-from .tenancy import get_tenancy
+from ..exceptions import ModelRequired, RoutingError, TenantRequired
+from ..naming import bucket_name_problem, check_object_name
+from ..strategies import BucketStrategy, Location
+from ..tenancy import get_tenancy
 
 if TYPE_CHECKING:
     from django.db.models import Model

@@ -1,0 +1,191 @@
+"""What a server in memory answers about objects."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import unquote
+
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from .memory_state import (
+    Answer,
+    Begun,
+    BucketInMemory,
+    Buckets,
+    Refused,
+    Request,
+    Stored,
+    bucket_of,
+    iso,
+    unknown,
+    xml_answer,
+)
+from .uploads import KEPT_HEADERS
+from .xml import element, parse
+
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_CUSTOMER_KEY = "x-amz-server-side-encryption-customer-key-md5"
+
+
+def _get(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
+    stored = _stored(bucket, request.key)
+    _check_key(stored.headers, request.headers)
+    condition = request.headers.get("if-match", "").strip('"')
+    if condition and condition != stored.etag:
+        raise Refused(412, "PreconditionFailed")
+    headers = {
+        **stored.headers,
+        **_asked_for(request.query),
+        "ETag": f'"{stored.etag}"',
+        "Last-Modified": format_datetime(stored.modified, usegmt=True),
+        "Accept-Ranges": "bytes",
+    }
+    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    return _in_part(stored.data, headers, asked) if asked else _whole(stored.data, headers)
+
+
+def _whole(data: bytes, headers: Mapping[str, str]) -> Answer:
+    return Answer(200, data, {**headers, "Content-Length": str(len(data))})
+
+
+def _in_part(data: bytes, headers: Mapping[str, str], asked: re.Match[str]) -> Answer:
+    total, start = len(data), int(asked[1])
+    if start >= total:
+        raise Refused(416, "InvalidRange")
+    end = min(int(asked[2] or total) + 1, total)
+    content_range = f"bytes {start}-{end - 1}/{total}"
+    whole = _whole(data[start:end], {**headers, "Content-Range": content_range})
+    return replace(whole, status=206)
+
+
+def _head(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
+    return replace(_get(buckets, bucket, request), body=b"")
+
+
+def _stored(bucket: BucketInMemory, key: str) -> Stored:
+    if key not in bucket.objects:
+        raise Refused(404, "NoSuchKey", "The specified key does not exist.")
+    return bucket.objects[key]
+
+
+def _check_key(kept: Mapping[str, str], sent: Mapping[str, str]) -> None:
+    """Refuse to read what was stored with a key of the customer's own, and to be sent one for all else."""
+    if kept.get(_CUSTOMER_KEY) != sent.get(_CUSTOMER_KEY):
+        raise Refused(400, "InvalidRequest", "The object was stored with another key, or with none.")
+
+
+def _asked_for(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that a link asks for."""
+    prefix = "response-"
+    return {name.removeprefix(prefix): value for name, value in query.items() if name.startswith(prefix)}
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    given = {
+        name: value
+        for name, value in headers.items()
+        if name in KEPT_HEADERS or name == _CUSTOMER_KEY or name.startswith("x-amz-meta-")
+    }
+    return {"content-type": "binary/octet-stream", **given}
+
+
+def _check_conditions(bucket: BucketInMemory, request: Request) -> None:
+    stored = bucket.objects.get(request.key)
+    if request.headers.get("if-none-match") == "*" and stored is not None:
+        raise Refused(412, "PreconditionFailed")
+    condition = request.headers.get("if-match", "").strip('"')
+    if condition and stored is None:
+        raise Refused(404, "NoSuchKey", "The specified key does not exist.")
+    if condition and stored is not None and condition not in ("*", stored.etag):
+        raise Refused(412, "PreconditionFailed")
+
+
+def _put(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
+    source = _source(buckets, request) if "x-amz-copy-source" in request.headers else None
+    if "uploadId" in request.query:
+        return _put_part(bucket, request, source)
+    _check_conditions(bucket, request)
+    data, headers = request.body, request.headers
+    if source is not None:
+        data = source.data
+        keeps = headers.get("x-amz-metadata-directive", "COPY") == "COPY"
+        headers = source.headers if keeps else headers
+    stored = Stored(data, _kept(headers), _md5(data).hexdigest())
+    bucket.objects[request.key] = stored
+    return _copied(stored.etag) if source is not None else Answer(headers={"ETag": f'"{stored.etag}"'})
+
+
+def _copied(etag: str) -> Answer:
+    return xml_answer(element("CopyObjectResult", ETag=f'"{etag}"', LastModified=iso(timezone.now())))
+
+
+def _source(buckets: Buckets, request: Request) -> Stored:
+    path = unquote(request.headers["x-amz-copy-source"].lstrip("/"))
+    name, _, key = path.partition("/")
+    source = _stored(bucket_of(buckets, name), key)
+    condition = request.headers.get("x-amz-copy-source-if-match", "").strip('"')
+    if condition and condition != source.etag:
+        raise Refused(412, "PreconditionFailed")
+    asked = _RANGE.fullmatch(request.headers.get("x-amz-copy-source-range", ""))
+    return replace(source, data=source.data[int(asked[1]) : int(asked[2]) + 1]) if asked else source
+
+
+def _put_part(bucket: BucketInMemory, request: Request, source: Stored | None) -> Answer:
+    data = request.body if source is None else source.data
+    _begun(bucket, request).parts[int(request.query["partNumber"])] = data
+    etag = _md5(data).hexdigest()
+    return Answer(headers={"ETag": f'"{etag}"'}) if source is None else _copied(etag)
+
+
+def _begun(bucket: BucketInMemory, request: Request) -> Begun:
+    if request.query["uploadId"] not in bucket.uploads:
+        raise Refused(404, "NoSuchUpload")
+    return bucket.uploads[request.query["uploadId"]]
+
+
+def _post(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
+    if "uploads" in request.query:
+        upload_id = get_random_string(32)
+        bucket.uploads[upload_id] = Begun(request.key, _kept(request.headers))
+        return xml_answer(element("InitiateMultipartUploadResult", UploadId=upload_id))
+    if "uploadId" not in request.query:
+        unknown()
+    begun = _begun(bucket, request)
+    _check_conditions(bucket, request)
+    numbers = [int(part.findtext("PartNumber") or 0) for part in parse(request.body).iter("Part")]
+    if not set(numbers) <= begun.parts.keys():
+        raise Refused(400, "InvalidPart")
+    parts = [begun.parts[number] for number in numbers]
+    etag = f"{_md5(b''.join(_md5(part).digest() for part in parts)).hexdigest()}-{len(parts)}"
+    bucket.objects[request.key] = Stored(b"".join(parts), begun.headers, etag)
+    del bucket.uploads[request.query["uploadId"]]
+    return xml_answer(element("CompleteMultipartUploadResult", ETag=f'"{etag}"'))
+
+
+def _delete(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
+    if "uploadId" in request.query:
+        _begun(bucket, request)
+        del bucket.uploads[request.query["uploadId"]]
+    else:
+        _check_conditions(bucket, request)
+        bucket.objects.pop(request.key, None)
+    return Answer(204)
+
+
+OBJECT_CALLS: dict[str, Callable[[Buckets, BucketInMemory, Request], Answer]] = {
+    "GET": _get,
+    "HEAD": _head,
+    "PUT": _put,
+    "POST": _post,
+    "DELETE": _delete,
+}
+
+
+def _md5(data: bytes) -> Any:
+    return hashlib.md5(data, usedforsecurity=False)

@@ -1,0 +1,70 @@
+"""What each request took, for the logger ``django_minio_router.requests``; never a name, a query or a key."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from time import perf_counter
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.response import BaseHTTPResponse
+
+from ..exceptions import ConfigurationError, RoutingError
+from ..tenancy import get_tenancy
+
+logger = logging.getLogger("django_minio_router.requests")
+
+_TEXT = (
+    "%(method)s %(bucket)s tenant=%(tenant)s status=%(status)s bytes=%(bytes)s ms=%(milliseconds).1f "
+    "attempt=%(attempt)s"
+)
+
+
+class SentRequest(NamedTuple):
+    """A request on its way; ``sent`` are the bytes of its body, ``limit`` how often it may be repeated."""
+
+    method: str
+    url: str
+    sent: int
+    limit: int
+    started: float
+
+    @classmethod
+    def now(cls, method: str, url: str, sent: int, retries: Any) -> SentRequest:
+        limit = getattr(retries, "total", retries)  # a project's own pool may have a number
+        return cls(method, url, sent, int(limit or 0), perf_counter())
+
+    def answered(self, response: BaseHTTPResponse) -> None:
+        retries: Any = getattr(response, "retries", None)
+        repeats = len(getattr(retries, "history", None) or ())
+        length = response.headers.get("Content-Length", "")
+        received = int(length) if length.isdecimal() and self.method != "HEAD" else 0
+        self._log(response.status, self.sent or received, repeats)
+
+    def failed(self, error: HTTPError) -> None:
+        self._log(type(error).__name__, self.sent, self.limit if isinstance(error, MaxRetryError) else 0)
+
+    def _log(self, status: int | str, size: int, repeats: int) -> None:
+        """Log a request; as a warning if more than half of the repeats that it had were needed."""
+        level = logging.WARNING if repeats * 2 > self.limit else logging.DEBUG
+        if not logger.isEnabledFor(level):
+            return
+        said: Mapping[str, Any] = {
+            "method": self.method,
+            "bucket": urlsplit(self.url).path.lstrip("/").partition("/")[0] or "-",
+            "tenant": _tenant(),
+            "status": status,
+            "bytes": size,
+            "milliseconds": (perf_counter() - self.started) * 1000,
+            "attempt": repeats + 1,
+        }
+        logger.log(level, _TEXT, said, extra=dict(said))
+
+
+def _tenant() -> str | None:
+    with suppress(RoutingError, ConfigurationError):
+        return get_tenancy().active_key()
+    return None

@@ -1,0 +1,83 @@
+"""Files of a test in memory: gone when it ends, and seen from outside while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.files.storage import Storage, default_storage
+
+from ..s3 import late
+from ..s3.client import forget_clients
+from ..tenancy import get_tenancy
+
+
+@contextmanager
+def memory_files(*, empty: bool = False) -> Iterator[None]:
+    """Undo at the end what was done to the files in memory. Begin without any if ``empty``."""
+    with late.memory().restored(empty=empty):
+        forget_clients()
+        try:
+            yield
+        finally:
+            forget_clients()
+
+
+def stored_files(*, host: str = "") -> dict[str, dict[str, bytes]]:
+    """Return what is in memory: names and contents by bucket. ``host`` is the endpoint, of several."""
+    found: dict[str, dict[str, bytes]] = late.memory().contents(host)
+    return found
+
+
+def assert_stored(
+    tenant: Any, name: str, content: bytes | str | None = None, *, storage: Storage = default_storage
+) -> None:
+    """Fail unless the tenant has a file of that name, with that content if one is given; None is no tenant.
+
+    It is asked of the ``storage``, such as that of a field: ``Contract._meta.get_field("file").storage``.
+    """
+    with get_tenancy().context(tenant):
+        if not storage.exists(name):
+            names = {bucket: sorted(files) for bucket, files in stored_files().items()}
+            raise AssertionError(f"There is no {name!r} for {tenant!r}. In memory are: {names!r}.")
+        with storage.open(name) as file:
+            stored = file.read()
+    expected = content.encode() if isinstance(content, str) else content
+    if expected is not None and stored != expected:
+        raise AssertionError(f"{name!r} of {tenant!r} holds {stored[:100]!r}, not {expected[:100]!r}.")
+
+
+class FilesInMemory:
+    """For a ``TestCase`` of Django or django-tenants: what a test stores is gone when it ends.
+
+    ::
+
+        class ReportTests(FilesInMemory, TenantTestCase): ...
+
+    What ``setUpTestData()`` or ``setUpClass()`` stores stays for all tests of the class. Name this first.
+    """
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        held = memory_files()
+        held.__enter__()
+        cls.addClassCleanup(held.__exit__, None, None, None)  # type: ignore[attr-defined]
+        super().setUpClass()  # type: ignore[misc]
+
+    def setUp(self) -> None:
+        held = memory_files()
+        held.__enter__()
+        self.addCleanup(held.__exit__, None, None, None)  # type: ignore[attr-defined]
+        super().setUp()  # type: ignore[misc]
+
+    def assertStored(
+        self,
+        tenant: Any,
+        name: str,
+        content: bytes | str | None = None,
+        *,
+        storage: Storage = default_storage,
+    ) -> None:
+        """Fail unless the tenant has the file; see ``assert_stored()``."""
+        assert_stored(tenant, name, content, storage=storage)

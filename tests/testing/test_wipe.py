@@ -1,0 +1,63 @@
+"""What a project's tests do to the files of its development server: nothing."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+from minio import Minio
+
+from tests.support.server import names_in
+from tests.support.sites import PER_TENANT, Site
+
+TESTS = """
+    from django.core.files.base import ContentFile
+    from django.core.files.storage import default_storage
+    from django_tenants.test.cases import TenantTestCase
+    from django_minio_router import MinioBackend
+
+    class LeavingTests(TenantTestCase):
+        @classmethod
+        def get_test_schema_name(cls):
+            return "acme"
+
+        @classmethod
+        def setup_tenant(cls, tenant):
+            tenant.auto_create_schema = True
+            tenant.auto_drop_schema = True
+
+        def test_a_file(self):
+            name = default_storage.save("letter.txt", ContentFile(b"test"))
+            self.assertEqual(name, "letter.txt")
+            self.assertEqual(default_storage.open(name).read(), b"test")
+"""
+
+
+def test_a_tenant_that_a_test_removes_keeps_its_files_on_the_real_server(
+    tmp_path: Path, bare: Minio, new_name: Callable[[str], str]
+) -> None:
+    """Its schema is called as one of the development database is, and so is its bucket."""
+    template = new_name("dev")[:40]
+    site = Site(
+        tmp_path,
+        PER_TENANT,
+        f"""
+        STRATEGY["OPTIONS"]["template"] = "{template}-{{schema_name}}"
+        MINIO_PURGE_DELETED_TENANTS = True
+        DATABASES["default"]["TEST"] = {{"NAME": "test_{template.replace("-", "_")}"}}
+        del MINIO_TESTING
+        """,
+    )
+    bucket = f"{template}-acme"
+    bare.make_bucket(bucket_name=bucket)
+    bare.put_object(bucket_name=bucket, object_name="letter.txt", data=io.BytesIO(b"real"), length=4)
+    (tmp_path / "test_leaving.py").write_text(textwrap.dedent(TESTS))
+
+    run = site.manage("test", "test_leaving", "--noinput")
+
+    assert "Ran 1 test" in run.stderr, run.stderr
+    assert bare.bucket_exists(bucket_name=bucket), "The test deleted the bucket of a real tenant."
+    assert names_in(bare, bucket) == ["letter.txt"]
+    assert run.returncode == 0, run.stderr
