@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -82,3 +83,14 @@ def imported(function: ast.AST) -> set[str]:
 def test_the_page_draws_the_imports_as_they_are() -> None:
     page = PAGE.read_text()
     assert with_graph(page) == page, "Renew it: python3 dev.py run tools.import_graph"
+
+
+def test_the_page_lists_the_rooms_in_the_order_of_the_contract() -> None:
+    layers = re.search(
+        r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE
+    )
+    rows = re.findall(r"^\| (`.*?`) \|", PAGE.read_text(), re.MULTILINE)
+
+    assert layers is not None
+    wanted = re.findall(r'"(.*)"', layers[1])
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == [layer.split(" | ") for layer in wanted]

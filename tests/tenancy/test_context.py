@@ -13,13 +13,14 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.db.models.fields.files import FieldFile
 from django.http import StreamingHttpResponse
 from django.template import engines
 from django.template.response import SimpleTemplateResponse
 from django_tenants.utils import schema_context, tenant_context
 
-from django_minio_router import MinioRouter, TenantRequired, tenant_bucket_context
+from django_minio_router import MinioRouter, RoutingError, TenantRequired, tenant_bucket_context
 from django_minio_router.strategies import PerTenant
 from tests.apps.brands.models import Brand, Font, router
 from tests.apps.customers.models import Client
@@ -135,6 +136,20 @@ def test_a_thread_pool_acts_for_the_tenant_of_the_copied_context(
 
     assert list(contents(bucket_of(north)).values()) == [b"north"] * 10
     assert list(contents(bucket_of(south)).values()) == [b"south"] * 10
+
+
+def test_a_thread_that_was_left_on_another_tenant_raises(north: Client, south: Client) -> None:
+    def work() -> None:
+        connection.set_tenant(south)
+        try:
+            router.exists("report.txt")
+        finally:
+            connection.close()
+
+    with tenant_bucket_context(north), ThreadPoolExecutor(1) as threads:
+        done = threads.submit(copy_context().run, work)
+        with pytest.raises(RoutingError, match=r"Enter tenant_context\(\) in this thread"):
+            done.result()
 
 
 def test_interleaved_coroutines_of_two_tenants_stay_apart(

@@ -1,0 +1,41 @@
+"""The pages are plain to read: short paragraphs, and "is not a name" instead of "is no name"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), ROOT / "strategies" / "README.md"]
+MOST_WORDS = 80
+
+CODE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
+NOT_A_PARAGRAPH = re.compile(r" *(?:#|\||!\[|[-*] |\d+\. )")
+# "There is no fallback" says what is absent; "public is no tenant" should be "is not a tenant".
+BE = r"(?:is|are|was|were|be|been)"
+INVERTED = re.compile(rf"\b{BE} no (?!longer\b|more\b|less\b|fewer\b)\w+", re.IGNORECASE)
+ABSENT = re.compile(rf"\bthere(?: \w+)? {BE} no\b", re.IGNORECASE)
+
+
+def paragraphs(page: Path) -> Iterator[str]:
+    """Return the paragraphs of a page, without code, tables, lists and headings."""
+    for block in CODE.sub("", page.read_text()).split("\n\n"):
+        lines = block.strip("\n").splitlines()
+        if lines and not NOT_A_PARAGRAPH.match(lines[0]):
+            yield " ".join(line.strip() for line in lines)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.name}")
+def test_no_paragraph_is_long(page: Path) -> None:
+    long = [text for text in paragraphs(page) if len(text.split()) > MOST_WORDS]
+    assert long == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.name}")
+def test_what_is_not_so_is_denied_plainly(page: Path) -> None:
+    text = " ".join(CODE.sub("", page.read_text()).split())
+    found = [text[max(0, hit.start() - 30) : hit.end() + 20] for hit in INVERTED.finditer(text)]
+    assert [words for words in found if not ABSENT.search(words)] == []
