@@ -26,8 +26,8 @@ from .provisioning.plan import Plan
 from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
 from .settings.endpoints import endpoint_problem, shown_endpoint, split_external
-from .storage.router import MinioRouter
 from .settings.testing import is_isolated
+from .storage.router import MinioRouter
 from .strategies import BucketStrategy, Location
 from .tenancy import get_tenancy
 

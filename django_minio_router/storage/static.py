@@ -56,15 +56,17 @@ class MinioBackendStatic(MinioBackend):
 
         ``collectstatic --clear`` asks for folders as well: for all, ``""``, and for those just listed.
         """
-        if not name:
-            return self.objects.exists()
+        if not name or name.endswith("/"):
+            return super().exists(name)
         if name in self._folders:
             self._folders.discard(name)
             return True
         try:
             self._seen = (name, time.monotonic(), super().get_modified_time(name))
-        except (FileNotFoundError, BucketNotFound):
+        except BucketNotFound:
             return False
+        except FileNotFoundError:
+            return self._may_be_folder(name)
         return True
 
     def get_modified_time(self, name: str) -> datetime:
@@ -79,10 +81,10 @@ class MinioBackendStatic(MinioBackend):
         self._folders.update(posixpath.join(path, folder) for folder in folders)
         return folders, files
 
-    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+    def url(self, name: str | None, **options: Any) -> str:
         """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
-        folder = name.rstrip("/")
-        if folder == name != "" or options or not self._connection().has_plain_links:
+        folder = (name or "").rstrip("/")
+        if not name or folder == name or options or not self._connection().has_plain_links:
             return super().url(name, **options)
         return super().url(f"{folder}/_".lstrip("/")).removesuffix("_")
 
