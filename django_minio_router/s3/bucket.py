@@ -17,6 +17,7 @@ from ..naming import quote_object_name
 from .content import Block, Source
 from .copying import Copy
 from .reading import ObjectReader, modified_time
+from .sdk import described
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
 if TYPE_CHECKING:
@@ -100,9 +101,7 @@ class Bucket:
 
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
-        self.head(key, headers)
-        with self.client.plain_errors(self.name):
-            return self.client.sdk.stat_object(bucket_name=self.name, object_name=key)
+        return described(self.name, self.head(key, headers))
 
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
         """Open an object for reading; it stays with the version that it finds. ``FileNotFoundError`` if it is

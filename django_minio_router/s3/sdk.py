@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minio import Minio
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
+from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager
 
     from ..settings.config import Server
+    from .bucket import ObjectInfo
     from .keys import Keys
 
 ERRORS = (MinioException, HTTPError, ElementTree.ParseError, json.JSONDecodeError)
@@ -45,6 +47,21 @@ def make_sdk(server: Server, keys: Callable[[], Keys], pool: PoolManager) -> Min
         secure=server.use_https,
         region=server.region,
         http_client=pool,
+    )
+
+
+def described(bucket: str, info: ObjectInfo) -> Object:
+    """Return an object as the SDK describes it."""
+    headers: Any = info.headers
+    return Object(
+        bucket,
+        info.key,
+        last_modified=info.modified,
+        etag=info.etag,
+        size=info.size,
+        content_type=headers.get("content-type"),
+        metadata=headers,
+        version_id=headers.get("x-amz-version-id"),
     )
 
 
