@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from minio import Minio
 
-from django_minio_router import MinioBackend
+from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router.caches import BoundedCache
 from django_minio_router.exceptions import BucketNotFound, ServerError
+from django_minio_router.strategies import FixedBucket
 from tests.support.contents import OneWay
 from tests.support.proxy import Exchange, Proxy, Request, answering, drop_answer, forward, reset, stall
 from tests.support.server import names_in, stored, uploads_in, uploads_with_parts_in
@@ -186,15 +189,50 @@ def test_a_bucket_in_another_region_is_told_with_its_region(through: Make, proxy
         storage.save("x.txt", ContentFile(b"x"))
 
 
-def test_a_404_from_something_else_is_not_an_absent_object(through: Make, proxy: Proxy) -> None:
-    storage = through()
-    storage.save("y.txt", ContentFile(b"y"))
-    proxy.when(answering(404, b"<html>no such page</html>"), times=None)
-    fresh = MinioBackend("never-seen-before", public=False, MINIO_ENDPOINT=proxy.endpoint, **keys())
+PAGE = b"<html>no such page</html>"
 
-    with pytest.raises(BucketNotFound):
-        fresh.exists("x.txt")
-    assert storage.exists("x.txt") is False  # of this bucket it knows that it is there
+
+@pytest.mark.parametrize("known", [True, False], ids=["known bucket", "new bucket"])
+@each_operation
+def test_a_404_of_a_proxy_says_nothing_about_an_object(
+    make: Make, proxy: Proxy, operation: Callable[[MinioBackend], Any], known: bool
+) -> None:
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, MINIO_CONDITIONAL_WRITES=True, MINIO_RETRIES=0, **keys())
+    if known:
+        storage.save("x.txt", ContentFile(b"x"))
+    proxy.when(answering(404, PAGE, Content_Type="text/html", Server="nginx"), times=None)
+
+    with pytest.raises(ServerError, match=f"{proxy.endpoint} .*not an S3 server") as caught:
+        operation(storage)
+
+    assert not isinstance(caught.value, BucketNotFound)
+    assert caught.value.status == 404
+
+
+def test_a_404_of_a_proxy_shows_no_stale_file(make: Make, proxy: Proxy) -> None:
+    """What the old place still holds is read only if the new one says that it has nothing."""
+    old = InMemoryStorage()
+    old.save("x.txt", ContentFile(b"stale"))
+    storage = MinioRouter(
+        FixedBucket(make().bucket), fallback=old, MINIO_ENDPOINT=proxy.endpoint, MINIO_RETRIES=0, **keys()
+    )
+    proxy.when(answering(404, PAGE), times=None)
+
+    for ask in (storage.open, storage.exists, storage.size, storage.url):
+        with pytest.raises(ServerError):
+            ask("x.txt")
+
+
+@pytest.mark.parametrize("ask", ["exists", "size", "open", "delete"])
+def test_a_bucket_that_is_dropped_is_missed_by_every_call(
+    storage: MinioBackend, bare: Minio, bucket: str, ask: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.objects.client, "known_buckets", BoundedCache(8, ttl=0.001))
+    storage.exists("x.txt")
+    bare.remove_bucket(bucket_name=bucket)
+
+    with pytest.raises(BucketNotFound, match="does not exist"):
+        getattr(storage, ask)("x.txt")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
