@@ -17,6 +17,7 @@ from ..naming import quote_object_name
 from .content import Block, Source
 from .copying import Copy
 from .deleting import Deletion
+from .limits import limited
 from .reading import ObjectReader, modified_time
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
@@ -82,12 +83,14 @@ class Bucket:
         """Return the path of the object on the server, quoted."""
         return f"/{self.name}/{quote_object_name(key)}"
 
+    @limited
     def exists(self) -> bool:
         """Tell whether the bucket exists. What is known to exist is not asked for again."""
         return self.client.has_bucket(self.name)
 
     # Reading
 
+    @limited
     def head(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectInfo:
         """Describe an object. ``FileNotFoundError`` if it is missing."""
         response = self.client.request("HEAD", self.path(key), headers=headers)
@@ -99,12 +102,14 @@ class Bucket:
         etag = found["ETag"].strip('"')
         return ObjectInfo(key, int(found["Content-Length"]), etag, modified_time(found), found)
 
+    @limited
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
         self.head(key, headers)
         with self.client.plain_errors(self.name):
             return self.client.sdk.stat_object(bucket_name=self.name, object_name=key)
 
+    @limited
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
         """Open an object for reading; it stays with the version that it finds. ``FileNotFoundError`` if it is
         missing."""
@@ -129,6 +134,7 @@ class Bucket:
         """Return content that can be put under one name after another, while names are taken."""
         return Source(content, *self.multipart)
 
+    @limited
     def put(
         self,
         key: str,
@@ -161,6 +167,7 @@ class Bucket:
         """Whether ``only_new`` can be asked of the server; None until that was tried."""
         return self.client.honours_conditions
 
+    @limited
     def try_conditions(self, key: str, headers: Mapping[str, str]) -> bool:
         """Find that out, with an empty object beside this key, which is removed."""
         sibling = posixpath.join(posixpath.dirname(key), get_random_string(16))
@@ -172,6 +179,7 @@ class Bucket:
         """Tell whether the server itself can copy: it has both buckets, and one key opens them."""
         return other.client is self.client
 
+    @limited
     def copy(
         self, source: Bucket, info: ObjectInfo, key: str, headers: Mapping[str, str] | None = None
     ) -> None:
@@ -192,6 +200,7 @@ class Bucket:
             },
         ).copy(info.size, keeps_metadata=headers is None or headers == info.metadata)
 
+    @limited
     def delete(self, key: str, *, if_match: str = "", headers: Mapping[str, str] = _NO_HEADERS) -> None:
         """Remove an object; a missing one is no error.
 

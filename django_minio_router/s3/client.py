@@ -25,6 +25,7 @@ from .conditions import keeps_conditions
 from .content import Body
 from .errors import bucket_not_found, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
+from .limits import time_left
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 from .xml import ParseError, parse
 
@@ -87,6 +88,7 @@ class Client:
         body: Body | None = None,
         stream: bool = False,
         repeat: bool = True,
+        takes_long: bool = False,
     ) -> BaseHTTPResponse:
         """Send one signed request, repeated if the server could not be reached or was busy.
 
@@ -99,7 +101,9 @@ class Client:
             method, path, query, headers or {}, EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         )
         target = f"{path}?{query}" if query else path
-        return self.connections.send(method, target, body, signed, stream=stream, repeat=repeat)
+        return self.connections.send(
+            method, target, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
+        )
 
     def unreachable(self, error: Exception) -> ServerError:
         return unreachable(self.server, error)
@@ -186,13 +190,13 @@ class Client:
     def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         """Tell whether the server keeps ``If-None-Match: *``; tried once, with an object of that name."""
         # Others wait for the answer, but not one after the other for a server that gives none.
-        locked = self._condition_lock.acquire(timeout=self.server.read_timeout)
+        if not self._condition_lock.acquire(timeout=time_left(self.server.call_timeout)):
+            raise self.unreachable(TimeoutError("another save waits for it, and timed out"))
         try:
             if self.honours_conditions is None:
                 self.honours_conditions = keeps_conditions(self, bucket, name, headers)
         finally:
-            if locked:
-                self._condition_lock.release()
+            self._condition_lock.release()
         return self.honours_conditions
 
 
@@ -246,6 +250,7 @@ class _Registry:
             server.pool_size,
             server.connect_timeout,
             server.read_timeout,
+            server.call_timeout,
             server.retries,
         )
         with self._lock:

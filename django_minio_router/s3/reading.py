@@ -15,6 +15,7 @@ from django.core.files import File
 from ..exceptions import ServerError
 from .client import Client, get_client
 from .late import broken
+from .limits import limited
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -128,6 +129,7 @@ class ObjectReader(io.RawIOBase):
             data = self._next(_BLOCK)
         return whole.getvalue()
 
+    @limited
     def _next(self, size: int) -> bytes:
         """Return at most ``size`` bytes from the position on, none only at the end."""
         if self._position >= self.size:

@@ -21,6 +21,7 @@ from django.utils.functional import cached_property
 from ..exceptions import ServerError
 from .content import MAX_PARTS, Block, Body, Source
 from .deleting import Deletion
+from .limits import not_counted
 from .tokens import TOKEN_HEADER, new_token, remember
 from .xml import document, element, parsed
 
@@ -79,7 +80,8 @@ class Upload:
         """Send the content. Raise ``FileExistsError`` when the name is taken; nothing is stored then."""
         if self.progress is not None:
             self.progress.set_meta(object_name=self.name, total_length=source.size)
-        block = source.only_block()
+        with not_counted():
+            block = source.only_block()
         if block is not None:
             self._put(block)
         else:
@@ -97,7 +99,7 @@ class Upload:
         token = new_token()
         upload_id, server = self._begin(token)
         try:
-            with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
+            with not_counted(), ThreadPoolExecutor(PARALLEL_PARTS) as threads:
                 done = list(self._send_parts(threads, upload_id, source.blocks()))
             if self.only_new and not server.startswith(_SAFE_LAST_STEP):
                 with self._claimed():
@@ -209,7 +211,9 @@ class Upload:
         if only_new:
             headers = {**headers, "If-None-Match": "*"}
         try:
-            response = self.client.request(method, self.path, query, headers=headers, body=body)
+            response = self.client.request(
+                method, self.path, query, headers=headers, body=body, takes_long=method == "POST"
+            )
         except ServerError:
             if self._is_stored(token):
                 return

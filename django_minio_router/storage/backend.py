@@ -15,6 +15,7 @@ from django.utils.deconstruct import deconstructible
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import check_object_name, text_of
 from ..s3.bucket import ObjectInfo
+from ..s3.limits import limited
 from ..s3.reading import ObjectFile, ObjectReader
 from .active_content import link_disposition
 from .base import BucketStorage
@@ -44,6 +45,7 @@ class MinioBackend(BucketStorage):
 
     # Saving
 
+    @limited
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         """Store the content under the name, or under another one if that is taken; return the name.
 

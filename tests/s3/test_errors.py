@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -141,6 +143,67 @@ def test_a_server_that_never_answers_is_an_error_within_the_limit(
 
     with pytest.raises(ServerError, match=f"{silent}.*timed out"):
         operation(storage)
+
+
+@each_request
+def test_a_server_that_never_answers_is_given_up_when_the_time_of_a_call_is_over(
+    make: Make, silent: str, operation: Callable[[MinioBackend], Any]
+) -> None:
+    """One limit for all tries, for what a save must find out first, and for looking what became of it."""
+    limit = 2.0
+    large = {"MINIO_READ_TIMEOUT": 0.2} if operation is OPERATIONS["save of a large file"] else {}
+    storage = make(
+        MINIO_ENDPOINT=silent, MINIO_CALL_TIMEOUT=limit, MINIO_CONNECT_TIMEOUT=1, **keys(), **large
+    )
+    began = time.monotonic()
+
+    with pytest.raises(ServerError, match=f"{silent}.*timed out"):
+        operation(storage)
+
+    assert time.monotonic() - began < limit + 1
+
+
+@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize("name", ["save", "save of a large file", "open", "delete", "listdir"])
+def test_a_server_that_stops_to_answer_is_given_up_in_time(
+    make: Make, proxy: Proxy, name: str, step: int
+) -> None:
+    """The first save asks more than once, and a large one sends parts, each with a time of its own."""
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, MINIO_CALL_TIMEOUT=2, MINIO_READ_TIMEOUT=1, **keys())
+    storage.save("x.txt", ContentFile(b"x")) if name in {"open", "delete", "listdir"} else None
+    proxy.forget()
+    stalled: list[float] = []
+
+    def stall_now(exchange: Exchange) -> None:
+        stalled.append(time.monotonic())
+        stall(exchange)
+
+    proxy.when(stall_now, where=lambda request: len(proxy.requests) > step, times=None)
+
+    with suppress(ServerError):
+        OPERATIONS[name](storage)
+
+    ended = time.monotonic()
+    tries = 3 + 3 if name == "save of a large file" else 0  # a part, and the last step
+    assert not stalled or ended - stalled[0] < 2 + tries + 1
+
+
+def test_what_keeps_moving_takes_as_long_as_it_takes(make: Make, proxy: Proxy) -> None:
+    storage = make(
+        MINIO_ENDPOINT=proxy.endpoint, MINIO_CALL_TIMEOUT=1, MINIO_CONDITIONAL_WRITES=True, **keys()
+    )
+    storage.save("x.bin", ContentFile(LARGE))
+    proxy.when(slowly, method="GET", times=None)
+    began = time.monotonic()
+
+    with storage.open("x.bin") as file:
+        assert file.read() == LARGE
+
+    assert time.monotonic() - began > 1.5
+
+
+def slowly(exchange: Exchange) -> None:
+    exchange.relay(exchange.forward(), pause=lambda: time.sleep(0.02))
 
 
 def test_the_number_of_tries_is_a_setting(through: Make, proxy: Proxy) -> None:
