@@ -15,6 +15,7 @@ from django.core.files import File
 from ..exceptions import ServerError
 from .client import Client, get_client
 from .late import connections
+from .limits import limited
 from .modes import as_mode, is_writing, text_options
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class ObjectReader(io.RawIOBase):
             data = self._next(_BLOCK)
         return whole.getvalue()
 
+    @limited
     def _next(self, size: int) -> bytes:
         """Return at most ``size`` bytes from the position on, none only at the end."""
         if self._position >= self.size:

@@ -14,7 +14,7 @@ from minio import Minio
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
 from minio.datatypes import Object
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from ..exceptions import ServerError
@@ -72,6 +72,8 @@ def plain_error(error: Exception, server: Server, bucket: str) -> ServerError:
             return bucket_not_found(server, bucket)
         status = error.response.status if error.response else None
         return refused(server, bucket, status, error.code or "", error.message or "")
+    if isinstance(error, InvalidResponseError) and "code: 404" in str(error):
+        return not_s3(server, bucket, "its 404 is not that of S3", status=404)
     if isinstance(error, MinioException):
         return refused(server, bucket, None, type(error).__name__, str(error))
     if isinstance(error, HTTPError):

@@ -17,6 +17,7 @@ from django.utils.deconstruct import deconstructible
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import check_object_name, text_of
 from ..s3.bucket import ObjectInfo
+from ..s3.limits import limited
 from ..s3.modes import is_writing
 from ..s3.reading import ObjectFile, ObjectReader
 from ..s3.writing import ObjectWriter
@@ -49,6 +50,7 @@ class MinioBackend(ChoosesNames, BucketStorage):
 
     # Saving
 
+    @limited
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         """Store the content under the name, or under another one if that is taken; return the name.
 
