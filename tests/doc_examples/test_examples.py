@@ -106,6 +106,31 @@ def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> Non
     }
 
 
+NO_SERVER = {"MINIO_ENDPOINT": "127.0.0.1:9"}  # nothing listens there
+
+
+@pytest.mark.parametrize(
+    ("quick_start", "page", "command"),
+    [
+        ("One bucket", "With Django's test runner", "python manage.py test files"),
+        ("One bucket", "With pytest", "python -m pytest -q --ds=mysite.settings test_documents.py"),
+        ("A bucket per tenant", "With tenants", "python manage.py test contracts"),
+        ("A bucket per model", "With models", "python manage.py test office"),
+    ],
+)
+def test_the_tests_of_a_quick_start_run_without_a_server(
+    tmp_path: Path, database: str, quick_start: str, page: str, command: str
+) -> None:
+    text = section("README.md", quick_start)
+    apps = re.findall(r"startapp (\w+)", text)
+    environment = {**NO_SERVER, "DATABASE_URL": database, "PYTHONPATH": str(tmp_path)}
+    follow(text[: text.index("# store.py") - len("```python\n")], tmp_path, **environment)
+    run(tmp_path, f"python manage.py makemigrations {' '.join(apps)}", **environment)
+    follow(section("docs/testing.md", page), tmp_path, **environment)
+
+    run(tmp_path, command, **environment)
+
+
 @isolate_apps("tests.apps.customers")
 @pytest.mark.parametrize(
     "page",
