@@ -26,6 +26,7 @@ from .provisioning.plan import Plan
 from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
 from .settings.endpoints import endpoint_problem, shown_endpoint, split_external
+from .settings.testing import is_isolated
 from .storage.router import MinioRouter
 from .strategies import BucketStrategy, Location
 from .tenancy import get_tenancy
@@ -285,7 +286,7 @@ def _entries(different: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:
 
 
 def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Under ``check --deploy``: report plain HTTP."""
+    """Under ``check --deploy``: report plain HTTP, and a server that is none."""
     try:
         different = configs(uses())
     except ConfigurationError:
@@ -298,6 +299,8 @@ def _plain_http(config: Config) -> Iterator[CheckMessage]:
         internal, external = config.internal, config.external
     except ConfigurationError:
         return
+    if internal.memory and not is_isolated():
+        yield messages.nothing_is_kept()
     if not internal.use_https:
         yield messages.plain_http("MINIO_USE_HTTPS", internal.endpoint)
     if external is not internal and not external.use_https:

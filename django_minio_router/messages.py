@@ -198,3 +198,11 @@ def misspelt_setting(name: str, similar: str) -> Warning:
         hint=f"Did you mean {similar}? docs/settings.md has all names.",
         id="minio_router.W005",
     )
+
+
+def nothing_is_kept() -> Warning:
+    return Warning(
+        "MINIO_ENDPOINT is 'memory:', so files are gone when the process ends, and each process has its own.",
+        hint="Give it the host and port of an S3 server.",
+        id="minio_router.W010",
+    )

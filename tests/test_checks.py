@@ -640,6 +640,11 @@ def test_w001_plain_http_for_requests(project):
     assert ids(deploy=True) == []
 
 
+def test_w010_files_that_nothing_keeps(project):
+    project.MINIO_ENDPOINT = "memory:"
+    assert "gone when the process ends" in only("W010", deploy=True).msg
+
+
 def test_w001_plain_http_for_links(project):
     project.MINIO_USE_HTTPS = True
     project.MINIO_EXTERNAL_ENDPOINT = "http://files.example.com"

@@ -6,6 +6,7 @@ that cannot be told for sure, the bucket is left alone, with the reason.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ from enum import Enum
 from functools import cache, partial
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.db import DatabaseError, connections, router
 
 from ..exceptions import BucketNotFound, ServerError
+from ..inventory.catalogue import Catalogue
 from ..inventory.columns import Column
 from ..inventory.places import Place
 from ..inventory.routes import Route, routes_now
@@ -33,6 +35,7 @@ from ..storage.static import MinioBackendStatic
 from ..tenancy import get_tenancy
 
 _PAGE = 500  # names in one query; SQLite may take no more than 999
+_GROUP = 16  # orphans between a look at the rows and their deletion: a row may take an old name back
 _THREADS = 8
 
 
@@ -49,7 +52,10 @@ class Sweep:
     backends: dict[Place, MinioBackend] = field(default_factory=dict)
     columns: dict[str, set[Column]] = field(default_factory=dict)
     left_alone: dict[Place, str] = field(default_factory=dict)
+    listed: Counter[Place] = field(default_factory=Counter)
+    """How many objects ``find_orphans`` saw, of any age."""
     spared: int = 0
+    """How many orphans among them are too young."""
 
     @property
     def cleanable(self) -> list[Place]:
@@ -123,9 +129,10 @@ def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
             static |= {backend.bucket for use in found if _is_static(use) and (backend := use.backend)}
     _add_abandoned(sweep, found)
     _add_other_databases(sweep)
+    catalogue = Catalogue()
     for place in sweep.backends:
         reasons = ["static files are stored there"] if place.bucket in static else []
-        reasons += sorted(_reasons_against(sweep, place, chosen))
+        reasons += sorted(_reasons_against(sweep, place, chosen, catalogue))
         if reasons:
             sweep.left_alone[place] = reasons[0]
     return sweep
@@ -176,12 +183,15 @@ def _tables(alias: str) -> frozenset[str]:
         ) from error
 
 
-def _reasons_against(sweep: Sweep, place: Place, chosen: set[str | None]) -> Iterator[str]:
+def _reasons_against(
+    sweep: Sweep, place: Place, chosen: set[str | None], catalogue: Catalogue
+) -> Iterator[str]:
     for column in sweep.columns[place.bucket]:
         if not column.meets(place.prefix):
             continue
-        if column.doubt:
-            yield column.doubt
+        doubt = column.doubt or catalogue.doubt(column)
+        if doubt:
+            yield doubt
         elif column.tenant in sweep.readable:
             continue
         elif column.tenant in chosen:
@@ -199,7 +209,7 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
     Objects with a name that this package would not store are somebody else's and never among them, nor are
     the marks of deleted files while there is a fallback.
     """
-    for page in pages(_objects(sweep.backends[place]), _PAGE):
+    for page in pages(_objects(sweep, place), _PAGE):
         left = sweep.unreferenced(place, (stored.object_name for stored in page))
         for stored in page:
             if stored.object_name not in left:
@@ -210,12 +220,14 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
                 sweep.spared += 1
 
 
-def _objects(backend: MinioBackend) -> Iterator[Any]:
+def _objects(sweep: Sweep, place: Place) -> Iterator[Any]:
+    backend = sweep.backends[place]
     client = get_client(backend.config.internal)
     listing = client.sdk.list_objects(bucket_name=backend.bucket, prefix=backend.prefix, recursive=True)
     try:
         with client.plain_errors(backend.bucket):
             for stored in listing:
+                sweep.listed[place] += 1
                 if _is_storable(stored.object_name) and not _is_mark(backend, stored):
                     yield stored
     except BucketNotFound:
@@ -239,7 +251,7 @@ def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) ->
     """Delete what is still an orphan, and still older than ``before``; yield what became of each."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for place, of_place in groupby(orphans, key=attrgetter("place")):
-            for page in pages(of_place, _PAGE):
+            for page in pages(of_place, _GROUP):
                 left = sweep.unreferenced(place, (orphan.name for orphan in page))
                 for orphan in page:
                     if orphan.name not in left:
@@ -249,17 +261,18 @@ def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) ->
 
 
 def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion:
-    client, bucket = get_client(backend.config.internal), backend.bucket
+    objects = backend.objects
     try:
-        with client.plain_errors(bucket):
-            stored: Any = client.sdk.stat_object(bucket_name=bucket, object_name=orphan.name)
-            # A time of whole seconds alone would not tell what was stored within the last one.
-            if stored.last_modified >= before or stored.etag != orphan.etag:
-                return Deletion(orphan, DeletionState.SPARED, "it was stored anew meanwhile")
-            client.sdk.remove_object(bucket_name=bucket, object_name=orphan.name)
+        stored = objects.head(orphan.name, backend.headers.reading())
+        # A time of whole seconds alone would not tell what was stored within the last one.
+        if cast("datetime", stored.modified) >= before or stored.etag != orphan.etag:
+            return Deletion(orphan, DeletionState.SPARED, "it was stored anew meanwhile")
+        objects.delete(orphan.name, if_match=orphan.etag, headers=backend.headers.reading())
+    except FileNotFoundError:
+        return Deletion(orphan, DeletionState.SPARED, "it was gone already")
     except ServerError as error:
-        if error.status == 404:
-            return Deletion(orphan, DeletionState.SPARED, "it was gone already")
+        if error.status == 412:
+            return Deletion(orphan, DeletionState.SPARED, "it was stored anew meanwhile")
         return Deletion(orphan, DeletionState.FAILED, str(error))
     return Deletion(orphan, DeletionState.DELETED)
 

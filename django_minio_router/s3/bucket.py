@@ -16,7 +16,10 @@ from ..exceptions import ServerError
 from ..naming import quote_object_name
 from .content import Block, Source
 from .copying import Copy
+from .deleting import Deletion
+from .limits import limited
 from .reading import ObjectReader, modified_time
+from .sdk import described
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
 if TYPE_CHECKING:
@@ -81,29 +84,31 @@ class Bucket:
         """Return the path of the object on the server, quoted."""
         return f"/{self.name}/{quote_object_name(key)}"
 
+    @limited
     def exists(self) -> bool:
         """Tell whether the bucket exists. What is known to exist is not asked for again."""
         return self.client.has_bucket(self.name)
 
     # Reading
 
+    @limited
     def head(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectInfo:
         """Describe an object. ``FileNotFoundError`` if it is missing."""
         response = self.client.request("HEAD", self.path(key), headers=headers)
         if response.status != 200:
-            self.client.refuse(response, self.name, key)
+            self.client.refuse(response, self.name, key, is_head=True)
         self.client.check_object(response, f"{self.name}/{key}")
         self.client.known_buckets.set(self.name, True)
         found = response.headers
         etag = found["ETag"].strip('"')
         return ObjectInfo(key, int(found["Content-Length"]), etag, modified_time(found), found)
 
+    @limited
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
-        self.head(key, headers)
-        with self.client.plain_errors(self.name):
-            return self.client.sdk.stat_object(bucket_name=self.name, object_name=key)
+        return described(self.name, self.head(key, headers))
 
+    @limited
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
         """Open an object for reading; it stays with the version that it finds. ``FileNotFoundError`` if it is
         missing."""
@@ -128,6 +133,7 @@ class Bucket:
         """Return content that can be put under one name after another, while names are taken."""
         return Source(content, *self.multipart)
 
+    @limited
     def put(
         self,
         key: str,
@@ -160,6 +166,7 @@ class Bucket:
         """Whether ``only_new`` can be asked of the server; None until that was tried."""
         return self.client.honours_conditions
 
+    @limited
     def try_conditions(self, key: str, headers: Mapping[str, str]) -> bool:
         """Find that out, with an empty object beside this key, which is removed."""
         sibling = posixpath.join(posixpath.dirname(key), get_random_string(16))
@@ -171,6 +178,7 @@ class Bucket:
         """Tell whether the server itself can copy: it has both buckets, and one key opens them."""
         return other.client is self.client
 
+    @limited
     def copy(
         self, source: Bucket, info: ObjectInfo, key: str, headers: Mapping[str, str] | None = None
     ) -> None:
@@ -191,35 +199,38 @@ class Bucket:
             },
         ).copy(info.size, keeps_metadata=headers is None or headers == info.metadata)
 
-    def delete(self, key: str, *, if_match: str = "") -> None:
+    @limited
+    def delete(self, key: str, *, if_match: str = "", headers: Mapping[str, str] = _NO_HEADERS) -> None:
         """Remove an object; a missing one is no error.
+
+        If an answer is lost, what another writer stored under the name meanwhile stays: see ``Deletion``.
 
         With ``if_match`` only if it has that entity tag, else ``ServerError`` with the status 412. A server
         that does not know conditional deletes may remove what was stored between the look and the delete.
         """
-        if if_match and not self._has_tag(key, if_match):
-            return
-        condition = {"If-Match": f'"{if_match}"'} if if_match else {}
-        response = self.client.request("DELETE", self.path(key), headers=condition)
-        if response.status != 204 and (response.status != 200 or response.data):
+        meant = None
+        if if_match:
             try:
-                self.client.refuse(response, self.name, key)
+                meant = self.head(key, headers)
             except FileNotFoundError:
                 return
+            if meant.etag != if_match:
+                raise self._stored_anew(key)
+        Deletion(
+            client=self.client,
+            bucket=self.name,
+            name=key,
+            path=self.path(key),
+            meant=None if meant is None else meant.headers,
+            key_headers=headers,
+        ).run()
 
-    def _has_tag(self, key: str, etag: str) -> bool:
-        """Tell whether the object is there. ``ServerError`` if it has another entity tag."""
-        try:
-            found = self.head(key).etag
-        except FileNotFoundError:
-            return False
-        if found != etag:
-            raise ServerError(
-                f"{key!r} in the bucket {self.name!r} was stored anew meanwhile, so it was not deleted.",
-                status=412,
-                code="PreconditionFailed",
-            )
-        return True
+    def _stored_anew(self, key: str) -> ServerError:
+        return ServerError(
+            f"{key!r} in the bucket {self.name!r} was stored anew meanwhile, so it was not deleted.",
+            status=412,
+            code="PreconditionFailed",
+        )
 
     # Links
 

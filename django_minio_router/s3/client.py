@@ -25,6 +25,7 @@ from .conditions import keeps_conditions
 from .content import Body
 from .errors import bucket_not_found, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
+from .limits import time_left
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 from .xml import ParseError, parse
 
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 
 Query: TypeAlias = "str | Callable[[str], str]"
 _KNOWN_BUCKETS = 16_384
+_TRUSTED_FOR = 30.0  # seconds, in which a bucket that was seen is not asked for again
 _KEPT_LINKS = 8192
 _KEYS_ARE_RIGHT = {"", "AccessDenied"}  # the second is what keys are told that may not list buckets
+_SERVERS = ("AmazonS3", "MinIO", "SeaweedFS")
 
 
 class Client:
@@ -51,7 +54,7 @@ class Client:
         self._signer = Signer(self._host_header(), server.region, self._keys)
         self._sdk: Minio | None = None
         self._sdk_lock = threading.Lock()
-        self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS)
+        self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_TRUSTED_FOR)
         self.honours_conditions = server.conditional_writes  # None until it is known
         self._condition_lock = threading.Lock()
 
@@ -86,18 +89,22 @@ class Client:
         body: Body | None = None,
         stream: bool = False,
         repeat: bool = True,
+        takes_long: bool = False,
     ) -> BaseHTTPResponse:
         """Send one signed request, repeated if the server could not be reached or was busy.
 
         ``path`` is ``/bucket`` or ``/bucket/object`` in its quoted form, ``query`` quoted and sorted.
-        Repeats are safe for all that is sent here: a save that was repeated is settled by its token.
+        docs/design-notes.md says of each repeat why it is safe beside a second writer; what is not, such as
+        the deletion of an object, is sent without ``repeat``.
         Raise ``ServerError`` when no answer comes; every answer, errors included, is returned.
         """
         signed = self._signer.authorize(
             method, path, query, headers or {}, EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         )
         target = f"{path}?{query}" if query else path
-        return self.connections.send(method, target, body, signed, stream=stream, repeat=repeat)
+        return self.connections.send(
+            method, target, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
+        )
 
     def ask(self, time_limit: float, *, signed: bool = False) -> BaseHTTPResponse:
         """Ask the server for anything, once and in so many seconds, with or without the keys."""
@@ -116,9 +123,9 @@ class Client:
     def unreachable(self, error: Exception) -> ServerError:
         return unreachable(self.server, error)
 
-    def not_s3(self, place: str, problem: str) -> ServerError:
+    def not_s3(self, place: str, problem: str, *, status: int | None = None) -> ServerError:
         """Return the error for an answer that no S3 server would give."""
-        return not_s3(self.server, place, problem)
+        return not_s3(self.server, place, problem, status)
 
     @contextmanager
     def plain_errors(self, bucket: str) -> Iterator[None]:
@@ -131,10 +138,19 @@ class Client:
                 self.known_buckets.discard(bucket)
             raise plain from without_frames(error)
 
-    def refuse(self, response: BaseHTTPResponse, bucket: str, name: str = "") -> NoReturn:
-        """Raise the error that the server's answer stands for."""
+    def refuse(
+        self, response: BaseHTTPResponse, bucket: str, name: str = "", *, is_head: bool = False
+    ) -> NoReturn:
+        """Raise the error that the server's answer stands for.
+
+        Only S3 can say that something is missing: by its code, or, as the answer to a HEAD has no body to
+        hold one, by headers that a page of a proxy does not have.
+        """
         code, message = _code_and_message(response)
         missing = response.status == 404
+        if missing and not code and not (is_head and _is_from_s3(response.headers)):
+            where = f"{bucket}/{name}" if name else bucket
+            raise self.not_s3(where, "its 404 is not that of S3", status=404)
         if code == "NoSuchBucket" or (missing and not code and not self.has_bucket(bucket)):
             self.known_buckets.discard(bucket)
             raise bucket_not_found(self.server, bucket)
@@ -155,7 +171,10 @@ class Client:
                 raise self.not_s3(place, f"there is no {header} in its answer")
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether the bucket exists; asks once, as the 404 of a HEAD does not say what is missing."""
+        """Tell whether the bucket exists, as the 404 of a HEAD does not say what is missing.
+
+        One that answered within half a minute is not asked for.
+        """
         if self.known_buckets.get(bucket):
             return True
         response = self.request("HEAD", f"/{bucket}")
@@ -164,6 +183,8 @@ class Client:
             return True
         if response.status != 404:
             self.refuse(response, bucket)
+        if not _is_from_s3(response.headers):
+            raise self.not_s3(bucket, "its 404 is not that of S3", status=404)
         return False
 
     def link(self, bucket: str, name: str, life: int, at: int, extra: Query = "") -> str:
@@ -184,14 +205,21 @@ class Client:
     def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         """Tell whether the server keeps ``If-None-Match: *``; tried once, with an object of that name."""
         # Others wait for the answer, but not one after the other for a server that gives none.
-        locked = self._condition_lock.acquire(timeout=self.server.read_timeout)
+        if not self._condition_lock.acquire(timeout=time_left(self.server.call_timeout)):
+            raise self.unreachable(TimeoutError("another save waits for it, and timed out"))
         try:
             if self.honours_conditions is None:
                 self.honours_conditions = keeps_conditions(self, bucket, name, headers)
         finally:
-            if locked:
-                self._condition_lock.release()
+            self._condition_lock.release()
         return self.honours_conditions
+
+
+def _is_from_s3(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer without a body has a sign of S3; all servers say which request it was."""
+    if headers.get("Server", "").startswith(_SERVERS):
+        return True
+    return any(header.lower().startswith(("x-amz-", "x-minio-")) for header in headers)
 
 
 def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:
@@ -234,7 +262,14 @@ class _Registry:
             in_memory: urllib3.PoolManager = late.memory().MemoryPool()
             return in_memory
         given, make = server.http_client, late.connections()
-        key = (given, server.pool_size, server.connect_timeout, server.read_timeout, server.retries)
+        key = (
+            given,
+            server.pool_size,
+            server.connect_timeout,
+            server.read_timeout,
+            server.call_timeout,
+            server.retries,
+        )
         with self._lock:
             if key not in self._pools:
                 if given is None:

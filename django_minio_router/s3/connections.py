@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 from queue import LifoQueue
 from threading import Condition, RLock
@@ -17,6 +18,7 @@ from urllib3.response import BaseHTTPResponse
 from ..settings.config import Server
 from .content import PIECE, Body, pieces
 from .errors import unreachable, without_frames
+from .limits import renew, time_left
 from .request_log import SentRequest
 
 BROKEN = (HTTPError, OSError)  # what is raised when a connection breaks
@@ -77,12 +79,65 @@ class _Idle(LifoQueue[Any]):
         self.not_empty, self.not_full = Condition(self.mutex), Condition(self.mutex)
 
 
-class _Pool(HTTPConnectionPool):
+class _TimeLeft(urllib3.Timeout):
+    """The time limits of a try, within what is left of the time for all of them."""
+
+    def __init__(self, server: Server, ends: float) -> None:
+        super().__init__(connect=server.connect_timeout, read=server.read_timeout)
+        self._server, self._ends = server, ends
+
+    def clone(self) -> urllib3.Timeout:  # for each try
+        left = max(0.05, self._ends - time.monotonic())
+        return urllib3.Timeout(left, connect=self._server.connect_timeout, read=self._server.read_timeout)
+
+
+class _Retry(urllib3.Retry):
+    """Repeats, until the time for all tries is over."""
+
+    server: Any = None
+    ends = float("inf")
+
+    def until(self, ends: float) -> _Retry:
+        limited = self.new()
+        limited.ends = ends
+        return limited
+
+    def new(self, **kwargs: Any) -> _Retry:
+        made = super().new(**kwargs)
+        made.server, made.ends = self.server, self.ends
+        return made
+
+    def is_exhausted(self) -> bool:
+        return super().is_exhausted() or time.monotonic() >= self.ends
+
+
+class _Limited:
+    """Give each request of the SDK, which names no limits, one for all its tries."""
+
+    retries: Any
+
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        retries: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if retries is None and isinstance(self.retries, _Retry) and _is_small(body):
+            ends = _end_of_call(self.retries.server)
+            retries, kwargs["timeout"] = self.retries.until(ends), _TimeLeft(self.retries.server, ends)
+        return super().urlopen(method, url, body, headers, retries, *args, **kwargs)  # type: ignore[misc]
+
+
+class _Pool(_Limited, HTTPConnectionPool):  # type: ignore[misc]
     ConnectionCls = _Connection
     QueueCls = _Idle
 
 
-class _TLSPool(HTTPSConnectionPool):
+class _TLSPool(_Limited, HTTPSConnectionPool):  # type: ignore[misc]
     ConnectionCls = _TLSConnection
     QueueCls = _Idle
 
@@ -127,8 +182,18 @@ def _timeout(server: Server) -> urllib3.Timeout:
     return urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout)
 
 
-def _retries(server: Server) -> urllib3.Retry:
-    return urllib3.Retry(
+def _is_small(body: Body | None) -> bool:
+    if body is None or isinstance(body, bytes | memoryview):
+        return len(body or b"") <= PIECE
+    return isinstance(body, list | tuple) and sum(map(len, body)) <= PIECE
+
+
+def _end_of_call(server: Server) -> float:
+    return time.monotonic() + time_left(server.call_timeout)
+
+
+def _retries(server: Server) -> _Retry:
+    made = _Retry(
         total=server.retries,
         backoff_factor=0.1,
         status_forcelist=_RETRY_STATUSES,
@@ -137,6 +202,8 @@ def _retries(server: Server) -> urllib3.Retry:
         raise_on_status=False,
         respect_retry_after_header=False,
     )
+    made.server = server
+    return made
 
 
 class Connections:
@@ -150,7 +217,9 @@ class Connections:
         # A proxy for plain HTTP is asked for the whole URL.
         self._prefix = self._origin if pool.proxy and not server.use_https else ""
         # A project's own pool may say how long to wait and how often to try.
-        self._retries = pool.connection_pool_kw.get("retries", _retries(server))
+        own = _retries(server)
+        given = pool.connection_pool_kw.get("retries", own)
+        self._retries = own if isinstance(given, _Retry) else given
         self._timeout = pool.connection_pool_kw.get("timeout", _timeout(server))
 
     def send(
@@ -162,26 +231,30 @@ class Connections:
         *,
         stream: bool,
         repeat: bool,
+        takes_long: bool = False,
     ) -> BaseHTTPResponse:
-        """Return the answer, whatever it says. ``ServerError`` if none comes."""
+        """Return the answer, whatever it says. ``ServerError`` if none comes.
+
+        All tries together have the time of a call. ``takes_long`` is for a request that lets the server move
+        much: as for a large body, the time limits hold for each try then.
+        """
+        takes_long = takes_long or not _is_small(body)
         if body is not None and not (isinstance(body, bytes) and len(body) <= PIECE):
             # In pieces, since the time limit holds for each then, and not for the whole body.
             body = list(pieces(body))
             headers["Content-Length"] = str(sum(map(len, body)))
-        retries = self._retries if repeat else False
         options: dict[str, Any] = {
             "body": body,
             "headers": headers,
-            "timeout": self._timeout,
             "pool_timeout": self._server.read_timeout,  # a project's own pool may block
-            "retries": retries,
             "redirect": False,
             "assert_same_host": not self._prefix,
             "preload_content": not stream,
             "decode_content": False,
+            **self._patience(repeat=repeat, takes_long=takes_long),
         }
         size = len(body) if isinstance(body, bytes) else int(headers.get("Content-Length", 0))
-        request = SentRequest.now(method, target, size, retries)
+        request = SentRequest.now(method, target, size, options["retries"])
         try:
             try:
                 response = self._to_host.urlopen(method, self._prefix + target, **options)
@@ -190,9 +263,22 @@ class Connections:
                 response = self._to_host.urlopen(method, self._prefix + target, **options)
         except HTTPError as error:
             request.failed(error)
+            if takes_long:
+                renew()
             raise unreachable(self._server, error) from without_frames(error)
+        renew()
         request.answered(response)
         return response
+
+    def _patience(self, *, repeat: bool, takes_long: bool) -> dict[str, Any]:
+        """Return how long to wait and how often to try. A project's own pool says so itself."""
+        if takes_long or not isinstance(self._retries, _Retry):
+            return {"retries": self._retries if repeat else False, "timeout": self._timeout}
+        ends = _end_of_call(self._server)
+        return {
+            "retries": self._retries.until(ends) if repeat else False,
+            "timeout": _TimeLeft(self._server, ends),
+        }
 
     def ask(
         self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -107,7 +107,7 @@ def size_of(content: File[Any]) -> int:
     """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
     try:
         return int(content.size or 0)
-    except (AttributeError, OSError, TypeError):
+    except Exception:  # content of other packages, which raises what it likes where it cannot tell
         return 0
 
 
@@ -123,7 +123,7 @@ def _blocks(content: File[Any], size: int) -> Iterator[Block]:
     """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter, or empty
     where there is nothing at all."""
     block = Block()
-    for chunk in content.chunks(chunk_size=PIECE):
+    for chunk in _chunks(content):
         data = _view(chunk)
         while len(block) + len(data) > size:
             room = size - len(block)
@@ -132,6 +132,13 @@ def _blocks(content: File[Any], size: int) -> Iterator[Block]:
             block, data = Block(), data[room:]
         block.add(data)
     yield block
+
+
+def _chunks(content: File[Any]) -> Iterable[Any]:
+    try:
+        return content.chunks(chunk_size=PIECE)
+    except TypeError:  # Django itself gives no size
+        return content.chunks()
 
 
 def _view(chunk: Any) -> memoryview:

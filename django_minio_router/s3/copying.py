@@ -27,7 +27,7 @@ class Copy(Upload):
             self.run(cast("Source", _Ranges(size)))
             return
         changed = {} if keeps_metadata else {"x-amz-metadata-directive": "REPLACE", **self.headers}
-        response = self.client.request("PUT", self.path, headers={**self.source, **changed})
+        response = self.client.request("PUT", self.path, headers={**self.source, **changed}, takes_long=True)
         # S3 may say 200 before it copies, and then send an error.
         if response.status != 200 or b"<ETag>" not in response.data:
             self.client.refuse(response, self.bucket, self.name)
@@ -38,6 +38,7 @@ class Copy(Upload):
             self.path,
             f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
             headers={**self.source, "x-amz-copy-source-range": f"bytes={part.start}-{part.stop - 1}"},
+            takes_long=True,
         )
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)

@@ -21,11 +21,12 @@ def unreachable(server: Server, error: Exception) -> ServerError:
     )
 
 
-def not_s3(server: Server, place: str, problem: str) -> ServerError:
+def not_s3(server: Server, place: str, problem: str, status: int | None = None) -> ServerError:
     """Return the error for an answer that no S3 server would give."""
     return ServerError(
         f"What answers at {server.endpoint} for {place!r} is not an S3 server: {problem}. Check "
-        "MINIO_ENDPOINT, and any proxy before it."
+        "MINIO_ENDPOINT, and any proxy before it.",
+        status=status,
     )
 
 

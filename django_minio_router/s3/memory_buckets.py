@@ -27,6 +27,7 @@ _MISSING = {  # the subresources of a bucket that are kept as they are sent, and
     "encryption": "ServerSideEncryptionConfigurationNotFoundError",
     "lifecycle": "NoSuchLifecycleConfiguration",
     "tagging": "NoSuchTagSet",
+    "versioning": "",  # is answered with none; versions are not kept
 }
 
 
@@ -66,8 +67,6 @@ def _read_bucket(bucket: BucketInMemory, request: Request) -> Answer:
     query = request.query
     if "location" in query:
         return xml_answer(element("LocationConstraint"))
-    if "versioning" in query:
-        return xml_answer(element("VersioningConfiguration"))
     if "uploads" in query:
         return _list_uploads(bucket, query.get("prefix", ""))
     if "versions" in query:
@@ -86,6 +85,8 @@ def _answer_document(bucket: BucketInMemory, request: Request, name: str) -> Ans
     if request.method == "DELETE":
         bucket.documents.pop(name, None)
         return Answer(204)
+    if name not in bucket.documents and name == "versioning":
+        return xml_answer(element("VersioningConfiguration"))
     if name not in bucket.documents:
         raise Refused(404, _MISSING[name])
     return Answer(200, bucket.documents[name], {"Content-Type": "application/xml"})

@@ -15,6 +15,8 @@ from django.core.files import File
 from ..exceptions import ServerError
 from .client import Client, get_client
 from .late import connections
+from .limits import limited
+from .modes import as_mode, is_writing, text_options
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -128,6 +130,7 @@ class ObjectReader(io.RawIOBase):
             data = self._next(_BLOCK)
         return whole.getvalue()
 
+    @limited
     def _next(self, size: int) -> bytes:
         """Return at most ``size`` bytes from the position on, none only at the end."""
         if self._position >= self.size:
@@ -242,9 +245,12 @@ class ObjectFile(File):  # type: ignore[type-arg]
     # What ``chunks()`` yields: more than the buffer holds, so that it comes without a copy in between.
     DEFAULT_CHUNK_SIZE = 2 * FIRST_RANGE
 
-    def __init__(self, open_reader: Callable[[], ObjectReader], name: str) -> None:
+    def __init__(
+        self, open_reader: Callable[[], ObjectReader], name: str, mode: str = "rb", **text: Any
+    ) -> None:
         super().__init__(None, name)
-        self.mode = "rb"
+        self.mode = mode
+        self._text = text
         self._open_reader = open_reader
         self._start()
 
@@ -253,7 +259,7 @@ class ObjectFile(File):  # type: ignore[type-arg]
         # As much as a request fetches, so that its connection is free again after the first read. What is
         # small the reader keeps itself.
         ahead = FIRST_RANGE if reader.size > FIRST_RANGE else io.DEFAULT_BUFFER_SIZE
-        self.file = io.BufferedReader(reader, ahead)
+        self.file = as_mode(io.BufferedReader(reader, ahead), self.mode, self._text)
         self._size = reader.size
         self.content_type = reader.response_headers.get("Content-Type", "")
         self.etag = reader.etag
@@ -263,10 +269,14 @@ class ObjectFile(File):  # type: ignore[type-arg]
         return self._size
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> ObjectFile:
-        """Go back to the start; after ``close()`` open the same name of the same bucket anew."""
-        if mode not in (None, "rb"):
-            raise ValueError(f"{self.name!r} is open for reading; the mode {mode!r} is not possible.")
-        if self.closed:
+        """Go back to the start; after ``close()``, or in another mode, open the same name of the same bucket
+        anew. Text takes ``encoding``, ``errors`` and ``newline``."""
+        mode, text = mode or self.mode, text_options(*args, **kwargs) or self._text
+        if is_writing(self.name, mode):
+            raise ValueError(f"{self.name!r} is open for reading. Open it with its storage to write.")
+        if self.closed or (mode, text) != (self.mode, self._text):
+            self.close()
+            self.mode, self._text = mode, text
             self._start()
         self.seek(0)
         return self

@@ -8,7 +8,6 @@ that the parts replace at once. Memory stays at the parts under way, whatever th
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,9 @@ from django.utils.functional import cached_property
 
 from ..exceptions import ServerError
 from .content import MAX_PARTS, Block, Body, Source
+from .deleting import Deletion
+from .limits import not_counted
+from .tokens import TOKEN_HEADER, new_token, remember
 from .xml import document, element, parsed
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PARALLEL_PARTS = 2
-TOKEN_HEADER = "x-amz-meta-upload-token"  # noqa: S105
 CHECKSUM_HEADER = "x-amz-checksum-crc32"
 KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with, beside user metadata
     {
@@ -79,14 +80,15 @@ class Upload:
         """Send the content. Raise ``FileExistsError`` when the name is taken; nothing is stored then."""
         if self.progress is not None:
             self.progress.set_meta(object_name=self.name, total_length=source.size)
-        block = source.only_block()
+        with not_counted():
+            block = source.only_block()
         if block is not None:
             self._put(block)
         else:
             self._put_parts(source)
 
     def _put(self, block: Block) -> None:
-        token = secrets.token_hex(16)
+        token = new_token()
         headers = {**self.headers, TOKEN_HEADER: token, **checksum_of(block, self.client)}
         self._store("PUT", "", headers, block.pieces, token, only_new=self.only_new)
         self._advance(len(block))
@@ -94,10 +96,10 @@ class Upload:
     def _put_parts(self, source: Source) -> None:
         if self.only_new and self._head().status == 200:
             raise self._taken()  # the last step would say so too, after all parts were sent
-        token = secrets.token_hex(16)
+        token = new_token()
         upload_id, server = self._begin(token)
         try:
-            with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
+            with not_counted(), ThreadPoolExecutor(PARALLEL_PARTS) as threads:
                 done = list(self._send_parts(threads, upload_id, source.blocks()))
             if self.only_new and not server.startswith(_SAFE_LAST_STEP):
                 with self._claimed():
@@ -167,15 +169,14 @@ class Upload:
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         """Hold the name with an empty object of our own, which goes when the block fails."""
-        token = secrets.token_hex(16)
+        token = new_token()
         headers = {**self.headers, **self.claim_headers, TOKEN_HEADER: token}
         headers |= checksum_of(Block(), self.client)
         self._store("PUT", "", headers, b"", token, only_new=True)
         try:
             yield
         except BaseException:
-            if self._is_stored(token):
-                self._remove()
+            self._remove_claim(token)
             raise
 
     def _complete(self, upload_id: str, done: list[tuple[str, str]], token: str, *, only_new: bool) -> None:
@@ -210,7 +211,9 @@ class Upload:
         if only_new:
             headers = {**headers, "If-None-Match": "*"}
         try:
-            response = self.client.request(method, self.path, query, headers=headers, body=body)
+            response = self.client.request(
+                method, self.path, query, headers=headers, body=body, takes_long=method == "POST"
+            )
         except ServerError:
             if self._is_stored(token):
                 return
@@ -218,6 +221,7 @@ class Upload:
         if _says_stored(response):
             self._compare(response, headers)
             self.client.known_buckets.set(self.bucket, True)
+            remember(token)
             return
         in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500
         if in_doubt and self._is_stored(token):
@@ -230,26 +234,43 @@ class Upload:
             raise
 
     def _is_stored(self, token: str) -> bool:
-        try:
-            return self._head(repeat=False).headers.get(TOKEN_HEADER) == token
-        except ServerError:
+        if self._stored_with(token) is None:
             return False
+        remember(token)
+        return True
+
+    def _stored_with(self, token: str) -> Mapping[str, str] | None:
+        """Return how the server describes the object, if it is the one with this token."""
+        try:
+            found = self._head(repeat=False).headers
+        except ServerError:
+            return None
+        return found if found.get(TOKEN_HEADER) == token else None
 
     def _head(self, *, repeat: bool = True) -> BaseHTTPResponse:
         return self.client.request("HEAD", self.path, headers=self._key_headers, repeat=repeat)
 
     def _abort(self, upload_id: str) -> None:
-        self._remove(f"uploadId={quote(upload_id, safe='')}")
-
-    def _remove(self, query: str = "") -> None:
-        """Remove what was begun. A failure is only logged: it must not hide the one that led here."""
+        """Remove the parts. A failure is only logged: it must not hide the one that led here."""
         try:
-            response = self.client.request("DELETE", self.path, query)
+            response = self.client.request("DELETE", self.path, f"uploadId={quote(upload_id, safe='')}")
             if response.status not in (200, 204, 404):
                 self.client.refuse(response, self.bucket, self.name)
         except OSError as error:
-            what = "parts" if query else "empty claim"
-            logger.warning("The %s of %r in %r stay on the server: %s", what, self.name, self.bucket, error)
+            self._log_what_stays("parts", error)
+
+    def _remove_claim(self, token: str) -> None:
+        """Remove our empty claim and nothing else, and do not hide the error that led here."""
+        found = self._stored_with(token)
+        if found is None:
+            return
+        try:
+            Deletion(self.client, self.bucket, self.name, self.path, found, self._key_headers).run()
+        except OSError as error:
+            self._log_what_stays("empty claim", error)
+
+    def _log_what_stays(self, what: str, error: OSError) -> None:
+        logger.warning("The %s of %r in %r stay on the server: %s", what, self.name, self.bucket, error)
 
     def _taken(self) -> FileExistsError:
         return FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")

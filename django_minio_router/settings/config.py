@@ -65,6 +65,7 @@ class Server:
     pool_size: int
     connect_timeout: float
     read_timeout: float
+    call_timeout: float
     retries: int
     conditional_writes: bool | None
     checksums: bool
@@ -205,6 +206,7 @@ class Config:
             pool_size=self.get("MINIO_POOL_SIZE"),
             connect_timeout=self.get("MINIO_CONNECT_TIMEOUT"),
             read_timeout=self.get("MINIO_READ_TIMEOUT"),
+            call_timeout=self.get("MINIO_CALL_TIMEOUT"),
             retries=self.get("MINIO_RETRIES"),
             conditional_writes=self.get("MINIO_CONDITIONAL_WRITES"),
             checksums=self.get("MINIO_CHECKSUMS"),

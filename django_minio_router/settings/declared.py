@@ -114,6 +114,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_POOL_SIZE": _whole(64, lowest=1),
     "MINIO_CONNECT_TIMEOUT": _seconds(5.0),
     "MINIO_READ_TIMEOUT": _seconds(30.0),
+    "MINIO_CALL_TIMEOUT": _seconds(20.0),
     "MINIO_RETRIES": _whole(2, lowest=0),
     "MINIO_CONDITIONAL_WRITES": _flag(),
     "MINIO_CHECKSUMS": _flag(True),

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import check_object_name, text_of
 from ..s3.bucket import ObjectInfo
+from ..s3.limits import limited
+from ..s3.modes import is_writing
 from ..s3.reading import ObjectFile, ObjectReader
+from ..s3.writing import ObjectWriter
 from .active_content import link_disposition
 from .base import BucketStorage
 from .links import response_query, seconds_of
-from .saving import PendingSave
+from .saving import ChoosesNames, PendingSave
 from .signals import object_deleted, object_saved, tell
 
-if TYPE_CHECKING:
-    from ..s3.content import Source
+T = TypeVar("T")
 
 _MAX_NAMES = 100
 
 
 @deconstructible(path="django_minio_router.models.MinioBackend")
-class MinioBackend(BucketStorage):
+class MinioBackend(ChoosesNames, BucketStorage):
     """Store files in one bucket; without a name in the default media bucket.
 
     ``replace_existing`` overwrites instead of choosing another name. ``metadata``, ``sse`` and ``progress``
@@ -46,42 +50,50 @@ class MinioBackend(BucketStorage):
 
     # Saving
 
+    @limited
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         """Store the content under the name, or under another one if that is taken; return the name.
 
         One conditional request for a free name, one more for each taken one; nothing is ever overwritten
         unless ``replace_existing`` says so. At most ``max_length`` characters are used.
         """
+        return self.save_for(self, name, content, max_length)
+
+    def save_for(self, storage: Storage, name: str | None, content: Any, max_length: int | None) -> str:
+        """Do the same for another storage that was called, with its hooks: here is where hooks run."""
         if name is None:
             name = getattr(content, "name", None)
         if not hasattr(content, "chunks"):
             content = File(content, name)
         name = check_object_name(name or "")
+        only_new = not self.replace_existing and self._creating_bucket(
+            lambda: self.refuses_taken_names(name, content)
+        )
         source = self.objects.source(content)
+        save = PendingSave(storage, self, content, source, only_new, self.replace_existing)
+        if not only_new and not self.replace_existing:
+            save.taken.add(name)
+        stored = self._creating_bucket(lambda: self._save_under_free_name(save, name, max_length))
+        tell(object_saved, self, stored, source.size)
+        return stored
+
+    def _creating_bucket(self, store: Callable[[], T]) -> T:
+        """Do what needs the bucket; create it if it is missing and ``MINIO_BUCKET_CHECK_ON_SAVE`` is set."""
         try:
-            stored = self._save_under_free_name(name, content, source, max_length)
+            return store()
         except BucketNotFound:
             if not self.config.makes_buckets:
                 raise
             self.check_bucket_existence()
-            stored = self._save_under_free_name(name, content, source, max_length)
-        tell(object_saved, self, stored, source.size)
-        return stored
+            return store()
 
-    def _save_under_free_name(
-        self, name: str, content: File[Any], source: Source, max_length: int | None
-    ) -> str:
-        only_new = not self.replace_existing and self.refuses_taken_names(name, content)
-        save = PendingSave(self, content, source, only_new, self.replace_existing)
-        if not only_new and not self.replace_existing:
-            save.taken.add(name)
+    def _save_under_free_name(self, save: PendingSave, name: str, max_length: int | None) -> str:
         with save.active():
             for _ in range(_MAX_NAMES):
-                with save.choosing_name():
-                    candidate = self.get_available_name(name, max_length=max_length)
-                source.start()
+                candidate = save.choose_name(name, max_length)
+                save.source.start()
                 try:
-                    return check_object_name(self._save(candidate, content))
+                    return check_object_name(cast("Any", save.storage)._save(candidate, save.content))
                 except FileExistsError:
                     save.taken.add(candidate)
         raise ServerError(
@@ -105,7 +117,7 @@ class MinioBackend(BucketStorage):
         # A subclass that picks a name although exists() says it is taken wants it replaced.
         may_replace = self.replace_existing or (save is not None and name in save.taken)
         self.objects.put(
-            self.object_name(name),
+            self.object_name(check_object_name(name)),
             save.source if save is not None and save.content is content else content,
             self.headers.of(name, content),
             only_new=not may_replace and (save is None or save.only_new),
@@ -113,36 +125,38 @@ class MinioBackend(BucketStorage):
         )
         return name
 
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """Return the name if it is free, or may be replaced; else another one that is free.
-
-        With ``replace_existing`` only a name that is too long is changed, and then as Django does it: two
-        long names must not become one.
-        """
-        if self.replace_existing and (max_length is None or len(name) <= max_length):
-            return name
-        save = PendingSave.of(self)
-        if save is not None and save.is_choosing_name and self.is_name_available(name, max_length):
-            return name  # save() has checked it, so Django need not, which takes longer than all else here
-        return super().get_available_name(name, max_length=max_length)
-
-    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        """Tell whether the name is short enough and free. Django has it from 5.1 on."""
-        return (not max_length or len(name) <= max_length) and not self.exists(name)
-
     # Reading
 
-    def open(self, name: str, mode: str = "rb") -> ObjectFile:
-        """Open an object for reading; it stays with this bucket. ``FileNotFoundError`` if it is missing."""
-        if mode != "rb":
-            raise ValueError(
-                f"{name!r} cannot be opened with the mode {mode!r}: objects are read-only. "
-                "Use 'rb', for text in an io.TextIOWrapper, and save() to store content."
-            )
-        return self._open(name, "rb")
+    def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
+        """Open an object; it stays with this bucket.
 
-    def _open(self, name: str, mode: str = "rb") -> ObjectFile:
-        return ObjectFile(lambda: self._read(name), text_of(name))
+        ``"rb"`` and ``"r"`` read, with ``FileNotFoundError`` if it is missing. ``"wb"`` and ``"w"`` write, in
+        parts as they come; ``close()`` makes the object visible, and an exception within ``with`` stores
+        nothing. ``FileExistsError`` if the name is taken, unless ``replace_existing``; with ``"x"`` always.
+        Text takes ``encoding`` (default UTF-8), ``errors`` and ``newline``. ``ValueError`` for ``"a"``.
+        """
+        return self._open(name, mode, **text)
+
+    def _open(self, name: str, mode: str = "rb", **text: Any) -> Any:
+        if is_writing(name, mode):
+            return self._writer(check_object_name(name), mode, text)
+        return ObjectFile(lambda: self._read(name), text_of(name), mode, **text)
+
+    def _writer(self, name: str, mode: str, text: dict[str, Any]) -> ObjectWriter:
+        empty = ContentFile(b"")
+        only_new = "x" in mode or not self.replace_existing
+        if only_new and self._creating_bucket(lambda: self.exists(name)):
+            raise FileExistsError(
+                f"{name!r} is taken in the bucket {self.bucket!r}. Ask get_available_name() for another "
+                "name, or set replace_existing."
+            )
+        only_new = only_new and self.refuses_taken_names(name, empty)
+        key, headers, bucket = self.object_name(name), self.headers.of(name, empty), self.objects
+
+        def store(content: File[Any]) -> None:
+            bucket.put(key, content, headers, only_new=only_new, progress=self.progress)
+
+        return ObjectWriter(store, name, mode, bucket.multipart[0], **text)
 
     def _read(self, name: str) -> ObjectReader:
         return self.objects.open(self.object_name(name), self.headers.reading())
@@ -151,16 +165,40 @@ class MinioBackend(BucketStorage):
         return self.objects.head(self.object_name(name), self.headers.reading())
 
     def exists(self, name: str) -> bool:
-        """Tell whether the object is there. Only "not found" means no; all else raises ``ServerError``."""
+        """Tell whether the object is there, or a folder with something in it; ``""`` is the bucket.
+
+        One request. A missing name without a dot in its last part takes another, as it may be a folder's; ask
+        for one as ``"v1.0/"``. Only "not found" means no; all else raises ``ServerError``.
+        """
         save = PendingSave.of(self)
         taken = None if save is None else save.is_taken(name)
         if taken is not None:
             return taken
+        name = text_of(name)
+        if name in {"", "/"}:
+            return self.objects.exists()
+        if name.endswith("/"):
+            return self._is_folder(name)
+        return self._is_stored(name) or self._may_be_folder(name)
+
+    def _is_stored(self, name: str) -> bool:
         try:
             self._head(name)
         except FileNotFoundError:
             return False
         return True
+
+    def _may_be_folder(self, name: str) -> bool:
+        try:
+            return "." not in name.rpartition("/")[2] and self._is_folder(name)
+        except ServerError as error:
+            if error.status != 403:
+                raise
+            return False  # the key may not list; that the object is missing the server has said
+
+    def _is_folder(self, name: str) -> bool:
+        folder = check_object_name(self.object_name(name).rstrip("/"))
+        return any(True for _ in self._list(f"{folder}/"))
 
     def size(self, name: str) -> int:
         """Return the size in bytes. ``FileNotFoundError`` if the object is missing."""
@@ -199,9 +237,9 @@ class MinioBackend(BucketStorage):
 
     # Links
 
-    def url(  # type: ignore[override]
+    def url(
         self,
-        name: str,
+        name: str | None,
         *,
         expires: timedelta | int | None = None,
         filename: str | None = None,
@@ -215,10 +253,13 @@ class MinioBackend(BucketStorage):
         what they loaded. ``filename``, ``content_type`` and ``disposition`` (``"inline"`` or
         ``"attachment"``) set what the browser is told; a plain link cannot carry them, so one is signed.
         Where active content is to be downloaded (``MINIO_ACTIVE_CONTENT``) a signed link to a name that is
-        not known to be safe says ``attachment``, unless ``disposition`` is given.
+        not known to be safe says ``attachment``, unless ``disposition`` is given. Without a name the address
+        of the bucket, or of the folder that all names lie in, which nothing signs.
         """
         connection = self._connection()
-        key = self._prefix + text_of(name) if self._prefix else name
+        if not name and name in {"", None}:
+            return connection.objects.plain_link(f"{self._prefix}_").removesuffix("_")
+        key = self._prefix + name if type(name) is str and name[0] != "/" else self.object_name(name)
         by_name = filename is None and content_type is None and disposition is None
         if connection.has_plain_links and expires is None and by_name:
             return connection.objects.plain_link(key)

@@ -185,8 +185,11 @@ class BucketStorage(Portable, Storage):
         return connection
 
     def object_name(self, name: str) -> str:
-        """Return the full name of a file's object: the prefix, which is checked with it, and the name."""
-        return self._prefix + text_of(name) if self._prefix else name
+        """Return the full name of a file's object: the prefix, which is checked with it, and the name.
+
+        Without the slash at its start that rows have from other storages; no new name has one.
+        """
+        return self._prefix + text_of(name).lstrip("/")
 
     @property
     def headers(self) -> ObjectHeaders:

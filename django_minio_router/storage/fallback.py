@@ -13,6 +13,7 @@ from django.core.files.storage import Storage
 from ..caches import BoundedCache
 from ..naming import check_object_name
 from ..s3.bucket import ObjectInfo
+from ..s3.modes import is_writing
 from ..s3.reading import ObjectReader
 from ..tenancy import get_tenancy
 from .active_content import link_disposition
@@ -66,9 +67,9 @@ class ForTenant(Storage):
         self._storage = storage
         self._tenant = tenant
 
-    def open(self, name: str, mode: str = "rb") -> Any:
+    def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
         with get_tenancy().context(self._tenant):
-            return self._storage.open(name, mode)
+            return self._storage.open(name, mode, **text)
 
     def exists(self, name: str) -> bool:
         with get_tenancy().context(self._tenant):
@@ -103,8 +104,13 @@ class MovingBackend(MinioBackend):
     def _connection(self) -> Connection:
         return self.new._connection()
 
-    def _open(self, name: str, mode: str = "rb") -> Any:
-        return self._first(lambda: super(MovingBackend, self)._open(name), lambda: self.old.open(name, "rb"))
+    def _open(self, name: str, mode: str = "rb", **text: Any) -> Any:
+        if is_writing(name, mode):
+            return super()._open(name, mode, **text)
+        return self._first(
+            lambda: super(MovingBackend, self)._open(name, mode, **text),
+            lambda: self.old.open(name, mode, **text),
+        )
 
     def _read(self, name: str) -> ObjectReader:
         reader = super()._read(name)
@@ -126,8 +132,11 @@ class MovingBackend(MinioBackend):
 
     def exists(self, name: str) -> bool:
         save = PendingSave.of(self)
-        if save is not None and save.is_choosing_name:
+        if save is not None and save.offered == name:
             return super().exists(name) or self.old.exists(name)
+        return super().exists(name)
+
+    def _is_stored(self, name: str) -> bool:
         try:
             self._first(lambda: self._head(name), lambda: self._exists_in_old(name))
         except FileNotFoundError:
@@ -181,7 +190,7 @@ class MovingBackend(MinioBackend):
 
     def delete(self, name: str) -> None:
         """Remove the file, and mark its name if the old place has it too: that one is not ours to touch."""
-        check_object_name(name)
+        check_object_name(self.object_name(name))
         _seen.discard(self._address(name))
         if not self.old.exists(name):
             self.new.delete(name)
@@ -194,9 +203,9 @@ class MovingBackend(MinioBackend):
         self.objects.put(self.object_name(name), ContentFile(b""), headers)
         tell(object_deleted, self, name)
 
-    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+    def url(self, name: str | None, **options: Any) -> str:
         """Return a link to where the file is now: one request, unless it was seen in the new place lately."""
-        if self._is_moved(name):
+        if not name or self._is_moved(name):
             return self.new.url(name, **options)
         if not isinstance(self.old, MinioBackend):
             return self.old.url(name)  # storages of others have no options

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigurationError
-from ..s3.uploads import KEPT_HEADERS, TOKEN_HEADER
+from ..s3.tokens import TOKEN_HEADER
+from ..s3.uploads import KEPT_HEADERS
 from .active_content import stored_as_attachment
 
 if TYPE_CHECKING:

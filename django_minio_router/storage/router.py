@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
@@ -18,8 +18,8 @@ from django.utils.module_loading import import_string
 from ..exceptions import ConfigurationError, RoutingError
 from ..naming import bucket_name_problem, check_bucket_name, check_object_name
 from ..s3.content import size_of
-from ..s3.reading import ObjectFile
 from ..s3.status import MinioServerStatus
+from ..s3.writing import ObjectWriter
 from ..settings.config import Config, refuse_unknown_keys
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
@@ -28,8 +28,9 @@ from ..tenancy.context import acting_for
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
 from .installed import refuse_if_not_installed
+from .saving import ChoosesNames, PendingSave
 from .serialization import Portable
-from .signals import bucket_chosen, object_saving
+from .signals import bucket_chosen, object_saved, object_saving, tell
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -41,7 +42,7 @@ _KEPT_BACKENDS = 4096
 
 
 @deconstructible(path="django_minio_router.models.MinioRouter")
-class MinioRouter(Portable, Storage):
+class MinioRouter(ChoosesNames, Portable, Storage):
     """Send each call to the bucket that ``strategy`` names now.
 
     ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one all
@@ -188,15 +189,48 @@ class MinioRouter(Portable, Storage):
             **{**self._options, **said},
         )
 
+    # Saving: hooks of a subclass run here, as Django's Storage runs them, within one save of one backend
+
+    @property
+    def replace_existing(self) -> bool:  # type: ignore[override]
+        """Whether a save overwrites, instead of choosing another name."""
+        return self._unrouted.replace_existing
+
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        return self._announced(content, lambda backend: backend.save_for(self, name, content, max_length))
+
+    def _save(self, name: str, content: Any) -> str:
+        save = PendingSave.of(self)
+        if save is not None:
+            return save.backend._save(name, content)
+        return self._announced(content, lambda backend: backend._save(name, content))
+
+    def _announced(self, content: Any, store: Callable[[MinioBackend], str]) -> str:
         backend = self.backend
         size = size_of(content if hasattr(content, "chunks") else File(content))
         object_saving.send(type(self), router=self, backend=backend, size=size)
         with self._acting():
-            return backend.save(name, content, max_length=max_length)
+            return store(backend)
 
-    def open(self, name: str, mode: str = "rb") -> ObjectFile:
-        return self.backend.open(name, mode)
+    def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
+        return self._open(name, mode, **text)
+
+    def _open(self, name: str, mode: str = "rb", **text: Any) -> Any:
+        backend = self.backend
+        file = backend.open(name, mode, **text)
+        if isinstance(file, ObjectWriter):
+            self._announce_at_close(file, backend)
+        return file
+
+    def _announce_at_close(self, file: ObjectWriter, backend: MinioBackend) -> None:
+        def told(size: int) -> None:
+            with self._acting():
+                tell(object_saved, backend, str(file.name), size)
+
+        file.before_store = lambda size: object_saving.send(
+            type(self), router=self, backend=backend, size=size
+        )
+        file.after_store = told
 
     def delete(self, name: str) -> None:
         backend = self.backend
@@ -204,7 +238,9 @@ class MinioRouter(Portable, Storage):
             backend.delete(name)
 
     def exists(self, name: str) -> bool:
-        return self.backend.exists(name)
+        save = PendingSave.of(self)
+        backend = self.backend if save is None or name != save.offered else save.backend
+        return backend.exists(name)
 
     def size(self, name: str) -> int:
         return self.backend.size(name)
@@ -212,14 +248,11 @@ class MinioRouter(Portable, Storage):
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         return self.backend.listdir(path)
 
-    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+    def url(self, name: str | None, **options: Any) -> str:
         return self.backend.url(name, **options)
 
     def get_modified_time(self, name: str) -> datetime:
         return self.backend.get_modified_time(name)
-
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        return self.backend.get_available_name(name, max_length=max_length)
 
     def is_minio_available(self) -> MinioServerStatus:
         return self._unrouted.is_minio_available()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from typing import Any
 
 from ..settings.declared import PREFIX, SETTINGS
+from ..strategies import BucketStrategy
 
 _NOT_FOR_MIGRATIONS = {"fallback", "http_client", "progress", "server", "sse", "storage_name"}
 _NOT_FOR_PICKLES = {"http_client", "sse", *(name for name, setting in SETTINGS.items() if setting.secret)}
@@ -22,13 +24,13 @@ class Portable:
     made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def _keep_arguments(self) -> None:
-        """Keep server, keys and live objects from ``deconstruct()``, so from migrations.
+        """Keep server, keys and live objects from ``deconstruct()``, so from migrations; the rest is plain.
 
         ``deconstructible`` of a subclass defines that method anew, so what it reads is cut.
         """
         self.made_with = args, kwargs = self._constructor_args
         named = {k: v for k, v in kwargs.items() if k not in _NOT_FOR_MIGRATIONS and not k.startswith(PREFIX)}
-        self._constructor_args = args, named
+        self._constructor_args = tuple(map(_plain, args)), {k: _plain(v) for k, v in named.items()}
 
     def __copy__(self) -> Any:
         fresh = object.__new__(type(self))
@@ -47,6 +49,29 @@ class Portable:
                 "with it. Put them in MINIO_SERVERS, and give the storage the server's name."
             )
         return _make, (type(self), args, kwargs)
+
+
+def _plain(value: Any) -> Any:
+    """Return a strategy as its dotted path, with ``OPTIONS`` if it has any: any format can hold that.
+
+    One whose class cannot be imported, or whose arguments have no names, stays as it is.
+    """
+    if not isinstance(value, BucketStrategy):
+        return value
+    made: Any = value
+    try:
+        path, args, options = made.deconstruct()
+    except ValueError:
+        return value
+    names = [
+        name
+        for name, parameter in inspect.signature(type(value).__init__).parameters.items()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ][1:]
+    if len(args) > len(names):
+        return value
+    options = {**dict(zip(names, args, strict=False)), **options}
+    return {"BACKEND": path, "OPTIONS": options} if options else path
 
 
 def _make(storage_class: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urldefrag
 
+from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestFilesMixin
 from django.core.files import File
 from django.utils.deconstruct import deconstructible
@@ -19,6 +22,8 @@ from ..exceptions import BucketNotFound, ServerError
 from ..settings.config import Config
 from .backend import MinioBackend
 
+logger = logging.getLogger(__name__)
+
 _FRESH = 1.0  # seconds
 
 
@@ -26,7 +31,8 @@ _FRESH = 1.0  # seconds
 class MinioBackendStatic(MinioBackend):
     """Store static files in ``MINIO_STATIC_FILES_BUCKET``, with plain links unless it is declared private.
 
-    Before the first file of a process is stored, the bucket is created if it is missing and made public.
+    Before the first file of a process is stored, the bucket is created if it is missing, public unless it is
+    declared private. One that is there keeps its policy: ``initialize_buckets`` sets it.
     Files are always replaced: a file beside the old one, under another name, is one that no page links to.
     """
 
@@ -47,7 +53,10 @@ class MinioBackendStatic(MinioBackend):
 
     def _save(self, name: str, content: File[Any]) -> str:
         if not self._prepared:
-            self.check_bucket_existence()
+            if not self.objects.exists():
+                self.check_bucket_existence()
+                what = "public" if self.is_bucket_public else "private"
+                logger.warning("Created the bucket %r for static files, %s.", self.bucket, what)
             self._prepared = True
         return super()._save(name, content)
 
@@ -56,15 +65,17 @@ class MinioBackendStatic(MinioBackend):
 
         ``collectstatic --clear`` asks for folders as well: for all, ``""``, and for those just listed.
         """
-        if not name:
-            return self.objects.exists()
+        if not name or name.endswith("/"):
+            return super().exists(name)
         if name in self._folders:
             self._folders.discard(name)
             return True
         try:
             self._seen = (name, time.monotonic(), super().get_modified_time(name))
-        except (FileNotFoundError, BucketNotFound):
+        except BucketNotFound:
             return False
+        except FileNotFoundError:
+            return self._may_be_folder(name)
         return True
 
     def get_modified_time(self, name: str) -> datetime:
@@ -79,10 +90,10 @@ class MinioBackendStatic(MinioBackend):
         self._folders.update(posixpath.join(path, folder) for folder in folders)
         return folders, files
 
-    def url(self, name: str, **options: Any) -> str:  # type: ignore[override]
+    def url(self, name: str | None, **options: Any) -> str:
         """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
-        folder = name.rstrip("/")
-        if folder == name != "" or options or not self._connection().has_plain_links:
+        folder = (name or "").rstrip("/")
+        if not name or folder == name or options or not self._connection().has_plain_links:
             return super().url(name, **options)
         return super().url(f"{folder}/_".lstrip("/")).removesuffix("_")
 
@@ -122,6 +133,18 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
     def _has_plain_links(self) -> bool:
         # Files refer to each other by their names alone: no signature of a link would hold for ever.
         return self._there is not None or super()._has_plain_links()
+
+    def _url(
+        self, hashed_name_func: Callable[..., str], name: str, force: bool = False, hashed_files: Any = None
+    ) -> str:
+        """Return the link. Of a signed one Django would take the quotes off."""
+        if self._connection().has_plain_links or (settings.DEBUG and not force):
+            return str(cast("Any", super())._url(hashed_name_func, name, force, hashed_files))
+        clean_name, fragment = urldefrag(name)
+        path = clean_name.partition("?")[0]
+        if not path.endswith("/"):
+            path = hashed_name_func(path, *([] if hashed_files is None else [hashed_files]))
+        return MinioBackendStatic.url(self, path) + (f"#{fragment}" if fragment else "")
 
     def _names(self) -> Iterator[str]:
         with suppress(BucketNotFound):

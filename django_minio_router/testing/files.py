@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.core.files.storage import Storage, default_storage
@@ -33,11 +33,11 @@ def stored_files(*, host: str = "") -> dict[str, dict[str, bytes]]:
 def assert_stored(
     tenant: Any, name: str, content: bytes | str | None = None, *, storage: Storage = default_storage
 ) -> None:
-    """Fail unless the tenant has a file of that name, with that content if one is given; None is no tenant.
+    """Fail unless the tenant has that file, with that content if one is given; None is whoever is active.
 
     It is asked of the ``storage``, such as that of a field: ``Contract._meta.get_field("file").storage``.
     """
-    with get_tenancy().context(tenant):
+    with nullcontext() if tenant is None else get_tenancy().bucket_context(tenant):
         if not storage.exists(name):
             names = {bucket: sorted(files) for bucket, files in stored_files().items()}
             raise AssertionError(f"There is no {name!r} for {tenant!r}. In memory are: {names!r}.")

@@ -157,6 +157,7 @@ def test_the_account_purges_a_third_tenant_and_the_others_keep_what_they_have(fi
     assert not client_of(empty).bucket_exists(bucket_name="demo-fair")
 
 
+@pytest.mark.any_server
 def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(first_start, empty):
     second = run([DEMO, "--once"], empty)
 
@@ -205,6 +206,7 @@ def test_a_wrong_key_fails_the_demo_with_one_clear_line(empty):
     assert empty["MINIO_ENDPOINT"] in line
 
 
+@pytest.mark.any_server
 def test_a_database_that_is_away_fails_the_demo_with_one_clear_line(empty):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -216,6 +218,7 @@ def test_a_database_that_is_away_fails_the_demo_with_one_clear_line(empty):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.any_server
 def test_without_servers_it_says_how_to_start_them(on_own_servers):
     _, env = on_own_servers
 
@@ -226,6 +229,7 @@ def test_without_servers_it_says_how_to_start_them(on_own_servers):
     assert "python3 dev.py demo" in result.stderr
 
 
+@pytest.mark.any_server
 def test_a_taken_port_is_an_error_if_it_was_asked_for(empty):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -235,6 +239,7 @@ def test_a_taken_port_is_an_error_if_it_was_asked_for(empty):
     assert f"The site cannot be served on port {port}: " in result.stderr
 
 
+@pytest.mark.any_server
 def test_the_default_port_gives_way_to_a_free_one_if_it_is_taken(empty):
     with taken_or_taken_here(8000), started([DEMO], empty) as process:
         account = output_until(process, SITE_IS_UP)
@@ -309,7 +314,9 @@ def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(on_own_servers,
         page = visitor.page()
 
     assert answer.status == 503
-    assert "No answer from the S3 server" in answer.data.decode()
+    shown = answer.data.decode()
+    assert "The files are out of reach" in shown
+    assert "No answer from the S3 server" not in shown, "which is for the log"
     assert "late.txt" not in page
 
 

@@ -415,7 +415,8 @@ def default_bucket(s: Script) -> Callable[[], str]:
     def look() -> str:
         if hasattr(names[0], constants[0]):
             return f"{getattr(names[0], constants[0])}, {getattr(names[1], constants[1])}"
-        conf = importlib.import_module(f"{s.package}.conf")
+        module = {"django_minio_router": "settings.declared"}.get(s.package, "conf")
+        conf = importlib.import_module(f"{s.package}.{module}")
         return f"{conf.DEFAULTS['MINIO_MEDIA_FILES_BUCKET']}, {conf.DEFAULTS['MINIO_STATIC_FILES_BUCKET']}"
 
     return look

@@ -90,7 +90,7 @@ def test_what_was_saved_with_a_key_is_read_with_it_and_not_without(
         file.seek(-3, os.SEEK_END)
         assert file.read() == content[-3:]
     assert encrypted.exists(name)
-    assert encrypted.size(name) == len(content)
+    assert encrypted.size(name) == encrypted.stat(name).size == len(content)
     with pytest.raises(S3Error):
         bare.get_object(bucket_name=bucket, object_name=name)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from minio import Minio
 
-from django_minio_router import MinioBackend
+from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router.caches import BoundedCache
 from django_minio_router.exceptions import BucketNotFound, ServerError
+from django_minio_router.strategies import FixedBucket
 from tests.support.contents import OneWay
 from tests.support.proxy import Exchange, Proxy, Request, answering, drop_answer, forward, reset, stall
 from tests.support.server import names_in, stored, uploads_in, uploads_with_parts_in
@@ -140,6 +145,67 @@ def test_a_server_that_never_answers_is_an_error_within_the_limit(
         operation(storage)
 
 
+@each_request
+def test_a_server_that_never_answers_is_given_up_when_the_time_of_a_call_is_over(
+    make: Make, silent: str, operation: Callable[[MinioBackend], Any]
+) -> None:
+    """One limit for all tries, for what a save must find out first, and for looking what became of it."""
+    limit = 2.0
+    large = {"MINIO_READ_TIMEOUT": 0.2} if operation is OPERATIONS["save of a large file"] else {}
+    storage = make(
+        MINIO_ENDPOINT=silent, MINIO_CALL_TIMEOUT=limit, MINIO_CONNECT_TIMEOUT=1, **keys(), **large
+    )
+    began = time.monotonic()
+
+    with pytest.raises(ServerError, match=f"{silent}.*timed out"):
+        operation(storage)
+
+    assert time.monotonic() - began < limit + 1
+
+
+@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize("name", ["save", "save of a large file", "open", "delete", "listdir"])
+def test_a_server_that_stops_to_answer_is_given_up_in_time(
+    make: Make, proxy: Proxy, name: str, step: int
+) -> None:
+    """The first save asks more than once, and a large one sends parts, each with a time of its own."""
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, MINIO_CALL_TIMEOUT=2, MINIO_READ_TIMEOUT=1, **keys())
+    storage.save("x.txt", ContentFile(b"x")) if name in {"open", "delete", "listdir"} else None
+    proxy.forget()
+    stalled: list[float] = []
+
+    def stall_now(exchange: Exchange) -> None:
+        stalled.append(time.monotonic())
+        stall(exchange)
+
+    proxy.when(stall_now, where=lambda request: len(proxy.requests) > step, times=None)
+
+    with suppress(ServerError):
+        OPERATIONS[name](storage)
+
+    ended = time.monotonic()
+    tries = 3 + 3 if name == "save of a large file" else 0  # a part, and the last step
+    assert not stalled or ended - stalled[0] < 2 + tries + 1
+
+
+def test_what_keeps_moving_takes_as_long_as_it_takes(make: Make, proxy: Proxy) -> None:
+    storage = make(
+        MINIO_ENDPOINT=proxy.endpoint, MINIO_CALL_TIMEOUT=1, MINIO_CONDITIONAL_WRITES=True, **keys()
+    )
+    storage.save("x.bin", ContentFile(LARGE))
+    proxy.when(slowly, method="GET", times=None)
+    began = time.monotonic()
+
+    with storage.open("x.bin") as file:
+        assert file.read() == LARGE
+
+    assert time.monotonic() - began > 1.5
+
+
+def slowly(exchange: Exchange) -> None:
+    exchange.relay(exchange.forward(), pause=lambda: time.sleep(0.02))
+
+
 def test_the_number_of_tries_is_a_setting(through: Make, proxy: Proxy) -> None:
     storage = through(MINIO_RETRIES=3)
     proxy.when(reset, times=None)
@@ -186,15 +252,50 @@ def test_a_bucket_in_another_region_is_told_with_its_region(through: Make, proxy
         storage.save("x.txt", ContentFile(b"x"))
 
 
-def test_a_404_from_something_else_is_not_an_absent_object(through: Make, proxy: Proxy) -> None:
-    storage = through()
-    storage.save("y.txt", ContentFile(b"y"))
-    proxy.when(answering(404, b"<html>no such page</html>"), times=None)
-    fresh = MinioBackend("never-seen-before", public=False, MINIO_ENDPOINT=proxy.endpoint, **keys())
+PAGE = b"<html>no such page</html>"
 
-    with pytest.raises(BucketNotFound):
-        fresh.exists("x.txt")
-    assert storage.exists("x.txt") is False  # of this bucket it knows that it is there
+
+@pytest.mark.parametrize("known", [True, False], ids=["known bucket", "new bucket"])
+@each_operation
+def test_a_404_of_a_proxy_says_nothing_about_an_object(
+    make: Make, proxy: Proxy, operation: Callable[[MinioBackend], Any], known: bool
+) -> None:
+    storage = make(MINIO_ENDPOINT=proxy.endpoint, MINIO_CONDITIONAL_WRITES=True, MINIO_RETRIES=0, **keys())
+    if known:
+        storage.save("x.txt", ContentFile(b"x"))
+    proxy.when(answering(404, PAGE, Content_Type="text/html", Server="nginx"), times=None)
+
+    with pytest.raises(ServerError, match=f"{proxy.endpoint} .*not an S3 server") as caught:
+        operation(storage)
+
+    assert not isinstance(caught.value, BucketNotFound)
+    assert caught.value.status == 404
+
+
+def test_a_404_of_a_proxy_shows_no_stale_file(make: Make, proxy: Proxy) -> None:
+    """What the old place still holds is read only if the new one says that it has nothing."""
+    old = InMemoryStorage()
+    old.save("x.txt", ContentFile(b"stale"))
+    storage = MinioRouter(
+        FixedBucket(make().bucket), fallback=old, MINIO_ENDPOINT=proxy.endpoint, MINIO_RETRIES=0, **keys()
+    )
+    proxy.when(answering(404, PAGE), times=None)
+
+    for ask in (storage.open, storage.exists, storage.size, storage.url):
+        with pytest.raises(ServerError):
+            ask("x.txt")
+
+
+@pytest.mark.parametrize("ask", ["exists", "size", "open", "delete"])
+def test_a_bucket_that_is_dropped_is_missed_by_every_call(
+    storage: MinioBackend, bare: Minio, bucket: str, ask: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.objects.client, "known_buckets", BoundedCache(8, ttl=0.001))
+    storage.exists("x.txt")
+    bare.remove_bucket(bucket_name=bucket)
+
+    with pytest.raises(BucketNotFound, match="does not exist"):
+        getattr(storage, ask)("x.txt")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,10 +25,12 @@ from django.db.migrations.writer import MigrationWriter
 from django.test import override_settings
 from django.test.utils import isolate_apps
 from django.utils.deconstruct import deconstructible
+from django.utils.module_loading import import_string
 from minio.credentials import StaticProvider
 from minio.sse import SseCustomerKey
 from urllib3 import PoolManager
 
+import django_minio_router
 from django_minio_router import (
     MinioBackend,
     MinioBackendStatic,
@@ -36,7 +39,7 @@ from django_minio_router import (
     iso_date_prefix,
 )
 from django_minio_router.models import MinioBackend as MovedBackend
-from django_minio_router.strategies import FixedBucket, PerModel
+from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.apps.docs.models import Invoice, Note
 
 ROOT = Path(__file__).parents[2]
@@ -136,8 +139,46 @@ class TestWhatIsWritten:
         router = MinioRouter(strategy=PerModel({"docs.Invoice": "invoices"}))
         assert written(router) == (
             "django_minio_router.models.MinioRouter("
+            "strategy={'BACKEND': 'django_minio_router.strategies.PerModel', "
+            "'OPTIONS': {'buckets': {'docs.Invoice': 'invoices'}}})"
+        )
+
+    @pytest.mark.parametrize(
+        "strategy",
+        [
+            FixedBucket("media", public_read=True),
+            PerModel({"docs.Invoice": "invoices"}, default="other"),
+            PerTenant(),
+            PerTenant("media-{schema_name}"),
+            PerTenantPrefix("media", public="shared"),
+            "django_minio_router.strategies.PerTenant",
+        ],
+        ids=repr,
+    )
+    def test_any_format_holds_it_and_makes_an_equal_storage(self, strategy: Any) -> None:
+        router = MinioRouter(strategy=strategy, replace_existing=True)
+        path, args, options = router.deconstruct()
+        path, args, options = json.loads(json.dumps([path, args, options]))
+        again = import_string(path)(*args, **options)
+        assert (again.strategy, again.replace_existing) == (router.strategy, True)
+        assert again.deconstruct() == router.deconstruct() == pickle.loads(pickle.dumps(router)).deconstruct()
+        assert pickle.loads(pickle.dumps(router.deconstruct())) == router.deconstruct()
+
+    def test_a_migration_that_holds_the_strategy_itself_needs_no_change(self) -> None:
+        """As they were written before: the strategy as a call of its class."""
+        text = (
+            "django_minio_router.models.MinioRouter("
             "strategy=django_minio_router.strategies.PerModel({'docs.Invoice': 'invoices'}))"
         )
+        old = eval(text, {"django_minio_router": django_minio_router})
+        assert old.deconstruct() == MinioRouter(strategy=PerModel({"docs.Invoice": "invoices"})).deconstruct()
+
+    def test_a_strategy_of_no_module_stays_as_it_is(self) -> None:
+        class Local(FixedBucket):
+            pass
+
+        router = MinioRouter(strategy=Local("media"))
+        assert router.deconstruct()[2]["strategy"] is router.strategy
 
     def test_a_dotted_path_stays_one(self) -> None:
         path = "django_minio_router.strategies.PerTenant"
@@ -236,6 +277,6 @@ def test_makemigrations_writes_a_file_that_loads(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "shop" / "migrations" / "0001_initial.py").read_text()
-    assert "PerModel(default='media')" in text
+    assert "'OPTIONS': {'default': 'media'}" in text
     assert "MINIO" not in text
     assert not any(str(value) in text for value in SECRETS.values())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from io import BytesIO, StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import urllib3
@@ -15,6 +16,7 @@ from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.template import Context, Template
+from minio.credentials import StaticProvider
 
 from django_minio_router.storage.static import MinioManifestStaticStorage
 from tests.support.proxy import Exchange, Proxy, forward
@@ -167,6 +169,23 @@ class TestCollecting:
         url = staticfiles_storage.url("app.css")
         assert visit(url).status == 200
         assert visit(url.partition("?")[0]).status == 403
+
+    def test_a_bucket_that_is_there_keeps_its_policy(self, assets, bare, proxy):
+        bare.make_bucket(bucket_name=assets)
+        collect()
+
+        assert visit(staticfiles_storage.url("app.css")).status == 403
+        assert not [request for request in proxy.requests if request.query.startswith("policy")]
+        call_command("initialize_buckets", stdout=StringIO())
+        assert visit(staticfiles_storage.url("app.css")).status == 200
+
+    def test_a_bucket_that_was_created_is_told(self, assets, caplog):
+        collect()
+        collect(clear=True)
+
+        assert [record.getMessage() for record in caplog.records if "bucket" in record.getMessage()] == [
+            f"Created the bucket {assets!r} for static files, public."
+        ]
 
     def test_a_server_that_is_gone_is_an_error_and_not_an_empty_bucket(self, project, assets):
         project.MINIO_ENDPOINT, project.MINIO_RETRIES = "127.0.0.1:9", 0
@@ -327,3 +346,18 @@ class TestHashedNames:
         assert f'url("{paths["images/sky.png"]}")' in page
         assert "X-Amz" not in page
         assert "X-Amz-Signature" in staticfiles_storage.url("app.css")
+
+    def test_signed_links_hold_with_a_query_and_a_fragment(self, project, hashed, monkeypatch):
+        project.MINIO_PRIVATE_BUCKETS = [hashed]
+        collect()
+        storage = MinioManifestStaticStorage()
+
+        token = "a+b/c="
+        keys = StaticProvider(project.MINIO_ACCESS_KEY, project.MINIO_SECRET_KEY, token)
+        with_token = MinioManifestStaticStorage(MINIO_CREDENTIALS=keys)
+        with_token.hashed_files = storage.hashed_files
+        for name in ("images/sky.png", "images/sky.png?v=4.0.3", "images/sky.png?#iefix", "app.css#top"):
+            url, _, fragment = storage.url(name).partition("#")
+            assert visit(url).status == 200
+            assert fragment == name.partition("#")[2]
+        assert f"X-Amz-Security-Token={quote(token, safe='')}" in with_token.url("app.css")

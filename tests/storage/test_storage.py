@@ -32,7 +32,21 @@ def test_it_is_a_storage(storage: MinioBackend) -> None:
 def test_only_what_is_there_exists(storage: MinioBackend, saved: str) -> None:
     assert storage.exists(saved) is True
     assert storage.exists("a/y.txt") is False
-    assert storage.exists("a") is False
+    assert storage.exists("b") is False
+
+
+def test_a_folder_exists_that_holds_something(through: Make, proxy: Proxy, saved: str) -> None:
+    storage = through()
+    storage.save("v1.0/x.txt", ContentFile(b"x"))
+    proxy.forget()
+
+    assert [storage.exists(name) for name in ("", "a/", "a", "v1.0/")] == [True] * 4
+    assert proxy.methods == ["GET", "HEAD", "GET", "GET"], "the bucket is known to exist"
+    assert [storage.exists(name) for name in ("b/", "b", "a/x", "a/x.txt/")] == [False] * 4
+    proxy.forget()
+    assert not storage.exists("a/y.txt")
+    assert not storage.exists("v1.0")
+    assert proxy.methods == ["HEAD", "HEAD"], "a name with a dot is taken to be a file's"
 
 
 def test_the_size_is_in_bytes(storage: MinioBackend, saved: str) -> None:

@@ -18,6 +18,8 @@ from tools import servers
 
 TESTS = Path(__file__).parents[1]
 
+pytest.register_assert_rewrite("tests")  # what helpers assert is explained, too
+
 # What holds on any S3 server alike, or asks none: marked "any_server". A new test runs on each server, unless
 # its folder or file is here or it has the mark itself.
 ON_ANY_SERVER = (

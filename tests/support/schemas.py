@@ -68,11 +68,12 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
 
 @pytest.fixture
 def clean() -> Clean:
-    """Return a function that runs the command at once and on objects of any age, and returns its output."""
+    """Return a function that runs the command at once, on objects of any age and all of a bucket if need be,
+    and returns its output."""
 
     def clean(*arguments: str, **options: object) -> str:
         out = StringIO()
-        defaults = {"interactive": False, "min_age": 0}
+        defaults = {"interactive": False, "min_age": 0, "max_share": 1}
         call_command(
             "clean_orphaned_minio_files", *arguments, **{**defaults, **options}, stdout=out, stderr=out
         )

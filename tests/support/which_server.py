@@ -10,6 +10,8 @@ import urllib3
 
 @cache
 def is_minio() -> bool:
+    if os.environ["MINIO_ENDPOINT"] == "memory:":
+        return False
     scheme = "https" if os.environ["MINIO_USE_HTTPS"] == "1" else "http"
     answer = urllib3.request("GET", f"{scheme}://{os.environ['MINIO_ENDPOINT']}/", retries=False)
     return answer.headers.get("Server") == "MinIO"

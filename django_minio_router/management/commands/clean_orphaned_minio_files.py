@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -28,6 +28,7 @@ from django_minio_router.files.orphans import (
 from django_minio_router.inventory.places import Place
 from django_minio_router.management.base import RouterCommand, add_no_input_argument
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
+from django_minio_router.tenancy import get_tenancy
 
 _LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
 
@@ -52,15 +53,27 @@ class Command(RouterCommand):
             metavar="HOURS",
             help="spare younger objects, whose row may not be saved yet (default: 24)",
         )
+        parser.add_argument(
+            "--max-share",
+            type=float,
+            default=0.5,
+            metavar="SHARE",
+            help="leave a bucket alone if more of its objects than this share are orphans (default: 0.5)",
+        )
         add_no_input_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 <= options["min_age"] <= _LONGEST:
             raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
+        if not 0 <= options["max_share"] <= 1:
+            raise CommandError(f"--max-share is {options['max_share']:g}. It takes a share from 0 to 1.")
+        if options["all_tenants"]:
+            _require_known_tenants()
         before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
         sweep = make_sweep(tenants_or_active(**options))
         if options["check_missing"]:
             self._report_missing(sweep)
+        self._max_share = options["max_share"]
         self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
         if self.failures:
             raise CommandError(f"{self.failures} of the buckets, columns and objects failed; see above.")
@@ -70,7 +83,9 @@ class Command(RouterCommand):
             self.warn(f"{place} is left alone: {reason}.")
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
-            count = self._report(sweep, before, reported)
+            counts = self._report(sweep, before, reported)
+            self._leave_alone_if_most_would_go(sweep, counts, self.warn if dry_run else self.fail)
+            count = sum(counts[place] for place in sweep.cleanable)
             if not count or dry_run:
                 return
             if ask:
@@ -78,17 +93,33 @@ class Command(RouterCommand):
             reported.seek(0)
             self._delete(sweep, before, reported)
 
-    def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> int:
-        count = size = 0
+    def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> Counter[Place]:
+        """Print the orphans, and return how many there are in each place."""
+        counts, size = Counter[Place](), 0
         for orphan in self._orphans(sweep, before):
             self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps([orphan.place.address, *orphan[1:]]) + "\n")
-            count, size = count + 1, size + orphan.size
-        orphans, buckets = _counted(count, "orphan"), _counted(len(sweep.cleanable), "bucket")
+            counts[orphan.place] += 1
+            size += orphan.size
+        orphans, buckets = _counted(counts.total(), "orphan"), _counted(len(sweep.cleanable), "bucket")
         self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
         if sweep.spared:
             self.say(f"{_counted(sweep.spared, 'younger one')} spared: see --min-age.")
-        return count
+        return counts
+
+    def _leave_alone_if_most_would_go(
+        self, sweep: Sweep, counts: Counter[Place], say: Callable[[str], None]
+    ) -> None:
+        """Most objects of a bucket are orphans where rows are not seen: of a tenant, a model, a database."""
+        for place, count in counts.items():
+            listed = sweep.listed[place]
+            if count > self._max_share * listed:
+                sweep.left_alone[place] = "most of it would go"
+                say(
+                    f"{place} is left alone: {count} of its {listed} objects are orphans, more than "
+                    f"--max-share={self._max_share:g} lets go. See that all rows are seen, and use "
+                    "--max-share=1 if all of them may go."
+                )
 
     def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:
         for place in sweep.cleanable:
@@ -100,7 +131,8 @@ class Command(RouterCommand):
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
         counts = Counter[DeletionState]()
         places = {place.address: place for place in sweep.cleanable}
-        for deletion in delete_orphans(sweep, (_orphan(line, places) for line in reported), before):
+        orphans = (orphan for line in reported if (orphan := _orphan(line, places)) is not None)
+        for deletion in delete_orphans(sweep, orphans, before):
             counts[deletion.state] += 1
             line = f"{deletion.orphan.place.bucket}/{deletion.orphan.name}: {deletion.cause}"
             if deletion.state is DeletionState.FAILED:
@@ -125,9 +157,20 @@ class Command(RouterCommand):
                 self.fail(f"{route.column}: {error}")
 
 
-def _orphan(line: str, places: Mapping[str, Place]) -> Orphan:
+def _orphan(line: str, places: Mapping[str, Place]) -> Orphan | None:
+    """Return what the line describes; None if its place is left alone by now."""
     address, *described = json.loads(line)
-    return Orphan(places[address], *described)
+    return Orphan(places[address], *described) if address in places else None
+
+
+def _require_known_tenants() -> None:
+    """All tenants cannot be seen where they are not known: each file of theirs would be an orphan."""
+    problem = get_tenancy().problem()
+    if problem is not None:
+        raise CommandError(
+            f"--all-tenants cannot find the tenants: {problem.rstrip('.')}. Leave the option out if there "
+            "are none."
+        )
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import logging
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_minio_router.exceptions import ServerError
 
+logger = logging.getLogger(__name__)
+
 
 class ServerErrorMiddleware:
-    """Say that the S3 server is out of reach, instead of an empty page of an error."""
+    """Say that the files are out of reach, and leave the cause, which is for developers, to the log."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -17,5 +21,6 @@ class ServerErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, ServerError):
-            return render(request, "503.html", {"cause": exception}, status=503)
+            logger.error("The files are out of reach", exc_info=exception)
+            return render(request, "503.html", status=503)
         return None

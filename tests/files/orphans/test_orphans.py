@@ -18,6 +18,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
 from django_minio_router.files import orphans
+from django_minio_router.inventory import catalogue
 from django_minio_router.strategies import (
     BucketStrategy,
     FixedBucket,
@@ -25,6 +26,7 @@ from django_minio_router.strategies import (
     PerTenant,
     PerTenantPrefix,
 )
+from django_minio_router.tenancy.none import NoTenancy
 from tests.apps.customers.models import Client
 from tests.apps.everywhere.models import Paper
 from tests.apps.in_public.models import Notice
@@ -82,6 +84,68 @@ def test_an_object_without_a_row_is_deleted_and_one_with_a_row_stays(
     assert names(bucket) == {"2026/kept.txt"}
     assert f"orphan: {bucket}/2026/lost.txt\n" in output
     assert "2 deleted, 0 spared, 0 failed." in output
+
+
+def test_a_bucket_of_which_most_would_go_is_left_alone_unless_told_so(
+    bucket: str, bare: Minio, use: Use, clean: Clean, names: Names
+) -> None:
+    use(Notice, MinioBackend(bucket, public=False))
+    store(Notice, "kept.txt")
+    put(bare, bucket, "a.txt", "b.txt")
+
+    with pytest.raises(CommandError):
+        clean(max_share=0.5)
+    assert names(bucket) == {"kept.txt", "a.txt", "b.txt"}
+    assert "2 of its 3 objects are orphans" in clean("--dry-run", max_share=0.5)
+
+    clean(max_share=0.7)
+    assert names(bucket) == {"kept.txt"}
+
+
+def test_a_row_that_takes_an_old_name_back_while_others_are_deleted_keeps_its_file(
+    bucket: str, bare: Minio, use: Use, clean: Clean, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(Notice, MinioBackend(bucket, public=False))
+    put(bare, bucket, *(f"{number:03}.txt" for number in range(40)))
+    delete = orphans._delete
+    taken = []
+
+    def another_writer(*arguments: object) -> object:
+        if not taken:
+            taken.append(Notice(file="039.txt"))
+        return delete(*arguments)
+
+    monkeypatch.setattr(orphans, "_delete", another_writer)
+    looked = orphans.Sweep.unreferenced
+
+    def save_between_groups(sweep: orphans.Sweep, place: object, objects: Iterable[str]) -> set[str]:
+        if taken and taken[0].pk is None:
+            taken[0].save()
+        return looked(sweep, place, objects)
+
+    monkeypatch.setattr(orphans.Sweep, "unreferenced", save_between_groups)
+
+    clean("--all-tenants")
+
+    assert names(bucket) == {"039.txt"}
+
+
+def test_a_table_in_schemas_of_tenants_that_are_not_known_leaves_the_bucket_alone(
+    bucket: str, bare: Minio, use: Use, clean: Clean, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a package for tenants that is not django-tenants: public alone is seen."""
+    use(Notice, MinioBackend(bucket, public=False))
+    put(bare, bucket, "of-a-tenant.txt")
+    table = Notice._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE SCHEMA elsewhere; CREATE TABLE elsewhere."{table}" (file varchar)')
+        cursor.execute(f"INSERT INTO elsewhere.\"{table}\" VALUES ('of-a-tenant.txt')")
+    monkeypatch.setattr(catalogue, "get_tenancy", NoTenancy)
+
+    output = clean()
+
+    assert names(bucket) == {"of-a-tenant.txt"}
+    assert f"has the table '{table}' in the schema 'elsewhere' too" in output
 
 
 def test_names_are_compared_exactly(bucket: str, bare: Minio, use: Use, clean: Clean, names: Names) -> None:
