@@ -246,21 +246,17 @@ class Connections:
         options: dict[str, Any] = {
             "body": body,
             "headers": headers,
-            "pool_timeout": self._server.read_timeout,  # a project's own pool may block
-            "redirect": False,
-            "assert_same_host": not self._prefix,
             "preload_content": not stream,
-            "decode_content": False,
             **self._patience(repeat=repeat, takes_long=takes_long),
         }
         size = len(body) if isinstance(body, bytes) else int(headers.get("Content-Length", 0))
         request = SentRequest.now(method, target, size, options["retries"])
         try:
             try:
-                response = self._to_host.urlopen(method, self._prefix + target, **options)
+                response = self._urlopen(method, target, options)
             except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
                 self._to_host = self.pool.connection_from_url(self._origin)
-                response = self._to_host.urlopen(method, self._prefix + target, **options)
+                response = self._urlopen(method, target, options)
         except HTTPError as error:
             request.failed(error)
             if takes_long:
@@ -269,6 +265,17 @@ class Connections:
         renew()
         request.answered(response)
         return response
+
+    def _urlopen(self, method: str, target: str, options: dict[str, Any]) -> BaseHTTPResponse:
+        return self._to_host.urlopen(
+            method,
+            self._prefix + target,
+            pool_timeout=self._server.read_timeout,  # type: ignore[arg-type]  # a project's pool may block
+            redirect=False,
+            assert_same_host=not self._prefix,
+            decode_content=False,
+            **options,
+        )
 
     def _patience(self, *, repeat: bool, takes_long: bool) -> dict[str, Any]:
         """Return how long to wait and how often to try. A project's own pool says so itself."""
