@@ -14,7 +14,7 @@ from django.core.files.storage import Storage, storages
 from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, RoutingError
 from ..naming import bucket_name_problem, check_bucket_name, check_object_name
 from ..s3.content import size_of
 from ..s3.reading import ObjectFile
@@ -128,11 +128,14 @@ class MinioRouter(Portable, Storage):
             return self._backend_with_fallback()
         if self.strategy is None:
             return self._unrouted
-        if self._tenant is None:
-            answer = self.strategy.bucket_for(self._model)
-        else:
-            with acting_for(self._tenant):
+        try:
+            if self._tenant is None:
                 answer = self.strategy.bucket_for(self._model)
+            else:
+                with acting_for(self._tenant):
+                    answer = self.strategy.bucket_for(self._model)
+        except (StopIteration, OSError) as error:
+            raise _strategy_failed(self.strategy, error) from error
         if not isinstance(answer, str):
             answer = Location.of(answer)
             if not isinstance(answer.bucket, str):
@@ -230,6 +233,14 @@ def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) 
         )
     if strategy is not None and "public" in options:
         raise ConfigurationError("With a strategy, 'public' is the strategy's to say: its public_read.")
+
+
+def _strategy_failed(strategy: BucketStrategy, error: Exception) -> RoutingError:
+    """Return the error for one that a caller would take for its own: a missing file, or the end of a loop."""
+    return RoutingError(
+        f"{strategy!r} raised {type(error).__name__}({error}) and named no bucket, so nothing was done. "
+        "Let its bucket_for() raise a RoutingError that says what is missing."
+    )
 
 
 def load_strategy(option: StrategyOption) -> BucketStrategy:
