@@ -30,6 +30,19 @@ _ELEMENTS = (
 )
 
 
+_IDENTITIES = {  # of who asks, and of where from; what anybody can claim of himself is not among them
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalorgid",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:userid",
+    "aws:username",
+}
+
+
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:
     """Return a policy that lets anybody read objects, and with ``listing`` also find their names."""
     arn = f"arn:aws:s3:::{bucket}"
@@ -76,20 +89,54 @@ def _refuse_unknown_elements(statements: list[Policy], bucket: str) -> None:
 
 
 def opens_to_everybody(policy: Policy) -> bool:
-    """Tell whether any statement allows something to everybody without a condition.
+    """Tell whether any statement allows something to everybody, without a condition that keeps most out.
 
-    Servers take principals for patterns, and some the wildcards of any kind: ``{"Service": "*"}``.
+    Only a short list of addresses, networks, accounts or the like is understood as one; a date, a browser's
+    name or what is not to be equal lets everybody in. Servers take principals for patterns, and some the
+    wildcards of any kind: ``{"Service": "*"}``.
     """
     return any(
         statement.get("Effect") == "Allow"
         and ("NotPrincipal" in statement or any(map(_is_everybody, _principals(statement.get("Principal")))))
-        and not statement.get("Condition")
+        and not _keeps_most_out(statement.get("Condition"))
         for statement in _as_list(policy.get("Statement"))
     )
 
 
 def _is_everybody(principal: tuple[str, str]) -> bool:
     return not str(principal[1]).strip("*?")
+
+
+def _keeps_most_out(condition: Any) -> bool:
+    """Tell whether any condition is a narrow list, as all must hold. ``…IfExists``, ``…Not…`` and
+    ``ForAllValues:`` let in who says nothing."""
+    return isinstance(condition, Mapping) and any(
+        _is_narrow(str(operator), str(key).lower(), [str(value) for value in _as_list(values)])
+        for operator, keys in condition.items()
+        if isinstance(keys, Mapping)
+        for key, values in keys.items()
+    )
+
+
+def _is_narrow(operator: str, key: str, values: list[str]) -> bool:
+    if not values:
+        return False
+    if operator == "IpAddress" and key in {"aws:sourceip", "aws:vpcsourceip"}:
+        return _is_small_part(values)
+    exact = operator in {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}
+    return exact and key in _IDENTITIES and not any(set("*?") & set(value) for value in values)
+
+
+def _is_small_part(networks: list[str]) -> bool:
+    """Tell whether these are less than a sixteenth of all addresses."""
+    share = 0.0
+    for text in networks:
+        try:
+            network = ip_network(text, strict=False)
+        except ValueError:
+            return False
+        share += 2.0**-network.prefixlen
+    return share < 1 / 16
 
 
 def same_policy(one: Policy | None, other: Policy | None) -> bool:

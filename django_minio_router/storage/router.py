@@ -141,6 +141,8 @@ class MinioRouter(ChoosesNames, Portable, Storage):
         except RoutingError as error:
             error.field = error.field or self._field
             raise
+        except (StopIteration, OSError) as error:
+            raise _strategy_failed(self.strategy, error) from error
         if not isinstance(answer, str):
             answer = Location.of(answer)
             if not isinstance(answer.bucket, str):
@@ -276,6 +278,14 @@ def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) 
         )
     if strategy is not None and "public" in options:
         raise ConfigurationError("With a strategy, 'public' is the strategy's to say: its public_read.")
+
+
+def _strategy_failed(strategy: BucketStrategy, error: Exception) -> RoutingError:
+    """Return the error for one that a caller would take for its own: a missing file, or the end of a loop."""
+    return RoutingError(
+        f"{strategy!r} raised {type(error).__name__}({error}) and named no bucket, so nothing was done. "
+        "Let its bucket_for() raise a RoutingError that says what is missing."
+    )
 
 
 def load_strategy(option: StrategyOption) -> BucketStrategy:

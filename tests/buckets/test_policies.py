@@ -191,6 +191,45 @@ class TestOpening:
         assert opens_to_everybody(policy(negated("Principal", "someone", Effect="Allow")))
 
     @pytest.mark.parametrize(
+        "condition",
+        [
+            {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
+            {"IpAddress": {"aws:SourceIp": ["0.0.0.0/1", "128.0.0.0/1"]}},
+            {"IpAddress": {"aws:SourceIp": "::/0"}},
+            {"IpAddress": {"aws:SourceIp": "anywhere"}},
+            {"IpAddress": {"aws:SourceIp": []}},
+            {"IpAddressIfExists": {"aws:SourceIp": "10.0.0.0/8"}},
+            {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+            {"StringLike": {"aws:UserAgent": "*"}},
+            {"StringEquals": {"aws:UserAgent": "ours"}},
+            {"StringLike": {"aws:Referer": "https://example.com/*"}},
+            {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}},
+            {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}},
+            {"ForAllValues:StringEquals": {"aws:PrincipalOrgID": "o-1"}},
+            {"StringLike": {"aws:PrincipalArn": "*"}},
+            {"DateGreaterThan": {"aws:CurrentTime": "2001-01-01T00:00:00Z"}},
+            {"Bool": {"aws:SecureTransport": "true"}},
+            {"StringEquals": {"s3:prefix": "a/"}},
+        ],
+        ids=str,
+    )
+    def test_through_a_condition(self, condition):
+        assert opens_to_everybody(policy(allow(Condition=condition)))
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"IpAddress": {"aws:SourceIp": ["192.0.2.7", "2001:db8::/32"]}},
+            {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+            {"StringEquals": {"aws:PrincipalOrgID": ["o-1", "o-2"]}},
+            {"StringLike": {"aws:UserAgent": "*"}, "IpAddress": {"aws:sourceip": "10.0.0.0/8"}},
+        ],
+        ids=str,
+    )
+    def test_not_through_a_short_list(self, condition):
+        assert not opens_to_everybody(policy(allow(Condition=condition)))
+
+    @pytest.mark.parametrize(
         "statement",
         [
             allow(Effect="Deny"),

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from minio import Minio
 
 from django_minio_router import ConfigurationError, InvalidBucketName, MinioRouter
-from django_minio_router.exceptions import BucketNotFound
+from django_minio_router.exceptions import BucketNotFound, RoutingError
 from django_minio_router.provisioning.plan import make_plan
-from django_minio_router.strategies import Location, PerModel
+from django_minio_router.strategies import BucketStrategy, Location, PerModel
 from tests.apps.docs.models import Receipt
 from tests.support.proxy import Proxy
 from tests.support.server import names_in
@@ -53,6 +53,28 @@ texts = st.lists(letters, max_size=10).map("".join) | near_misses
 others = st.none() | st.integers() | st.binary(max_size=5) | st.booleans() | st.lists(texts, max_size=2)
 
 without_deadline = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Failing(BucketStrategy):
+    """A strategy with a mistake."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def bucket_for(self, model: Any = None) -> str:
+        raise self.error
+
+    def buckets_for(self, models: Any) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize("error", [StopIteration(), FileNotFoundError("map.json"), OSError("disk")], ids=repr)
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_error_of_a_strategy_is_not_taken_for_a_missing_file(
+    operation: Callable[[MinioRouter], Any], error: Exception
+) -> None:
+    with pytest.raises(RoutingError, match=rf"Failing.* raised {type(error).__name__}.*bucket_for\(\)"):
+        operation(MinioRouter(Failing(error)))
 
 
 @pytest.fixture
