@@ -11,14 +11,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import urllib3
+from django.http import HttpRequest
 from django.test.utils import isolate_apps
 from minio import Minio
 
+from django_minio_router.exceptions import ServerError, TenantRequired
 from django_minio_router.provisioning.apply import apply_plan
 from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.settings.declared import DEFAULTS
@@ -67,6 +70,11 @@ def database() -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def check(folder: Path, **environment: str) -> None:
+    """The system checks find nothing in the project."""
+    assert "no issues" in run(folder, "python manage.py check --fail-level WARNING", **environment)
+
+
 def links(printed: str) -> dict[str, str]:
     """Return the link to each bucket among the lines."""
     return {urlsplit(link)[2].split("/")[1]: link for link in re.findall(r"https?://\S+", printed)}
@@ -83,6 +91,7 @@ def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, ba
     assert bare.stat_object(bucket_name="documents", object_name=stored[0]).size == 5
     assert read(links(printed)["documents"]) == b"hello"
     assert json.loads(bare.get_bucket_policy(bucket_name="logos"))
+    check(tmp_path)
 
 
 def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, database: str) -> None:
@@ -95,6 +104,7 @@ def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, datab
         "acme-north": b"north",
         "acme-south": b"south",
     }
+    check(tmp_path, DATABASE_URL=database)
 
 
 def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> None:
@@ -104,6 +114,32 @@ def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> Non
         "invoices": b"hello",
         "media-office-photo": b"hello",
     }
+    check(tmp_path)
+
+
+NO_SERVER = {"MINIO_ENDPOINT": "127.0.0.1:9"}  # nothing listens there
+
+
+@pytest.mark.parametrize(
+    ("quick_start", "page", "command"),
+    [
+        ("One bucket", "With Django's test runner", "python manage.py test files"),
+        ("One bucket", "With pytest", "python -m pytest -q --ds=mysite.settings test_documents.py"),
+        ("A bucket per tenant", "With tenants", "python manage.py test contracts"),
+        ("A bucket per model", "With models", "python manage.py test office"),
+    ],
+)
+def test_the_tests_of_a_quick_start_run_without_a_server(
+    tmp_path: Path, database: str, quick_start: str, page: str, command: str
+) -> None:
+    text = section("README.md", quick_start)
+    apps = re.findall(r"startapp (\w+)", text)
+    environment = {**NO_SERVER, "DATABASE_URL": database, "PYTHONPATH": str(tmp_path)}
+    follow(text[: text.index("# store.py") - len("```python\n")], tmp_path, **environment)
+    run(tmp_path, f"python manage.py makemigrations {' '.join(apps)}", **environment)
+    follow(section("docs/testing.md", page), tmp_path, **environment)
+
+    run(tmp_path, command, **environment)
 
 
 @isolate_apps("tests.apps.customers")
@@ -138,6 +174,31 @@ def test_the_python_examples_of_a_page_run(
         if isinstance(value, type) and issubclass(value, StrategyContract) and value is not StrategyContract:
             for test in filter(lambda name: name.startswith("test_"), dir(value)):
                 getattr(value(), test)()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ServerError("No answer from the S3 server at s3.internal:9000"), 503),
+        (TenantRequired("No tenant is active"), 404),
+        (ValueError("something else"), None),
+    ],
+)
+def test_the_middleware_tells_visitors_nothing_of_servers(
+    error: Exception, status: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    namespace: dict[str, Any] = {"__name__": "middleware"}
+    *_, code = blocks((ROOT / "docs/observing.md").read_text(), "python")
+    exec(compile(code, "docs/observing.md", "exec"), namespace)
+
+    answer = namespace["FilesOutOfReach"](lambda request: None).process_exception(HttpRequest(), error)
+
+    if status is None:
+        assert answer is None
+    else:
+        assert answer.status_code == status
+        assert str(error) not in answer.content.decode()
+        assert str(error) in caplog.text, "the cause is in the log"
 
 
 def test_every_setting_is_documented() -> None:

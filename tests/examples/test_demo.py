@@ -65,6 +65,13 @@ def test_every_check_of_the_account_holds(first_start):
     assert first_start.stdout.endswith(f"All {CHECKS} checks held.\n")
 
 
+def test_the_system_checks_find_nothing():
+    done = run(["examples.multi_tenant.manage", "check", "--fail-level=WARNING"], environment())
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("owner", "other", "tenant", "filename", "folder", "under_that_name"),
     [

@@ -18,7 +18,7 @@ from tools import servers
 
 TESTS = Path(__file__).parents[1]
 
-pytest.register_assert_rewrite("tests")  # what helpers assert is explained, too
+pytest.register_assert_rewrite("tests.isolation", "tests.reliability")  # their helpers assert, too
 
 # What holds on any S3 server alike, or asks none: marked "any_server". A new test runs on each server, unless
 # its folder or file is here or it has the mark itself.
