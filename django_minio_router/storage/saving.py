@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -84,14 +85,22 @@ class ChoosesNames(Storage):
             return name
         save = PendingSave.of(self)
         if save is None:
-            return super().get_available_name(name, max_length=max_length)
+            return _slashes(super().get_available_name(name, max_length=max_length))
         if name == save.offered and self.is_name_available(name, max_length):
             return name  # save() has checked it, so Django need not, which takes longer than all else here
-        return Storage.get_available_name(_Offers(self, save), name, max_length=max_length)
+        return _slashes(Storage.get_available_name(_Offers(self, save), name, max_length=max_length))
+
+    def generate_filename(self, filename: str | os.PathLike[str]) -> str:
+        return _slashes(super().generate_filename(filename))
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Tell whether the name is short enough and free. Django has it from 5.1 on."""
-        return (not max_length or len(name) <= max_length) and not self.exists(name)
+        return (not max_length or len(name) <= max_length) and not self.exists(_slashes(name))
+
+
+def _slashes(name: str) -> str:
+    """Return the name as it is everywhere: on Windows Django joins its parts with backslashes."""
+    return name.replace("\\", "/")
 
 
 class _Offers(Storage):
@@ -102,11 +111,11 @@ class _Offers(Storage):
         self._save_under_way = save
 
     def exists(self, name: str) -> bool:
-        self._save_under_way.offered = name
+        self._save_under_way.offered = name = _slashes(name)
         return self._storage.exists(name)
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        self._save_under_way.offered = name
+        self._save_under_way.offered = name = _slashes(name)
         return self._storage.is_name_available(name, max_length=max_length)
 
     def get_alternative_name(self, file_root: str, file_ext: str) -> str:

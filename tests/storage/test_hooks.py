@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import ntpath
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -221,3 +223,16 @@ def test_a_save_takes_the_same_requests(settings: Any, bucket: str, router_class
         router.save("x.txt", ContentFile(b"x"))
 
         assert proxy.methods == ["PUT"] * 3
+
+
+def test_on_windows_names_have_slashes_too(routed: MakeRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django joins with ``os.path`` there, so that a taken name in a folder had a backslash."""
+    router = routed(MinioRouter)
+    monkeypatch.setattr("django.core.files.storage.base.os", SimpleNamespace(path=ntpath))
+
+    names = [router.save("a/b/x.txt", ContentFile(b"x")) for _ in range(3)]
+
+    assert all(name.startswith("a/b/x") for name in names)
+    assert router.get_available_name("a/b/x.txt").startswith("a/b/x_")
+    assert router.generate_filename("a/b/my file.txt") == "a/b/my_file.txt"
+    assert router.generate_filename("a\\b\\x.txt") == "a/b/x.txt"
