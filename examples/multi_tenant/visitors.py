@@ -95,8 +95,10 @@ class Visitors:
         return in_bucket(bucket_of(self.other), self.stored.file.name)
 
     def _opened(self) -> bytes | None:
+        # Of the field, for whoever is active: the row's own file is its tenant's wherever it is used.
+        storage = self.stored._meta.get_field("file").storage
         try:
-            with self.stored.file.storage.open(self.stored.file.name) as file:
+            with storage.open(self.stored.file.name) as file:
                 return file.read()
         except FileNotFoundError:
             return None
