@@ -14,10 +14,10 @@ from django.utils.crypto import get_random_string
 
 from ..exceptions import ServerError
 from ..naming import quote_object_name
+from . import late
 from .content import Block, Source
 from .copying import Copy
 from .reading import ObjectReader, modified_time
-from .sdk import described
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Bucket:
 
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
-        return described(self.name, self.head(key, headers))
+        return late.sdk().described(self.name, self.head(key, headers))
 
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
         """Open an object for reading; it stays with the version that it finds. ``FileNotFoundError`` if it is
