@@ -14,12 +14,12 @@ from django.utils.crypto import get_random_string
 
 from ..exceptions import ServerError
 from ..naming import quote_object_name
+from . import late
 from .content import Block, Source
 from .copying import Copy
 from .deleting import Deletion
 from .limits import limited
 from .reading import ObjectReader, modified_time
-from .sdk import described
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Bucket:
     @limited
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
-        return described(self.name, self.head(key, headers))
+        return late.sdk().described(self.name, self.head(key, headers))
 
     @limited
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
