@@ -206,9 +206,15 @@ def test_a_database_without_the_table_deletes_nothing(site: Site, put, names: Na
 
 
 @pytest.mark.parametrize(
-    "command", ["clean_orphaned_minio_files --check-missing", "bucket_usage", "move_objects"]
+    ("command", "who"),
+    [
+        ("clean_orphaned_minio_files --check-missing", ""),
+        ("bucket_usage", ""),
+        ("bucket_usage", "--all-tenants"),
+        ("move_objects", ""),
+        ("move_objects", "--all-tenants"),
+    ],
 )
-@pytest.mark.parametrize("who", [""])
 def test_nothing_needs_django_tenants(site: Site, bucket: str, command: str, who: str) -> None:
     site.at_start("import sys; sys.modules['django_tenants'] = None")
     migrate(site)
