@@ -94,7 +94,7 @@ class Bucket:
     @limited
     def head(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectInfo:
         """Describe an object. ``FileNotFoundError`` if it is missing."""
-        response = self.client.request("HEAD", self.path(key), headers=headers)
+        response = self.client.head(self.path(key), headers)
         if response.status != 200:
             self.client.refuse(response, self.name, key, is_head=True)
         self.client.check_object(response, f"{self.name}/{key}")

@@ -106,6 +106,16 @@ class Client:
             method, target, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
         )
 
+    def head(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        """Ask for the headers of an object, and once more after a 404 that may not be S3's.
+
+        It may have been cut short: a HEAD has no body that would show it.
+        """
+        response = self.request("HEAD", path, headers=headers)
+        if response.status == 404 and not _is_from_s3(response.headers):
+            response = self.request("HEAD", path, headers=headers)
+        return response
+
     def ask(self, time_limit: float, *, signed: bool = False) -> BaseHTTPResponse:
         """Ask the server for anything, once and in so many seconds, with or without the keys."""
         if not signed:

@@ -67,7 +67,8 @@ class Deletion:
         except ServerError as error:
             if is_repeat and error.status == 412:
                 return None  # what was meant is gone
-            if error.status is not None and error.status not in _IN_DOUBT:
+            cut_short = error.status == 404 and not error.code  # or a page of a proxy: looking will tell
+            if error.status is not None and error.status not in _IN_DOUBT and not cut_short:
                 raise
             return error
 

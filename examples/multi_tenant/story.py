@@ -130,7 +130,7 @@ def _move_letters(*further: str) -> None:
 
 def _usage(account: Account, tenants: list[Client]) -> None:
     account.heading("Usage: objects and bytes, by tenant, bucket and model")
-    _manage("bucket_usage", "--all-tenants")
+    _manage("bucket_usage", "--all-tenants", "--bytes")
     for client in tenants:
         account.check(f"{client}, as a bare S3 client counts", counted(bucket_of(client)), usage_of(client))
 

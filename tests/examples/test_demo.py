@@ -133,7 +133,7 @@ def test_the_account_counts_what_each_tenant_stores(first_start):
     text, checks = chapter(first_start.stdout, "Usage")
     rows = [line.split() for line in text.splitlines() if " library." in line]
 
-    assert "  manage.py bucket_usage --all-tenants\n" in text
+    assert "  manage.py bucket_usage --all-tenants --bytes\n" in text
     assert [(tenant, bucket) for tenant, bucket, *_ in rows] == [
         (tenant, f"demo-{tenant}") for tenant in ("harbour", "orchard") for _ in range(3)
     ]

@@ -37,9 +37,7 @@ KINDS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoice
 TENANTS = st.integers(0, 2)
 NAMES = st.sampled_from(["a.txt", "a.txt", "b.txt", "d/a.txt"])  # of all tenants, so that they meet
 ROWS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices"])
-OUTSIDE = st.sampled_from(
-    ["..", "../", "../a.txt", "d/../../a.txt", "/", "./a.txt", "d//a.txt", "\\..\\a.txt"]
-)
+OUTSIDE = st.sampled_from(["..", "../", "../a.txt", "d/../../a.txt", "./a.txt", "d//a.txt", "\\..\\a.txt"])
 
 Operation = Callable[[], Any]
 http = urllib3.PoolManager(retries=False)

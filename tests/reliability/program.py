@@ -16,6 +16,7 @@ from django.core.files.base import ContentFile
 if not settings.configured:
     settings.configure(
         SECRET_KEY="only for tests",
+        INSTALLED_APPS=["django_minio_router"],
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF="tests.reliability.site",
         USE_TZ=True,

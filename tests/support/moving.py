@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
         original = HTTPConnectionPool.urlopen
 
         def urlopen(self: HTTPConnectionPool, method: str, url: str, *args: object, **options: object):
-            headers: Mapping[str, str] = options.get("headers") or {}
+            headers: Any = options.get("headers") or (args[1] if len(args) > 1 else None) or {}
             sent.append("COPY" if "x-amz-copy-source" in headers else method)
             return original(self, method, url, *args, **options)
 

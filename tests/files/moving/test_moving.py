@@ -165,7 +165,7 @@ def test_any_name_is_moved_as_it_is(
     assert contents(old) == {"other": b"other"}
 
 
-@pytest.mark.parametrize("name", ["../escape.txt", "/root.txt", "a//b.txt", "a\\b.txt", "a/./b"])
+@pytest.mark.parametrize("name", ["../escape.txt", "a//b.txt", "a\\b.txt", "a/./b"])
 def test_an_unsafe_name_fails_alone(
     name: str, receipts: PerTenant, old: str, put: Put, move: Run, contents: Contents, north: Client
 ) -> None:

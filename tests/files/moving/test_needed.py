@@ -175,21 +175,34 @@ def test_a_claim_in_the_old_place_is_no_file(
 
 
 @pytest.mark.usefixtures("receipts")
-@pytest.mark.parametrize("written", ["./a.txt", "{}/a.txt"])
 def test_a_local_file_stays_for_a_row_that_writes_its_name_otherwise(
     tmp_path: Path,
     settings,
     move: Run,
     north: Client,
-    written: str,
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     (tmp_path / "a.txt").write_text("a")
-    name_in_rows(north, "a.txt", written.format(tmp_path))
+    name_in_rows(north, "a.txt", "./a.txt")
 
     move("--from=media", "--all-tenants", "--delete-source", interactive=False)
 
     assert (tmp_path / "a.txt").exists()
+
+
+def test_a_local_file_is_moved_for_a_row_that_writes_its_whole_path(
+    tmp_path: Path, settings, move: Run, north: Client, receipts: PerTenant
+) -> None:
+    """The slash at its start is no part of the name in the bucket, for the move as for the row."""
+    settings.MEDIA_ROOT = tmp_path
+    (tmp_path / "a.txt").write_text("a")
+    name_in_rows(north, "a.txt", f"{tmp_path}/a.txt")
+
+    move("--from=media", "--all-tenants", "--delete-source", interactive=False)
+
+    with tenant_context(north):
+        storage = MinioRouter(strategy=receipts)
+        assert [storage.open(name).read() for name in ("a.txt", f"{tmp_path}/a.txt")] == [b"a", b"a"]
 
 
 @pytest.mark.usefixtures("receipts")
