@@ -82,8 +82,8 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
         original = HTTPConnectionPool.urlopen
 
         def urlopen(self: HTTPConnectionPool, method: str, url: str, *args: object, **options: object):
-            headers: Any = options.get("headers") or (args[1] if len(args) > 1 else None) or {}
-            sent.append("COPY" if "x-amz-copy-source" in headers else method)
+            headers: object = options.get("headers") or (args[1] if len(args) > 1 else None) or {}
+            sent.append("COPY" if "x-amz-copy-source" in dict(headers) else method)
             return original(self, method, url, *args, **options)
 
         with monkeypatch.context() as patch:
