@@ -17,6 +17,7 @@ from django.utils.deconstruct import deconstructible
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import check_object_name, text_of
 from ..s3.bucket import ObjectInfo
+from ..s3.content import size_of
 from ..s3.limits import limited
 from ..s3.modes import is_writing
 from ..s3.reading import ObjectFile, ObjectReader
@@ -123,6 +124,8 @@ class MinioBackend(ChoosesNames, BucketStorage):
             only_new=not may_replace and (save is None or save.only_new),
             progress=self.progress,
         )
+        if save is None:  # called by itself; save() tells otherwise
+            tell(object_saved, self, name, size_of(content))
         return name
 
     # Reading
