@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
@@ -23,13 +24,17 @@ class Acting(NamedTuple):
 acting: ContextVar[Acting | None] = ContextVar("minio_router_acting", default=None)
 
 
-class acting_for:
+class acting_for(ContextDecorator):
     def __init__(self, tenant: Any, connection: object = None, connected: str | None = None) -> None:
         if tenant is None:
             raise TenantRequired(
                 "tenant_bucket_context() was given no tenant. Give it a row or a schema name."
             )
         self._acting = Acting(tenant, connection, connected)
+
+    def _recreate_cm(self) -> acting_for:
+        """Enter anew at each call of a decorated function, which may call itself."""
+        return acting_for(*self._acting)
 
     def __enter__(self) -> None:
         self._token: Token[Acting | None] = acting.set(self._acting)

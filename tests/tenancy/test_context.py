@@ -22,6 +22,7 @@ from django_tenants.utils import schema_context, tenant_context
 
 from django_minio_router import MinioRouter, RoutingError, TenantRequired, tenant_bucket_context
 from django_minio_router.strategies import PerTenant
+from django_minio_router.tenancy import current_key
 from tests.apps.brands.models import Brand, Font, router
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
@@ -83,6 +84,16 @@ def test_the_row_of_a_schema_name_is_looked_up_once(
         assert by_id.backend.bucket == f"media-{north.pk}"
         with django_assert_num_queries(0):
             assert by_id.backend.bucket == f"media-{north.pk}"
+
+
+def test_it_decorates_a_function_that_calls_itself(north: Client) -> None:
+    @tenant_bucket_context(north)
+    def keys(depth: int) -> list[str | None]:
+        deeper = keys(depth - 1) if depth else []
+        return [current_key(), *deeper, current_key()]
+
+    assert keys(2) == [north.schema_name] * 6
+    assert current_key() is None
 
 
 def test_no_tenant_is_refused(db) -> None:
