@@ -25,6 +25,8 @@ from tests.support.which_server import is_minio
 if TYPE_CHECKING:
     from tests.apps.customers.models import Client
 
+pytest_plugins = ["django_minio_router.testing.plugin"]
+
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
