@@ -2,8 +2,6 @@
 
 Source: "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API reference. The SDK
 derives the key and quotes the name again for each link, which takes over 100 µs; here both are done once.
-A signature copies a kept HMAC: 2.7 µs. ``hmac.digest`` takes 4.0 µs; SHA-256 states of our own took 1.7 µs,
-and were not worth their lines.
 """
 
 from __future__ import annotations
@@ -23,6 +21,31 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 EMPTY_PAYLOAD = sha256(b"").hexdigest()
 
 
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+class SigningKey:
+    """HMAC-SHA256 with one key, as RFC 2104 defines it, with both hash states after the padded key kept.
+
+    A signature takes 1.7 µs. Copying an ``hmac.HMAC`` takes 2.7 µs and ``hmac.digest`` 4.0 µs, which is
+    seen in the price of a link.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(64, b"\0")
+        self._inner = sha256(block.translate(_INNER))
+        self._outer = sha256(block.translate(_OUTER))
+
+    def sign(self, message: str) -> str:
+        """Return the signature in hex."""
+        inner = self._inner.copy()
+        inner.update(message.encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
 class SigningContext(NamedTuple):
     """What every signature of one second and one pair of keys has in common."""
 
@@ -30,7 +53,7 @@ class SigningContext(NamedTuple):
     keys: Keys
     amz_date: str
     scope: str
-    key: hmac.HMAC
+    key: SigningKey
 
 
 class Signer:
@@ -111,15 +134,13 @@ class Signer:
         return self._last
 
 
-def _signing_key(secret_key: str, scope: str) -> hmac.HMAC:
+def _signing_key(secret_key: str, scope: str) -> SigningKey:
     key = f"AWS4{secret_key}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.new(key, digestmod="sha256")
+    return SigningKey(key)
 
 
 def _signature(context: SigningContext, canonical_request: str) -> str:
     digest = sha256(canonical_request.encode()).hexdigest()
-    signature = context.key.copy()
-    signature.update(f"{ALGORITHM}\n{context.amz_date}\n{context.scope}\n{digest}".encode())
-    return signature.hexdigest()
+    return context.key.sign(f"{ALGORITHM}\n{context.amz_date}\n{context.scope}\n{digest}")
