@@ -85,7 +85,7 @@ def read(link: str) -> bytes:
 
 
 def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, bare: Minio) -> None:
-    printed = follow(section("README.md", "One bucket"), tmp_path)
+    printed = follow(section("docs/start.md", "One bucket"), tmp_path)
 
     stored = re.search(r"^\d{4}-\d\d-\d\d/hello\S*\.txt", printed, re.MULTILINE)
     assert bare.stat_object(bucket_name="documents", object_name=stored[0]).size == 5
@@ -95,7 +95,7 @@ def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, ba
 
 
 def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, database: str) -> None:
-    text = section("README.md", "A bucket per tenant")
+    text = section("docs/start.md", "A bucket per tenant")
 
     follow(text, tmp_path, DATABASE_URL=database)
     found = links(run(tmp_path, "python manage.py shell < store.py", DATABASE_URL=database))
@@ -108,7 +108,7 @@ def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, datab
 
 
 def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> None:
-    found = links(follow(section("README.md", "A bucket per model"), tmp_path))
+    found = links(follow(section("docs/start.md", "A bucket per model"), tmp_path))
 
     assert {bucket: read(link) for bucket, link in found.items()} == {
         "invoices": b"hello",
@@ -132,7 +132,7 @@ NO_SERVER = {"MINIO_ENDPOINT": "127.0.0.1:9"}  # nothing listens there
 def test_the_tests_of_a_quick_start_run_without_a_server(
     tmp_path: Path, database: str, quick_start: str, page: str, command: str
 ) -> None:
-    text = section("README.md", quick_start)
+    text = section("docs/start.md", quick_start)
     apps = re.findall(r"startapp (\w+)", text)
     environment = {**NO_SERVER, "DATABASE_URL": database, "PYTHONPATH": str(tmp_path)}
     follow(text[: text.index("# store.py") - len("```python\n")], tmp_path, **environment)
