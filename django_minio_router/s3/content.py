@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from django.core.files import File
 
 from ..exceptions import ConfigurationError, ServerError
+from .limits import called_off
 
 Body: TypeAlias = "bytes | Sequence[bytes | memoryview]"
 
@@ -122,8 +123,10 @@ def _rewind(content: File[Any]) -> bool:
 def _blocks(content: File[Any], size: int) -> Iterator[Block]:
     """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter, or empty
     where there is nothing at all."""
-    block = Block()
+    block, stop = Block(), called_off.get()
     for chunk in _chunks(content):
+        if stop is not None and stop.is_set():
+            raise ServerError("The save was called off, as whoever waited for it was cancelled.")
         data = _view(chunk)
         while len(block) + len(data) > size:
             room = size - len(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ T = TypeVar("T")
 
 _SHARE = 0.9  # of what is left, for each request: so there is time to look what became of one that failed
 _LEAST = 0.1  # seconds
+
+# Set as soon as nobody waits for what this context does; content that is on its way stops then.
+called_off: ContextVar[threading.Event | None] = ContextVar("minio_router_called_off", default=None)
 
 _began: ContextVar[list[float] | None] = ContextVar("minio_router_call_began", default=None)
 

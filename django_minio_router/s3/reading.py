@@ -58,6 +58,7 @@ class ObjectReader(io.RawIOBase):
         self._stream_at = 0
         self._stream_end = 0
         self._ahead = _WHOLE  # bytes that the next request asks for, if it reads on
+        self._until = 0  # where whoever reads is known to stop
         self._kept = b""  # the bytes of a small object, as far as they were read
         self._process = os.getpid()
         first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
@@ -113,6 +114,10 @@ class ObjectReader(io.RawIOBase):
             raise ValueError(f"Cannot seek to {base + offset}, before the start of {self._name!r}.")
         self._position = base + offset
         return self._position
+
+    def read_between(self, start: int, end: int) -> None:
+        """Go to ``start``, and ask for what lies from there up to ``end`` in one request."""
+        self._position, self._until = start, end
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
@@ -177,8 +182,8 @@ class ObjectReader(io.RawIOBase):
     def _ask_for_rest(self, place: int) -> BaseHTTPResponse:
         reads_on = place == self._stream_at
         self._ahead = min(self._ahead * 4, _WHOLE) if reads_on else FIRST_RANGE
-        end = min(place + self._ahead, self.size) - 1
-        response = self._request({"Range": f"bytes={place}-{end}", "If-Match": self.etag})
+        end = min(self._until if place < self._until else place + self._ahead, self.size)
+        response = self._request({"Range": f"bytes={place}-{end - 1}", "If-Match": self.etag})
         if response.status in (412, 416):
             _give_back(response)
             raise self._replaced()
@@ -239,7 +244,8 @@ class ObjectReader(io.RawIOBase):
 class ObjectFile(File):  # type: ignore[type-arg]
     """An object opened for reading; Django's ``File``, on the bucket that opened it.
 
-    ``size`` is in bytes; it and the content type come with the first request.
+    ``size`` is in bytes; it and the ``headers`` that the server sends with the object, its content type and
+    entity tag among them, come with the first request.
     """
 
     # What ``chunks()`` yields: more than the buffer holds, so that it comes without a copy in between.
@@ -261,12 +267,19 @@ class ObjectFile(File):  # type: ignore[type-arg]
         ahead = FIRST_RANGE if reader.size > FIRST_RANGE else io.DEFAULT_BUFFER_SIZE
         self.file = as_mode(io.BufferedReader(reader, ahead), self.mode, self._text)
         self._size = reader.size
-        self.content_type = reader.response_headers.get("Content-Type", "")
+        self._reader = reader
+        self.headers = reader.response_headers
+        self.content_type = self.headers.get("Content-Type", "")
         self.etag = reader.etag
 
     @property
     def size(self) -> int:
         return self._size
+
+    def read_between(self, start: int, end: int) -> None:
+        """Go to the byte ``start``; reading from there up to ``end`` takes one request."""
+        self.seek(start)
+        self._reader.read_between(start, end)
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> ObjectFile:
         """Go back to the start; after ``close()``, or in another mode, open the same name of the same bucket

@@ -23,6 +23,7 @@ from ..s3.modes import is_writing
 from ..s3.reading import ObjectFile, ObjectReader
 from ..s3.writing import ObjectWriter
 from .active_content import link_disposition
+from .asynchronous import AsyncMethods
 from .base import BucketStorage
 from .links import response_query, seconds_of
 from .saving import ChoosesNames, PendingSave
@@ -34,7 +35,7 @@ _MAX_NAMES = 100
 
 
 @deconstructible(path="django_minio_router.models.MinioBackend")
-class MinioBackend(ChoosesNames, BucketStorage):
+class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     """Store files in one bucket; without a name in the default media bucket.
 
     ``replace_existing`` overwrites instead of choosing another name. ``metadata``, ``sse`` and ``progress``
@@ -44,6 +45,9 @@ class MinioBackend(ChoosesNames, BucketStorage):
     are plain; the default is what the settings declare. ``prefix`` is a folder, such as ``"acme/"``, that all
     names lie in and no call leaves. ``defaults`` are settings as they hold where the project sets nothing;
     with them, a bucket need not be declared, and is private then.
+
+    For async code there are ``asave``, ``aopen``, ``adelete``, ``aexists``, ``asize``, ``alistdir``, ``aurl``
+    and ``aget_modified_time``.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe name before any request, ``ServerError``
     when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.

@@ -95,6 +95,8 @@ class MovingBackend(MinioBackend):
     empty object in ``new`` that marks its name, so that it does not come back.
     """
 
+    links_take_requests = True
+
     def __init__(self, new: MinioBackend, old: Storage) -> None:
         arguments, options = new.made_with
         super().__init__(*arguments, **options)

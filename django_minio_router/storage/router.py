@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from django.conf import settings
+from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.utils.deconstruct import deconstructible
@@ -25,6 +26,7 @@ from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
 from ..tenancy.context import acting_for
+from .asynchronous import AsyncMethods
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
 from .installed import refuse_if_not_installed
@@ -42,7 +44,7 @@ _KEPT_BACKENDS = 4096
 
 
 @deconstructible(path="django_minio_router.models.MinioRouter")
-class MinioRouter(ChoosesNames, Portable, Storage):
+class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
     """Send each call to the bucket that ``strategy`` names now.
 
     ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one all
@@ -68,6 +70,7 @@ class MinioRouter(ChoosesNames, Portable, Storage):
         self._model: type[Model] | None = None
         self._field = ""  # as errors name it: contracts.Contract.file
         self._tenant: Any = None
+        self._settled: MinioBackend | None = None
         self._newer: tuple[MinioRouter, ...] = ()  # those that this one is the fallback of
         self._options = options
         self._unrouted = MinioBackend(**options)
@@ -78,10 +81,12 @@ class MinioRouter(ChoosesNames, Portable, Storage):
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
-        bound = copy.copy(self)
-        bound._model = field.model
-        bound._field = f"{field.model._meta.label}.{field.name}"
-        return bound
+        return self._copy(_model=field.model, _field=f"{field.model._meta.label}.{field.name}")
+
+    def _copy(self, **changes: Any) -> MinioRouter:
+        changed = copy.copy(self)
+        vars(changed).update(changes)
+        return changed
 
     def __reduce__(self) -> tuple[Any, ...]:
         bound = {"_model": self._model, "_field": self._field, "_tenant": self._tenant}
@@ -89,9 +94,7 @@ class MinioRouter(ChoosesNames, Portable, Storage):
 
     def on_behalf_of(self, tenant: Any) -> MinioRouter:
         """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
-        acting = copy.copy(self)
-        acting._tenant = tenant
-        return acting
+        return self._copy(_tenant=tenant, _settled=None)
 
     @property
     def tenant(self) -> Any | None:
@@ -100,9 +103,19 @@ class MinioRouter(ChoosesNames, Portable, Storage):
 
     def without_fallback(self) -> MinioRouter:
         """Return a copy that reads the new place only. The router itself stays."""
-        plain = copy.copy(self)
-        plain._fallback = None
-        return plain
+        return self._copy(_fallback=None, _settled=None)
+
+    def settled(self) -> MinioRouter:
+        """Return a copy that stays with the bucket and the tenant of now, in whichever thread it is used."""
+        tenant = get_tenancy().active_key() if self._tenant is None else self._tenant
+        try:
+            backend = self.backend if self._fallback is None else self._backend_with_fallback(tenant)
+        except SynchronousOnlyOperation as error:
+            raise RoutingError(
+                f"{self.strategy!r} asks the database for the bucket, which async code may not. Enter "
+                "tenant_bucket_context() with the tenant's row instead of its name."
+            ) from error
+        return self._copy(_settled=backend, _tenant=tenant)
 
     @property
     def fallback(self) -> Storage | None:
@@ -118,10 +131,7 @@ class MinioRouter(ChoosesNames, Portable, Storage):
                 "A MinioRouter names itself as its fallback, or one that falls back on it. Name the place "
                 "that it replaces."
             )
-        bound = copy.copy(old)
-        bound._model, bound._field, bound._tenant = self._model, self._field, self._tenant
-        bound._newer = newer
-        return bound
+        return old._copy(_model=self._model, _field=self._field, _tenant=self._tenant, _newer=newer)
 
     @property
     def default(self) -> MinioBackend | None:
@@ -131,8 +141,10 @@ class MinioRouter(ChoosesNames, Portable, Storage):
     @property
     def backend(self) -> MinioBackend:
         """The storage of the bucket that calls go to now."""
+        if self._settled is not None:
+            return self._settled
         if self._fallback is not None:
-            return self._backend_with_fallback()
+            return self._backend_with_fallback(self._tenant_beside_connection())
         if self.strategy is None:
             return self._unrouted
         try:
@@ -153,14 +165,13 @@ class MinioRouter(ChoosesNames, Portable, Storage):
         """Let the strategy, and whoever hears of the call, see the tenant that this router acts for."""
         return nullcontext() if self._tenant is None else acting_for(self._tenant)
 
-    def _backend_with_fallback(self) -> MinioBackend:
+    def _backend_with_fallback(self, tenant: Any | None) -> MinioBackend:
+        """Return the storage; ``tenant`` is whom the old place must be told, if it asks the connection."""
         new, old = self.without_fallback().backend, cast("Storage", self.fallback)
         if isinstance(old, MinioRouter):
-            old = old.backend
-        if not isinstance(old, MinioBackend):
-            tenant = self._tenant_beside_connection()
-            if tenant is not None:
-                return MovingBackend(new, ForTenant(old, tenant))
+            old = old.backend if old._fallback is None else old._backend_with_fallback(tenant)
+        if tenant is not None and not isinstance(old, MinioBackend):
+            return MovingBackend(new, ForTenant(old, tenant))
         return new if is_same_place(new, old) else self._moving_to(new, old)
 
     def _tenant_beside_connection(self) -> Any | None:

@@ -44,6 +44,7 @@ ON_ANY_SERVER = (
     "s3/test_signing.py",
     "settings/",
     "storage/test_any_answer.py",
+    "storage/test_async.py",
     "storage/test_binding.py",
     "storage/test_migrations.py",
     "storage/test_router.py",
