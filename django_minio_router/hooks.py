@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .buckets.hooks import BucketHook, required
-from .exceptions import BucketNotFound, ConfigurationError, ServerError
+from .buckets.tags import read_tags, write_tags
+from .exceptions import ConfigurationError
 from .s3.client import client_of
-from .s3.xml import Element, element, fetch, send
+from .s3.xml import Element, element, fetch_if_any, send
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -52,16 +53,10 @@ def tags(values: Mapping[str, str]) -> BucketHook:
     wanted = dict(values)
 
     def tags(client: Minio, bucket: str) -> bool:
-        current = _read(client, bucket, "tagging")
-        there = (
-            {}
-            if current is None
-            else {tag.findtext("Key") or "": tag.findtext("Value") or "" for tag in current.iter("Tag")}
-        )
+        there = read_tags(client_of(client), bucket)
         if wanted.items() <= there.items():
             return False
-        found = [element("Tag", Key=key, Value=value) for key, value in {**there, **wanted}.items()]
-        _write(client, bucket, "tagging", element("Tagging", element("TagSet", *found)))
+        write_tags(client_of(client), bucket, {**there, **wanted})
         return True
 
     return tags
@@ -151,14 +146,7 @@ def _leaves(element: Element, path: str) -> Iterator[tuple[str, str]]:
 
 def _read(sdk: Minio, bucket: str, query: str) -> Element | None:
     """Return a configuration of the bucket; None if it has none."""
-    try:
-        return fetch(client_of(sdk), bucket, f"{query}=")
-    except FileNotFoundError:
-        return None
-    except ServerError as error:
-        if error.status != 404 or isinstance(error, BucketNotFound):
-            raise
-        return None
+    return fetch_if_any(client_of(sdk), bucket, f"{query}=")
 
 
 def _write(sdk: Minio, bucket: str, query: str, root: Element) -> None:

@@ -13,6 +13,7 @@ from django.core.exceptions import SuspiciousFileOperation
 
 from .exceptions import InvalidBucketName
 
+MARK_OBJECT = ".django-minio-router"  # in a bucket that can have no tag: who created it
 MAX_OBJECT_NAME = 1024  # bytes of UTF-8
 MAX_BUCKET_NAME = 63
 

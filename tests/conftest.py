@@ -138,10 +138,11 @@ def primary() -> Iterator[str]:
 def make_tenant(db: None, bare: Minio, new_name: Callable[[str], str]) -> Callable[[str], Client]:
     """Return a function that makes a tenant without a schema, and its bucket of the brands."""
     from tests.apps.customers.models import Client
+    from tests.support.server import make_marked_bucket
 
     def make(label: str) -> Client:
         tenant = Client.objects.create(schema_name=new_name(label), name=label)
-        bare.make_bucket(bucket_name=f"test-brands-{tenant.schema_name}")
+        make_marked_bucket(bare, f"test-brands-{tenant.schema_name}")
         return tenant
 
     return make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..exceptions import BucketNotFound, ServerError
@@ -12,6 +12,7 @@ from ..naming import check_bucket_name
 from ..s3.client import Client, get_client
 from ..settings.config import Config
 from .hooks import run_hooks
+from .marks import is_marked, mark_bucket
 from .policies import Policy, opens_to_everybody, public_policy, same_policy
 
 
@@ -69,27 +70,43 @@ class PlannedBucket:
 
 
 def ensure_bucket(
-    planned: PlannedBucket, *, existing: Collection[str] | None = None, dry_run: bool = False
+    planned: PlannedBucket,
+    *,
+    existing: Collection[str] | None = None,
+    dry_run: bool = False,
+    adopt: bool = False,
 ) -> Outcome:
     """Make the server's bucket what it must be; ``existing`` are the names there, if they are known.
 
+    A bucket that is created is marked as ours, and one that is there already only if it is to ``adopt``.
     Raise ``InvalidBucketName`` for a name that breaks the S3 naming rules.
     """
     check_bucket_name(planned.name, planned.where)
-    return _BucketOnServer(get_client(planned.config.internal), planned, dry_run).ensure(existing)
+    return _BucketOnServer(get_client(planned.config.internal), planned, dry_run, adopt).ensure(existing)
 
 
 @dataclass(frozen=True)
 class _BucketOnServer:
-    """One bucket of the plan on its server: two requests to create it, one to find it right."""
+    """One bucket of the plan on its server: three requests to create it, one to find it right."""
 
     client: Client
     planned: PlannedBucket
     dry_run: bool
+    adopt: bool
 
     def ensure(self, existing: Collection[str] | None) -> Outcome:
         outcome = self._with_policy(existing)
+        if self.adopt and outcome.state is not State.CREATED:
+            outcome = self._adopted(outcome)
         return outcome if self.dry_run else self._with_hooks(outcome)
+
+    def _adopted(self, outcome: Outcome) -> Outcome:
+        name = self.planned.name
+        if is_marked(self.client, name):
+            return outcome
+        if not self.dry_run:
+            mark_bucket(self.client, name, "adopted")
+        return replace(outcome, state=State.CHANGED, cause=_joined([outcome.cause, "adopted"]))
 
     def _with_hooks(self, outcome: Outcome) -> Outcome:
         """Run the hooks, also on a bucket that is right already: the last run may have been interrupted."""
@@ -113,6 +130,7 @@ class _BucketOnServer:
         if not self.dry_run:
             if not make_bucket(self.client, self.planned.name):
                 return self._correct(self._current_policy())
+            mark_bucket(self.client, self.planned.name, "created")
             if self.planned.policy is not None:
                 self._set_policy(self.planned.policy)
         return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)

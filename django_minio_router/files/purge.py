@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
+from ..buckets.marks import MARK_TAG, is_marked
 from ..exceptions import BucketNotFound, RoutingError, ServerError
 from ..inventory.places import Place, TenantPlaces
+from ..naming import MARK_OBJECT
 from ..s3.client import Client, get_client
-from ..s3.listing import abort, current, delete_versions, remove_bucket, uploads, versions
+from ..s3.listing import Version, abort, current, delete_versions, remove_bucket, uploads, versions
 from ..settings.config import Config
 from ..tenancy import get_tenancy
 
@@ -115,8 +117,19 @@ def _delete_all(client: Client, place: Place, report: Callable[[int], None], *, 
     found = versions(client, place.bucket, place.prefix)
     if by_name:
         found = chain(found, current(client, place.bucket, place.prefix))
-    for _ in delete_versions(client, place.bucket, found):
+    for _ in delete_versions(client, place.bucket, _mark_last(found)):
         report(1)
+
+
+def _mark_last(found: Iterable[Version]) -> Iterator[Version]:
+    """Keep the mark of the bucket until the end: without it, an interrupted run could not be completed."""
+    marks = []
+    for version in found:
+        if version.name == MARK_OBJECT:
+            marks.append(version)
+        else:
+            yield version
+    yield from marks
 
 
 def purge(
@@ -128,11 +141,13 @@ def purge(
     """Delete all that is this tenant's alone, and return where; may be repeated, and resumes by itself.
 
     With ``only`` no more than the places with these addresses. ``RoutingError`` if somebody else may store
-    in one of the places, or one of the addresses is not this tenant's: then nothing is deleted.
+    in one of the places, one of the addresses is not this tenant's, or a bucket has no mark of ours: then
+    nothing is deleted.
     """
     found = make_purge(tenant)
     refuse_shared(found)
     places = found.places if only is None else _with_addresses(found.places, only)
+    refuse_unmarked(places)
     for place in places:
         empty(place, report)
     return places
@@ -154,6 +169,32 @@ def refuse_shared(found: Purge) -> None:
     if found.refused:
         reasons = "; ".join(f"{place}: {reason}" for place, reason in found.refused.items())
         raise RoutingError(f"Nothing is deleted, as it is not the tenant's alone. {reasons}.")
+
+
+def refuse_unmarked(places: Collection[Place]) -> None:
+    """Raise ``RoutingError`` if one of the buckets was neither created by this package nor adopted.
+
+    A name that a strategy makes of a schema name may well be that of another application's bucket.
+    """
+    strange = [place for place in places if not place.prefix and not _is_marked_or_gone(place)]
+    if strange:
+        raise RoutingError(
+            f"Nothing is deleted, as the {_named(strange)} not created by this package for a tenant. If it "
+            "holds the tenant's files, run 'manage.py initialize_buckets --tenant SCHEMA --adopt' first, or "
+            f"give it the tag {MARK_TAG}=adopted if the tenant's row is gone."
+        )
+
+
+def _named(places: list[Place]) -> str:
+    names = ", ".join(f"{place.bucket!r} on {place.server.endpoint}" for place in places)
+    return f"bucket {names} was" if len(places) == 1 else f"buckets {names} were"
+
+
+def _is_marked_or_gone(place: Place) -> bool:
+    try:
+        return is_marked(get_client(place.server), place.bucket)
+    except BucketNotFound:
+        return True
 
 
 # When a row is deleted

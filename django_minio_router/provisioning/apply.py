@@ -22,12 +22,14 @@ def apply_plan(
     plan: Plan,
     *,
     dry_run: bool = False,
+    adopt: bool = False,
     jobs: int = 8,
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Create what is missing and set what differs, ``jobs`` buckets at a time; report each in its turn.
 
-    With ``dry_run`` nothing is changed, and the outcomes say what would become of each. ``ServerError`` if
+    With ``adopt`` buckets that are there already are marked as ours, so that they can be purged. With
+    ``dry_run`` nothing is changed, and the outcomes say what would become of each. ``ServerError`` if
     no server can be used at all; of several, those that can are done.
     """
     existing = _existing_buckets(plan)
@@ -37,7 +39,7 @@ def apply_plan(
         try:
             if isinstance(there, ServerError):
                 raise there
-            return ensure_bucket(planned, existing=there, dry_run=dry_run)
+            return ensure_bucket(planned, existing=there, dry_run=dry_run, adopt=adopt)
         except Exception as error:
             return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
 

@@ -18,21 +18,22 @@ from .plan import make_plan
 logger = logging.getLogger(__name__)
 
 
-def provision(tenant: Any, aliases: Collection[str] | None = None) -> list[Outcome]:
+def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: bool = False) -> list[Outcome]:
     """Create the buckets that are this tenant's alone, with their policies and hooks; repeat it at will.
 
-    With ``aliases`` only those that storages of these need. Raise what ``make_plan`` raises; a bucket that
+    With ``aliases`` only those that storages of these need; with ``adopt`` those that are there already are
+    marked as ours. Raise what ``make_plan`` raises; a bucket that
     failed is among the outcomes.
     """
     shared = make_plan(aliases=aliases).buckets
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]
-    return [*plan.refused, *map(_ensure, own)]
+    return [*plan.refused, *(_ensure(planned, adopt=adopt) for planned in own)]
 
 
-def _ensure(planned: PlannedBucket) -> Outcome:
+def _ensure(planned: PlannedBucket, *, adopt: bool) -> Outcome:
     try:
-        return ensure_bucket(planned)
+        return ensure_bucket(planned, adopt=adopt)
     except Exception as error:
         return Outcome(planned.name, State.FAILED, str(error))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.crypto import get_random_string
 
 from ..exceptions import ServerError
-from ..naming import quote_object_name
+from ..naming import MARK_OBJECT, quote_object_name
 from . import late
 from .content import Block, Source
 from .copying import Copy
@@ -124,6 +124,8 @@ class Bucket:
             for found in self.client.sdk.list_objects(
                 bucket_name=self.name, prefix=prefix, recursive=recursive
             ):
+                if found.object_name == MARK_OBJECT:
+                    continue
                 etag = (found.etag or "").strip('"')
                 yield ObjectInfo(found.object_name, found.size or 0, etag, found.last_modified)
 

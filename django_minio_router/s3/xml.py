@@ -8,6 +8,8 @@ import re
 import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..exceptions import BucketNotFound, ServerError
+
 if TYPE_CHECKING:
     from .client import Client
 
@@ -58,6 +60,18 @@ def fetch(client: Client, bucket: str, query: str) -> Element:
     if response.status != 200:
         client.refuse(response, place)
     return parsed(client, place, response.data)
+
+
+def fetch_if_any(client: Client, bucket: str, query: str) -> Element | None:
+    """Return a document about the bucket; None if it has none."""
+    try:
+        return fetch(client, bucket, query)
+    except FileNotFoundError:
+        return None
+    except ServerError as error:
+        if error.status != 404 or isinstance(error, BucketNotFound):
+            raise
+        return None
 
 
 def parsed(client: Client, place: str, data: bytes) -> Element:

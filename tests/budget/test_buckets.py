@@ -31,7 +31,7 @@ def public_buckets(settings: Any, wire: Proxy, new_name: Callable[[str], str]) -
 
 
 def test_many_public_buckets(public_buckets: list[str], wire: Proxy, bare: Minio) -> None:
-    """Two requests a bucket at first, one from then on, and at most one for each thousand on the server."""
+    """Three requests a bucket at first, one from then on, and at most one for each thousand on the server."""
     call_command("initialize_buckets", storage=["many"], silenced=True)
     first = Counter(wire.methods)
     wire.forget()
@@ -40,7 +40,7 @@ def test_many_public_buckets(public_buckets: list[str], wire: Proxy, bare: Minio
     lists = 1 + len(bare.list_buckets()) // 1000  # MinIO sends all in one
 
     assert first.keys() == {"PUT", "GET"}
-    assert first["PUT"] == 2 * COUNT
+    assert first["PUT"] == 3 * COUNT
     assert first["GET"] <= lists
     assert second.keys() == {"GET"}
     assert second["GET"] <= COUNT + lists

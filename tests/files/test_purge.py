@@ -15,15 +15,17 @@ from django.db.models import Manager, Model, QuerySet
 from django_tenants.models import TenantMixin
 from django_tenants.signals import post_schema_sync
 from minio import Minio
-from minio.commonconfig import ENABLED
+from minio.commonconfig import ENABLED, Tags
 from minio.versioningconfig import VersioningConfig
 
-from django_minio_router import MinioRouter, RoutingError, hooks, tenant_bucket_context
+from django_minio_router import MinioBackend, MinioRouter, RoutingError, hooks, tenant_bucket_context
 from django_minio_router.files.purge import empty, make_purge, purge
 from django_minio_router.inventory.places import TenantPlaces
 from django_minio_router.s3 import listing as contents
 from django_minio_router.strategies import FixedBucket, Location, PerTenant, PerTenantPrefix
 from tests.apps.customers.models import Branch, Client
+from tests.support.proxy import Proxy, answering
+from tests.support.server import make_marked_bucket
 
 NewName = Callable[[str], str]
 Purge = Callable[..., str]
@@ -70,7 +72,7 @@ class TestWithoutACommit:
     def buckets(self, bare: Minio, north: Client, south: Client) -> None:
         """The strategies of the test project give each tenant this bucket, beside that of its brands."""
         for tenant in (north, south):
-            bare.make_bucket(bucket_name=tenant.schema_name)
+            make_marked_bucket(bare, tenant.schema_name)
 
     def test_it_deletes_the_tenants_buckets_and_those_of_nobody_else(
         self, run: Purge, north: Client, south: Client, bare: Minio
@@ -362,6 +364,80 @@ class TestWithoutACommit:
         assert {name for name, _ in others if name.startswith(batch)} == {
             f"{batch}-{number}" for number in range(50)
         }
+
+
+class TestABucketThatIsNotOurs:
+    """A name that a strategy makes of a schema name may be that of another application's bucket."""
+
+    @pytest.fixture
+    def theirs(self, bare: Minio, new_name: NewName) -> str:
+        name = new_name("documents")
+        bare.make_bucket(bucket_name=name)
+        put(bare, name, "a.txt")
+        return name
+
+    def adopt(self, tenant: Client, *arguments: str) -> str:
+        out = StringIO()
+        who = f"--tenant={tenant.schema_name}"
+        call_command("initialize_buckets", who, "--adopt", *arguments, stdout=out)
+        return out.getvalue()
+
+    @pytest.mark.django_db
+    def test_stays_whoever_is_named_so(self, run: Purge, bare: Minio, theirs: str) -> None:
+        with pytest.raises(CommandError, match=f"{theirs}' .* was not created by this package"):
+            run(theirs)
+        assert names(bare, theirs) == ["a.txt"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_stays_after_a_tenant_of_its_name_came_and_went(
+        self, bare: Minio, theirs: str, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.MINIO_PURGE_DELETED_TENANTS = True
+        create(theirs).delete()
+
+        assert names(bare, theirs) == ["a.txt"]
+        assert "--adopt" in caplog.text
+
+    @pytest.mark.parametrize("arguments", [[], ["--own"]])
+    def test_is_adopted_in_a_step_of_its_own(
+        self, run: Purge, bare: Minio, theirs: str, make_tenant: Any, arguments: list[str]
+    ) -> None:
+        tenant = make_tenant("t")
+        Client.objects.filter(pk=tenant.pk).update(schema_name=theirs)
+        tenant.refresh_from_db()
+        tags = Tags.new_bucket_tags()
+        tags["team"] = "web"
+        bare.set_bucket_tags(bucket_name=theirs, tags=tags)
+
+        assert f"{theirs}: changed (adopted)" in self.adopt(tenant, *arguments)
+        assert "adopted" not in self.adopt(tenant, *arguments)
+        assert bare.get_bucket_tags(bucket_name=theirs) == {"team": "web", "django-minio-router": "adopted"}
+        run(theirs)
+        assert not bare.bucket_exists(bucket_name=theirs)
+
+    def test_is_not_adopted_by_a_look(self, bare: Minio, theirs: str, make_tenant: Any) -> None:
+        tenant = make_tenant("t")
+        Client.objects.filter(pk=tenant.pk).update(schema_name=theirs)
+
+        assert f"{theirs}: would be changed (adopted)" in self.adopt(Client(schema_name=theirs), "--dry-run")
+        assert bare.get_bucket_tags(bucket_name=theirs) is None
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("status", [403, 501])
+    def test_is_told_by_an_object_where_tags_are_not_to_be_had(
+        self, run: Purge, bare: Minio, new_name: NewName, proxy: Proxy, status: int
+    ) -> None:
+        proxy.when(answering(status), where=lambda request: "tagging" in request.target, times=None)
+        ours, theirs = new_name("ours"), new_name("theirs")
+        MinioBackend(ours, public=False).check_bucket_existence()
+        MinioBackend(ours, public=False).save("a.txt", ContentFile(b"x"))
+        bare.make_bucket(bucket_name=theirs)
+
+        assert MinioBackend(ours, public=False).listdir("") == ([], ["a.txt"])
+        with pytest.raises(CommandError, match="was not created by this package"):
+            run(theirs)
+        run(ours)
+        assert not bare.bucket_exists(bucket_name=ours)
 
 
 def create(schema_name: str, **values: object) -> Client:

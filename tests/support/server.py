@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from minio import Minio
+from minio.commonconfig import Tags
+
+from django_minio_router.buckets.marks import MARK_TAG
 
 
 def stored(bare: Minio, bucket: str, name: str) -> bytes:
     """Return the bytes of an object."""
     with bare.get_object(bucket_name=bucket, object_name=name) as response:
         return response.read()
+
+
+def make_marked_bucket(bare: Minio, name: str) -> None:
+    """Make a bucket as this package does: only such a one may be purged."""
+    bare.make_bucket(bucket_name=name)
+    tags = Tags.new_bucket_tags()
+    tags[MARK_TAG] = "created"
+    bare.set_bucket_tags(bucket_name=name, tags=tags)
 
 
 def names_in(bare: Minio, bucket: str) -> list[str]:

@@ -22,6 +22,7 @@ from django_minio_router.management import enqueue as enqueuing
 from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
+from tests.support.server import make_marked_bucket
 
 from .conftest import Enqueue, Read, Work
 
@@ -60,7 +61,7 @@ def put(bare: Minio) -> Put:
 
     def put(bucket: str, *names: str) -> None:
         if not bare.bucket_exists(bucket_name=bucket):
-            bare.make_bucket(bucket_name=bucket)
+            make_marked_bucket(bare, bucket)
         for name in names:
             bare.put_object(bucket_name=bucket, object_name=name, data=io.BytesIO(b"12345"), length=5)
 

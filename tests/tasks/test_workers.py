@@ -8,6 +8,8 @@ import secrets
 import pytest
 from minio import Minio
 
+from tests.support.server import make_marked_bucket
+
 from .conftest import TaskSite
 
 pytestmark = pytest.mark.usefixtures("two_workers")
@@ -50,7 +52,7 @@ def test_two_workers_purge_the_same_tenant_at_once(site: TaskSite, bare: Minio) 
     gone, stays = (f"{name}{secrets.token_hex(3)}" for name in ("gone", "stays"))
     site.add_tenants(gone, stays)
     for name, count in ((gone, 300), (stays, 1)):
-        bare.make_bucket(bucket_name=f"media-{name}")
+        make_marked_bucket(bare, f"media-{name}")
         for number in range(count):
             bare.put_object(
                 bucket_name=f"media-{name}", object_name=f"{number:04}", data=io.BytesIO(b"x"), length=1

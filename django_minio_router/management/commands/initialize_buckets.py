@@ -47,6 +47,11 @@ class Command(RouterCommand):
             help="only the buckets of this alias in STORAGES; may be repeated",
         )
         parser.add_argument(
+            "--adopt",
+            action="store_true",
+            help="mark buckets that are there already as this project's: purge_tenant deletes no others",
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="print what would be done, and change nothing"
         )
         parser.add_argument(
@@ -69,7 +74,7 @@ class Command(RouterCommand):
             self._report_unused(plan, **options)
             self._enqueue(**options)
             return
-        outcomes = self._apply(plan, options["jobs"])
+        outcomes = self._apply(plan, options["jobs"], adopt=options["adopt"])
         self._report_unused(plan, **options)
         self._conclude(outcomes, check=options["check"])
 
@@ -88,26 +93,31 @@ class Command(RouterCommand):
         except (ConfigurationError, RoutingError, DatabaseError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
 
-    def _provision(self, *, aliases: list[str] | None, enqueue: bool, **options: Any) -> list[Outcome]:
+    def _provision(
+        self, *, aliases: list[str] | None, enqueue: bool, adopt: bool, **options: Any
+    ) -> list[Outcome]:
         if self.dry_run or enqueue:
             raise CommandError("--own does the work. Leave out --dry-run, --check and --enqueue, or it.")
         tenants = tenants_or_active(**options)
         with get_tenancy().context(None):  # in which the others' buckets are found
             outcomes = [
-                outcome for tenant in tenants if tenant is not None for outcome in provision(tenant, aliases)
+                outcome
+                for tenant in tenants
+                if tenant is not None
+                for outcome in provision(tenant, aliases, adopt=adopt)
             ]
         for outcome in outcomes:
             self._report(outcome)
         return outcomes
 
-    def _enqueue(self, *, queue: str, aliases: list[str] | None, **options: Any) -> None:
+    def _enqueue(self, *, queue: str, aliases: list[str] | None, adopt: bool, **options: Any) -> None:
         """Enqueue a task for what no tenant is needed for, and one for each tenant."""
-        chosen = [f"--storage={alias}" for alias in aliases or ()]
+        chosen = [f"--storage={alias}" for alias in aliases or ()] + ["--adopt"] * adopt
         tenants = (tenant for tenant in tenants_or_active(**options) if tenant is not None)
         work = chain(for_each([None], *chosen), for_each(tenants, *chosen, "--own"))
         enqueue(self.say, "initialize_buckets", work, queue=queue)
 
-    def _apply(self, plan: Plan, jobs: int) -> list[Outcome]:
+    def _apply(self, plan: Plan, jobs: int, *, adopt: bool) -> list[Outcome]:
         total = len(plan.buckets) + len(plan.refused)
         with ProgressBar(self.stdout, total, shown=self.verbosity > 0) as bar:
 
@@ -116,7 +126,7 @@ class Command(RouterCommand):
                     self._report(outcome)
 
             try:
-                return apply_plan(plan, dry_run=self.dry_run, jobs=jobs, report=report)
+                return apply_plan(plan, dry_run=self.dry_run, adopt=adopt, jobs=jobs, report=report)
             except ServerError as error:
                 raise CommandError(f"Nothing was changed. {error}") from error
 

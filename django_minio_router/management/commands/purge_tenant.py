@@ -9,7 +9,14 @@ from django.core.management.base import CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
 from django_minio_router.exceptions import RoutingError
-from django_minio_router.files.purge import Contents, count_contents, make_purge, purge, refuse_shared
+from django_minio_router.files.purge import (
+    Contents,
+    count_contents,
+    make_purge,
+    purge,
+    refuse_shared,
+    refuse_unmarked,
+)
 from django_minio_router.inventory.places import Place
 from django_minio_router.management.base import RouterCommand, add_no_input_argument
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, refuse_dry_run
@@ -53,6 +60,7 @@ class Command(RouterCommand):
             self.say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
         found = make_purge(row or schema_name)
         refuse_shared(found)
+        refuse_unmarked(found.places)
         places = self._report(found.places)
         if not places or dry_run:
             return []

@@ -1,0 +1,49 @@
+"""The mark of a bucket that this package created, or that somebody adopted: no other one is ever purged.
+
+It is a tag of the bucket, or an object in it if the server has no tags for it.
+"""
+
+from __future__ import annotations
+
+from django.core.files.base import ContentFile
+
+from ..exceptions import ServerError
+from ..naming import MARK_OBJECT
+from ..s3.bucket import Bucket
+from ..s3.client import Client
+from ..s3.content import MIN_PART_SIZE
+from .tags import read_tags, write_tags
+
+MARK_TAG = "django-minio-router"
+
+_NO_TAGS = (403, 405, 501)  # the server does not know them, or the keys may not use them
+
+
+def mark_bucket(client: Client, bucket: str, how: str) -> None:
+    """Mark the bucket as ``"created"`` or ``"adopted"``; other tags stay."""
+    try:
+        tags = {} if how == "created" else read_tags(client, bucket)
+        write_tags(client, bucket, {**tags, MARK_TAG: how})
+    except ServerError as error:
+        if error.status not in _NO_TAGS:
+            raise
+        _objects(client, bucket).put(MARK_OBJECT, ContentFile(how.encode()), {})
+
+
+def is_marked(client: Client, bucket: str) -> bool:
+    """Tell whether the bucket has a mark. ``BucketNotFound`` if there is no such bucket."""
+    try:
+        if MARK_TAG in read_tags(client, bucket):
+            return True
+    except ServerError as error:
+        if error.status not in _NO_TAGS:
+            raise
+    try:
+        _objects(client, bucket).head(MARK_OBJECT)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _objects(client: Client, bucket: str) -> Bucket:
+    return Bucket(client, bucket, client, multipart=(MIN_PART_SIZE, MIN_PART_SIZE))

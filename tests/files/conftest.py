@@ -1,0 +1,3 @@
+"""A proxy before the server."""
+
+from tests.support.provisioning import proxy  # noqa: F401
