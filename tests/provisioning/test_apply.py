@@ -125,9 +125,7 @@ class TestSecondRun:
         assert states() == {kept: State.UNCHANGED, shown: State.UNCHANGED}
         assert (policy(kept), policy(shown)) == before
 
-    def test_sends_one_request_for_each_bucket_and_the_first_marks_too(
-        self, project, kept, shown, proxy
-    ):
+    def test_sends_one_request_for_each_bucket_and_the_first_marks_too(self, project, kept, shown, proxy):
         apply()
         of_first = about_buckets(proxy)
         proxy.forget()
