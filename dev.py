@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Run the demo, the tests, the benchmark, the load or servers alone, in an environment made at first use.
+"""Run the demo, the tests, the benchmark, the load, the documentation or servers alone.
 
 Needs Python 3.10 or newer and a package index. The environment is .venv beside this file, with one more
-for locust under .cache; both are made with uv when uv is on PATH, else with venv and pip, and again when
-pyproject.toml changes.
+for locust and one for the documentation under .cache. They are made at first use, with uv when uv is on
+PATH, else with venv and pip, and again when pyproject.toml changes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
 LOCUST = ROOT / ".cache" / "locust"  # apart, as it patches the standard library and brings much along
+SITE = ROOT / ".cache" / "docs"  # apart, as only the documentation needs it
 TWO_PROCESSES = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]  # each takes a file at a time
 CHOSEN = {
     "all": ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"],
@@ -37,6 +38,8 @@ def main() -> None:
     ensure_environment(VENV, REQUIREMENT)
     if command[:2] == ["tools.servers", "tools.load"]:
         ensure_environment(LOCUST, "-e.[load]")
+    if command[0] == "zensical":
+        ensure_environment(SITE, "-e.[docs]")
     os.chdir(ROOT)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
     start = how_to_start(command[0])
@@ -46,6 +49,8 @@ def main() -> None:
 def how_to_start(tool: str) -> list[str]:
     """Return the start of a command: a script of the environment if there is a dash in it, as in
     lint-imports, else a module."""
+    if tool == "zensical":
+        return [str(SITE / "bin" / tool)]
     return [str(VENV / "bin" / tool)] if "-" in tool else [str(PYTHON), "-m", tool]
 
 
@@ -60,6 +65,7 @@ def parse(arguments: list[str]) -> list[str]:
     add_test(commands)
     add_bench(commands)
     add_load(commands)
+    add_docs(commands)
     add_run(commands)
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "test":
@@ -158,6 +164,20 @@ def add_load(commands) -> None:
 def load_module(options, rest: list[str]) -> list[str]:
     seconds = str(round(options.minutes * 60))
     return ["tools.servers", "tools.load", "--seconds", seconds, "--locust", str(LOCUST / "bin" / "python")]
+
+
+def add_docs(commands) -> None:
+    docs = commands.add_parser(
+        "docs",
+        help="the site of the documentation",
+        description="Build the site of the documentation, and serve it until Ctrl-C.",
+    )
+    docs.add_argument(
+        "--strict", action="store_true", help="only build it, in .cache/site, and fail on a warning"
+    )
+    docs.set_defaults(
+        module=lambda options, rest: ["zensical", *(["build", "--strict"] if options.strict else ["serve"])]
+    )
 
 
 def add_run(commands) -> None:

@@ -52,7 +52,7 @@ def locked(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Renew requirements.lock: the newest versions that pyproject.toml allows, for every Python of ours."""
     session.install("uv")
-    extras = [f"--extra={extra}" for extra in ("dev", "load", "tenants")]
+    extras = [f"--extra={extra}" for extra in ("dev", "docs", "load", "tenants")]
     where = ["--universal", "--python-version=3.10"]
     # Whoever installs has an index of his own, so none is named.
     what = ["--upgrade", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"]

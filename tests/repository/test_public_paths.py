@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from django.core.files.storage import storages
 from django.db import models
@@ -17,6 +20,9 @@ from django_minio_router import (
 )
 from django_minio_router import iso_date_prefix as prefix
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
+
+API = Path(__file__).parents[2] / "docs" / "api.md"
+ELSEWHERE = {"apps", "dates", "models", "fields", "exceptions"}  # older paths to names of the root
 
 PATHS = """
 apps.DjangoMinioRouterConfig
@@ -100,3 +106,16 @@ def test_migrations_write_the_prefix_by_date() -> None:
 def test_an_alias_may_name_any_storage_by_the_root(settings) -> None:
     settings.STORAGES = {"media": {"BACKEND": "django_minio_router.MinioRouter"}}
     assert isinstance(storages["media"], MinioRouter)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = API.read_text()
+    listed = set(re.findall(r"::: django_minio_router\.([\w.]+)", page))
+    for module, members in re.findall(
+        r"::: django_minio_router\.(\w+)\n    options:\n      members: \[(.*)\]", page
+    ):
+        listed |= {f"{module}.{name}" for name in members.split(", ")}
+
+    paths = {path for path in PATHS.split() if path.split(".")[0] not in ELSEWHERE}
+    in_root = set(django_minio_router.__all__)
+    assert in_root | {path for path in paths if path.split(".")[1] not in in_root} <= listed

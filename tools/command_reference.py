@@ -1,0 +1,70 @@
+"""The management commands and their options, as docs/commands.md lists them.
+
+python3 dev.py run tools.command_reference    # renews the page
+"""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, Action
+from pathlib import Path
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+APP = "django_minio_router"
+PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
+HEAD = """\
+# Commands
+
+```console
+python manage.py initialize_buckets --all-tenants
+```
+
+`python manage.py help COMMAND` says the same, and also names the options of every Django command.
+`python3 dev.py run tools.command_reference` generates this page from the commands.
+"""
+
+
+def main() -> None:
+    PAGE.write_text(page())
+
+
+def page() -> str:
+    """Return the page as the code of the commands has it now."""
+    names = sorted(name for name, app in get_commands().items() if app == APP)
+    return HEAD + "".join(map(described, names))
+
+
+def described(name: str) -> str:
+    command = load_command_class(APP, name)
+    rows = "".join(f"| `{shown(option)}` | {meaning(option)} |\n" for option in own_options(command))
+    table = f"\n| option | meaning |\n|---|---|\n{rows}" if rows else ""
+    return f"\n## `{name}`\n\n{command.help}\n{table}"
+
+
+def own_options(command: BaseCommand) -> list[Action]:
+    """Return the options that not every command has, without hidden ones."""
+    common = {option.dest for option in BaseCommand().create_parser("", "")._actions}
+    options = command.create_parser("", "")._actions
+    return [option for option in options if option.dest not in common and option.help != SUPPRESS]
+
+
+def shown(option: Action) -> str:
+    value = option.metavar or option.dest.upper()
+    if not option.option_strings:
+        return str(value)
+    name = ", ".join(option.option_strings)
+    return name if option.nargs == 0 else f"{name} {value}"
+
+
+def meaning(option: Action) -> str:
+    return ((option.help or "") % {"default": option.default}).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    import django
+    from django.conf import settings
+
+    settings.configure(INSTALLED_APPS=[APP])
+    django.setup()
+    main()
