@@ -1,5 +1,5 @@
-"""The suite on every supported Django and Python, and on the lowest versions that we declare; also the lock
-file, known vulnerabilities and licences.
+"""The suite on every supported Django and Python, and on the lowest versions that we declare; also the built
+packages, the lock file, known vulnerabilities and licences.
 
 Each session of the suite runs on the same real servers as `dev.py test`. Further arguments go to pytest:
 `nox -s tests -- -x`. The interpreters must be on PATH.
@@ -8,6 +8,7 @@ Each session of the suite runs on the same real servers as `dev.py test`. Furthe
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -25,6 +26,17 @@ MATRIX = [
 ]
 ENVIRONMENT = "-e.[dev,tenants]"
 LOCK = "requirements.lock"
+FIRST_FILE = """
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django_minio_router"], MINIO_ENDPOINT="memory:")
+django.setup()
+from django.core.files.base import ContentFile
+from django_minio_router import MinioRouter
+from django_minio_router.strategies import FixedBucket
+storage = MinioRouter(strategy=FixedBucket("reports"))
+print(storage.url(storage.save("a.txt", ContentFile(b"hello"))))
+"""
 
 
 @nox.session
@@ -61,6 +73,21 @@ def lock(session: nox.Session) -> None:
         *("--custom-compile-command=nox -s lock", f"--output-file={LOCK}"),
         silent=True,
     )
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Source distribution and wheel, checked, in .nox/build/tmp/dist; the wheel is used where nothing else of ours is."""
+    session.install("build", "twine")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", dist, silent=True)
+    session.run("twine", "check", "--strict", *dist.iterdir())
+    (wheel,) = dist.glob("*.whl")
+    session.install("--force-reinstall", "--no-deps", wheel)
+    session.install(wheel)
+    session.chdir(dist)  # away from the package's source
+    session.run("python", "-c", FIRST_FILE)
 
 
 @nox.session
