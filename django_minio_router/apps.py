@@ -40,6 +40,7 @@ class DjangoMinioRouterConfig(AppConfig):
         claims.connect()
         quota.connect()
         binding.bind_models()  # the default storage is known only now
+        new_tenant.connect()
         get_tenancy().connect(created=new_tenant.when_created, deleted=purge.when_deleted)
         if _is_checked_on_start():
             call_command("initialize_buckets", silenced=True)

@@ -1,10 +1,13 @@
-"""A new tenant gets its buckets when it is ready: what ``initialize_buckets --tenant`` does, by itself."""
+"""A new tenant gets its buckets when it is ready: what ``initialize_buckets --tenant`` does, by itself.
+
+A file that is stored before gets its bucket at once.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..buckets.ensure import Outcome, PlannedBucket, State, ensure_bucket
 from ..exceptions import BucketNotFound, ServerError
@@ -12,8 +15,14 @@ from ..inventory.places import Place, TenantPlaces
 from ..s3.client import get_client
 from ..s3.listing import versions
 from ..settings.config import Config
+from ..storage.signals import bucket_missing
 from ..tenancy import get_tenancy
+from . import creations
+from .creations import Creation
 from .plan import make_plan
+
+if TYPE_CHECKING:
+    from ..storage.backend import MinioBackend
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +38,24 @@ def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: boo
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]
     return [*plan.refused, *(_ensure(planned, adopt=adopt) for planned in own)]
+
+
+def when_missing(*, storage: MinioBackend, **kwargs: Any) -> bool:
+    """Create the bucket that a file needs, if it is the active tenant's own, which is being created here."""
+    found = creations.active_creation()
+    if found is None or not Config().get("MINIO_PROVISION_TENANTS"):
+        return False
+    tenant, creation = found
+    tenancy, place = get_tenancy(), (storage.config.internal.endpoint, storage.bucket)
+    # The call may come in the middle of an INSERT, so the connection is left where it is.
+    with tenancy.bucket_context(tenancy.shared_key):
+        shared = make_plan().buckets
+        planned = make_plan([tenant], enter=tenancy.bucket_context).buckets.get(place)
+    if planned is None or place in shared:
+        return False
+    if ensure_bucket(planned).state is State.CREATED:
+        creation.made.append(planned)
+    return True
 
 
 def _ensure(planned: PlannedBucket, *, adopt: bool) -> Outcome:
@@ -49,10 +76,11 @@ def when_created(signalled: Any) -> None:
         tenant = get_tenancy().find(signalled)
         if tenant is None:
             logger.info("There is no tenant %r (any more), so no bucket was created for it.", signalled)
-        else:
-            key, outcomes = get_tenancy().key(tenant), provision(tenant)
-            _log(key, outcomes)
-            _warn_of_former_files(tenant, key, outcomes)
+            return
+        key, outcomes = get_tenancy().key(tenant), provision(tenant)
+        creation = creations.close(key)
+        _log(key, outcomes)
+        _warn_of_former_files(tenant, creation, outcomes)
     except Exception:
         logger.exception("The buckets of the tenant %r may not be ready. %s", signalled, _remedy("SCHEMA"))
 
@@ -71,24 +99,25 @@ def _log(key: str, outcomes: list[Outcome]) -> None:
             logger.warning("The bucket %r of the tenant %r: %s.", outcome.bucket, key, outcome.warning)
 
 
-def _warn_of_former_files(tenant: Any, key: str, outcomes: list[Outcome]) -> None:
+def _warn_of_former_files(tenant: Any, creation: Creation, outcomes: list[Outcome]) -> None:
     """Warn of files that are older than the tenant, such as those of a former tenant of its name."""
     settled = {outcome.bucket for outcome in outcomes if outcome.state in {State.CREATED, State.FAILED}}
+    settled |= {planned.name for planned in creation.made}
     for place in TenantPlaces().of(tenant):
-        if place.bucket not in settled and _holds_anything(place):
+        if place.bucket not in settled and _held_before(creation, place):
             logger.warning(
                 "The tenant %(name)r is new, and %(place)s holds files already, which it can read. If they "
                 "are of a former tenant, run 'manage.py purge_tenant %(name)s' before the new one stores any "
                 "and then 'manage.py initialize_buckets --tenant %(name)s'. With a template over {id} no "
                 "tenant gets the place of another.",
-                {"name": key, "place": place},
+                {"name": creation.key, "place": place},
             )
 
 
-def _holds_anything(place: Place) -> bool:
+def _held_before(creation: Creation, place: Place) -> bool:
     found = versions(get_client(place.server), place.bucket, place.prefix)
     try:
-        return next(found, None) is not None
+        return any(map(creation.is_older(place.bucket), found))
     except BucketNotFound:
         return False
     except ServerError as error:
@@ -98,3 +127,9 @@ def _holds_anything(place: Place) -> bool:
 
 def _remedy(key: str) -> str:
     return f"Mend it with 'manage.py initialize_buckets --tenant {key}'."
+
+
+def connect() -> None:
+    """Follow tenants from their creation on, and let storages create what a new one needs."""
+    creations.connect()
+    bucket_missing.connect(when_missing, dispatch_uid="minio_router.new_tenant")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.db import DatabaseError
 
 from ..buckets.ensure import Outcome, PlannedBucket, State
 from ..buckets.hooks import bucket_hooks
@@ -22,7 +25,8 @@ from ..tenancy import get_tenancy
 class Plan:
     """All buckets by server and name, the sources that need a tenant, and the targets of idle hooks.
 
-    ``refused`` has what failed already, as a tenant may not have the bucket, with the aliases that need it.
+    ``refused`` has what failed already, as a tenant may not have the bucket or a strategy names none for it;
+    with the aliases that need it.
     """
 
     buckets: dict[tuple[str, str], PlannedBucket] = field(default_factory=dict)
@@ -40,12 +44,25 @@ class Plan:
         if source.strategy.keeps_tenants_apart:
             self._claim(source)
 
+    def expand_for_tenant(self, source: BucketSource) -> None:
+        """Do the same, and note it if the strategy fails for this tenant, who may lack a value."""
+        try:
+            self.expand(source)
+        except (ConfigurationError, DatabaseError):
+            raise
+        except Exception as error:
+            cause = f"The tenant {get_tenancy().active_key()!r} gets none. {error}"
+            self._refuse(Outcome(f"({source.where})", State.FAILED, cause), source.aliases)
+
+    def _refuse(self, outcome: Outcome, aliases: frozenset[str]) -> None:
+        self.refused[outcome] = self.refused.get(outcome, frozenset()) | aliases
+
     def _may_have(self, planned: PlannedBucket, strategy: BucketStrategy) -> bool:
         try:
             refuse_taken(strategy, planned.name)
         except BucketTaken as error:
             cause = f"It is not for the tenant {get_tenancy().active_key()!r}. {error}"
-            self.refused[Outcome(planned.name, State.FAILED, cause)] = planned.aliases
+            self._refuse(Outcome(planned.name, State.FAILED, cause), planned.aliases)
             return False
         return True
 
@@ -101,12 +118,19 @@ class Plan:
         )
 
 
-def make_plan(tenants: Iterable[Any] = (), aliases: Collection[str] | None = None) -> Plan:
+def make_plan(
+    tenants: Iterable[Any] = (),
+    aliases: Collection[str] | None = None,
+    *,
+    enter: Callable[[Any], AbstractContextManager[None]] | None = None,
+) -> Plan:
     """Expand every strategy in use as things stand now, and then for each of ``tenants``.
 
     With ``aliases`` the plan holds what storages of these need, though all is expanded, so that no part
-    contradicts another. No request is sent. Raise ``PrivatePublicMixedError``, ``InvalidBucketName`` or
-    ``ConfigurationError`` if a bucket cannot be as it is wanted.
+    contradicts another. ``enter`` makes a tenant the active one, for the database too if it is not given. No
+    request is sent. What a strategy cannot name for one of the tenants is refused, and all else is planned.
+    Raise ``PrivatePublicMixedError``, ``InvalidBucketName`` or ``ConfigurationError`` if a bucket cannot be
+    as it is wanted.
     """
     found = uses()
     different = configs(found)
@@ -121,9 +145,9 @@ def make_plan(tenants: Iterable[Any] = (), aliases: Collection[str] | None = Non
             plan.skipped.append(source)
     varying = [source for source in sources if source.strategy.varies_by_tenant]
     for tenant in tenants:
-        with get_tenancy().context(tenant):
+        with (enter or get_tenancy().context)(tenant):
             for source in varying:
-                plan.expand(source)
+                plan.expand_for_tenant(source)
     for config in different:
         plan.apply_hooks(config, {source.strategy for source in sources})
     return plan if aliases is None else plan.only(aliases)

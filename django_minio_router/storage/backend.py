@@ -27,7 +27,7 @@ from .asynchronous import AsyncMethods
 from .base import BucketStorage
 from .links import response_query, seconds_of
 from .saving import ChoosesNames, PendingSave
-from .signals import object_deleted, object_saved, tell
+from .signals import bucket_missing, object_deleted, object_saved, tell
 
 T = TypeVar("T")
 
@@ -83,13 +83,15 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         return stored
 
     def _creating_bucket(self, store: Callable[[], T]) -> T:
-        """Do what needs the bucket; create it if it is missing and ``MINIO_BUCKET_CHECK_ON_SAVE`` is set."""
+        """Do what needs the bucket; create it if it is missing and ``MINIO_BUCKET_CHECK_ON_SAVE`` is set, or
+        let whoever hears of it do so."""
         try:
             return store()
         except BucketNotFound:
-            if not self.config.makes_buckets:
+            if self.config.makes_buckets:
+                self.check_bucket_existence()
+            elif not any(made for _, made in bucket_missing.send(type(self), storage=self)):
                 raise
-            self.check_bucket_existence()
             return store()
 
     def _save_under_free_name(self, save: PendingSave, name: str, max_length: int | None) -> str:

@@ -20,6 +20,10 @@ bucket_chosen = Signal()
 """A router is about to use a bucket for the first time. Arguments: ``strategy``, ``location``. A receiver
 that raises keeps it from being used."""
 
+bucket_missing = Signal()
+"""A file cannot be stored, as its bucket is missing. Arguments: ``storage``. A receiver that has created it
+returns True."""
+
 object_saving = Signal()
 """A router is about to store a file. Arguments: ``router``, ``backend``, ``size`` (bytes; 0 if unknown). A
 receiver that raises keeps it from being stored."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from io import StringIO
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,18 +17,20 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.dispatch import Signal
 from django_tenants.signals import post_schema_sync, schema_needs_to_be_sync
-from django_tenants.utils import schema_exists
+from django_tenants.utils import schema_context, schema_exists
 from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
-from django_minio_router import MinioRouter, hooks, tenant_bucket_context
+from django_minio_router import BucketFileField, MinioRouter, hooks, tenant_bucket_context
 from django_minio_router.buckets.ensure import State
+from django_minio_router.exceptions import BucketNotFound
 from django_minio_router.provisioning.new_tenant import provision
-from django_minio_router.strategies import PerTenant, PerTenantPrefix
+from django_minio_router.storage import binding
+from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import router
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
@@ -361,3 +365,181 @@ def environment(folder: Path) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "killed",
         "PYTHONPATH": f"{folder}:{ROOT}",
     }
+
+
+class TestFilesOfATenantThatIsBeingCreated:
+    """The bucket is there when the first file is; a roll-back takes back both."""
+
+    @pytest.fixture
+    def logo(self, new_name: NewName, db: None) -> Iterator[str]:
+        """Let rows of tenants have a logo of their own in buckets of this template."""
+        template = new_name("l") + "-{schema_name}"
+        column = models.FileField(null=True)
+        column.set_attributes_from_name("logo")
+        with connection.schema_editor() as editor:
+            editor.add_field(Client, column)
+        field = BucketFileField(owner="self", null=True, storage=MinioRouter(strategy=PerTenant(template)))
+        Client.add_to_class("logo", field)
+        binding.bind_field(field)
+        yield template
+        Client._meta.local_fields.remove(field)
+        Client._meta._expire_cache()
+        del Client.logo
+        with connection.schema_editor() as editor:
+            editor.remove_field(Client, column)
+
+    def test_the_logo_in_its_own_row_is_stored(
+        self, logo: str, new_name: NewName, contents: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for block in transaction.atomic(), nullcontext():
+            schema_name = new_name("t")
+            with block:
+                tenant = Client.objects.create(
+                    schema_name=schema_name, name="x", logo=ContentFile(b"logo", "logo.png")
+                )
+            assert contents(logo.format(schema_name=schema_name)) == {"logo.png": b"logo"}
+            assert Client.objects.get(pk=tenant.pk).logo.read() == b"logo"
+        assert "former" not in caplog.text
+
+    def test_a_roll_back_takes_the_bucket_and_its_files(
+        self, logo: str, new_name: NewName, settings: Any, held: Held
+    ) -> None:
+        settings.MINIO_BUCKET_HOOKS = [hooks.versioning]
+        schema_name = new_name("t")
+        with suppress(LookupError), transaction.atomic():
+            tenant = Client.objects.create(
+                schema_name=schema_name, name="x", logo=ContentFile(b"logo", "logo.png")
+            )
+            with tenant_bucket_context(tenant):
+                router.save("first.txt", ContentFile(b"1"))
+                router.save("second.txt", ContentFile(b"2"))
+                router.delete("second.txt")
+            assert len(held(schema_name)) == 2
+            raise LookupError
+
+        assert held(schema_name) == set()
+
+    def test_a_savepoint_that_is_rolled_back_takes_its_tenants(self, new_name: NewName, held: Held) -> None:
+        lost = new_name("t")
+        with transaction.atomic():
+            kept = create(new_name("t"))
+            with suppress(LookupError), transaction.atomic():
+                with tenant_bucket_context(create(lost)):
+                    router.save("a.txt", ContentFile(b"x"))
+                raise LookupError
+            assert held(lost) == set()
+            with tenant_bucket_context(kept):
+                router.save("a.txt", ContentFile(b"x"))
+
+        assert held(kept.schema_name) == buckets_of(kept.schema_name)
+
+    def test_sign_up_stores_the_first_file_at_once(
+        self, new_name: NewName, held: Held, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with transaction.atomic():
+            tenant = create(new_name("t"))
+            with schema_context(tenant.schema_name):
+                router.save("first.txt", ContentFile(b"x"))
+            assert held(tenant.schema_name) == {f"test-brands-{tenant.schema_name}"}
+
+        assert held(tenant.schema_name) == buckets_of(tenant.schema_name)
+        assert caplog.text == ""
+
+    def test_a_receiver_that_comes_first_stores_files_too(
+        self, new_name: NewName, contents: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def store(*, tenant: Client, **kwargs: object) -> None:
+            with tenant_bucket_context(tenant):
+                router.save("first.txt", ContentFile(b"x"))
+
+        others = schema_needs_to_be_sync.receivers
+        schema_needs_to_be_sync.receivers = []
+        schema_needs_to_be_sync.connect(store)
+        schema_needs_to_be_sync.receivers += others
+        schema_needs_to_be_sync.sender_receivers_cache.clear()
+        try:
+            tenant = create(new_name("t"))
+        finally:
+            schema_needs_to_be_sync.disconnect(store)
+
+        assert contents(f"test-brands-{tenant.schema_name}") == {"first.txt": b"x"}
+        assert "former" not in caplog.text
+
+    def test_what_it_stored_in_a_folder_is_not_of_a_former_tenant(
+        self, use: Any, bucket: str, new_name: NewName, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        use(Contract, shared := MinioRouter(strategy=PerTenantPrefix(bucket)))
+        with transaction.atomic():
+            tenant = create(new_name("t"))
+            with tenant_bucket_context(tenant):
+                shared.save("first.txt", ContentFile(b"x"))
+        assert "former" not in caplog.text
+
+        again = new_name("t")
+        with tenant_bucket_context(again):
+            shared.save("old.txt", ContentFile(b"of a former tenant"))
+        with transaction.atomic():
+            tenant = create(again)
+            with tenant_bucket_context(tenant):
+                shared.save("first.txt", ContentFile(b"x"))
+        assert f"{bucket}/{again} holds files" in caplog.text
+
+    def test_what_somebody_else_stored_stays(
+        self, new_name: NewName, contents: Any, bare: Minio, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        schema_name = new_name("t")
+        name = f"test-brands-{schema_name}"
+        with suppress(LookupError), transaction.atomic():
+            with tenant_bucket_context(create(schema_name)):
+                router.save("a.txt", ContentFile(b"ours"))
+                router.save("b.txt", ContentFile(b"ours"))
+            bare.put_object(bucket_name=name, object_name="a.txt", data=BytesIO(b"theirs"), length=6)
+            raise LookupError
+
+        assert contents(name) == {"a.txt": b"theirs"}
+        assert "another file was stored in it" in caplog.text
+
+    def test_a_tenant_that_was_committed_after_all_keeps_it(self, new_name: NewName, contents: Any) -> None:
+        """What runs after the commit may fail, and then Django drops the rest unheard, as at a roll-back."""
+        with suppress(IndexError), transaction.atomic():
+            transaction.on_commit(lambda: [].pop())
+            tenant = create(new_name("t"))
+            with tenant_bucket_context(tenant):
+                router.save("a.txt", ContentFile(b"x"))
+        gc.collect()
+
+        assert contents(f"test-brands-{tenant.schema_name}") == {"a.txt": b"x"}
+
+    def test_one_that_is_deleted_before_the_commit_leaves_nothing(
+        self, new_name: NewName, held: Held
+    ) -> None:
+        schema_name = new_name("t")
+        with transaction.atomic():
+            tenant = create(schema_name)
+            with tenant_bucket_context(tenant):
+                router.save("a.txt", ContentFile(b"x"))
+            tenant.delete()
+
+        assert held(schema_name) == set()
+
+    def test_no_other_bucket_is_made(self, new_name: NewName, held: Held) -> None:
+        """Only those of tenants that are created here, and of these only their own."""
+        old, shared = new_name("old"), new_name("shared")
+        Client.objects.bulk_create([Client(schema_name=old, name=old)])
+        with transaction.atomic():
+            tenant = create(new_name("t"))
+            with pytest.raises(BucketNotFound), tenant_bucket_context(old):
+                router.save("a.txt", ContentFile(b"x"))
+            with pytest.raises(BucketNotFound), tenant_bucket_context(tenant):
+                MinioRouter(strategy=FixedBucket(shared)).save("a.txt", ContentFile(b"x"))
+        with pytest.raises(BucketNotFound), tenant_bucket_context(old):
+            router.save("a.txt", ContentFile(b"x"))
+
+        assert held(old) == held(shared) == set()
+
+    def test_a_setting_switches_this_off_too(self, settings: Any, new_name: NewName) -> None:
+        settings.MINIO_PROVISION_TENANTS = False
+        with transaction.atomic():
+            tenant = create(new_name("t"))
+            with pytest.raises(BucketNotFound), tenant_bucket_context(tenant):
+                router.save("a.txt", ContentFile(b"x"))

@@ -15,7 +15,6 @@ from django_minio_router import (
     MinioBackend,
     MinioRouter,
     PrivatePublicMixedError,
-    RoutingError,
 )
 from django_minio_router.buckets.ensure import PlannedBucket, State
 from django_minio_router.buckets.policies import same_policy
@@ -259,18 +258,44 @@ class TestNames:
         acme, north = tenants("acme", "north")
         use(Contract, MinioRouter(strategy=PerTenant(function=spoiling(north))))
 
-        with pytest.raises(InvalidBucketName) as refused:
-            make_plan([acme, north])
+        plan = make_plan([acme, north])
 
-        assert "docs.Contract.file" in str(refused.value)
-        assert repr(north.schema_name) in str(refused.value)
+        (refused,) = plan.refused
+        assert "docs.Contract.file" in refused.cause
+        assert repr(north.schema_name) in refused.cause
+        assert planned(plan) == {acme.schema_name: "private"}
 
     @pytest.mark.parametrize("answer", [None, 7, b"bytes", ""])
     def test_what_is_no_name_at_all(self, use, tenants, answer):
         use(Contract, MinioRouter(strategy=PerTenant(function=lambda tenant: answer)))
 
-        with pytest.raises(RoutingError):
-            make_plan(tenants("acme"))
+        plan = make_plan(tenants("acme"))
+
+        assert [outcome.state for outcome in plan.refused] == [State.FAILED]
+        assert planned(plan) == {}
+
+    def test_a_tenant_without_a_value_fails_alone(self, use, tenants):
+        acme, north = tenants("acme", "north")
+        north.name = ""
+        use(Contract, MinioRouter(strategy=PerTenant(field="name")))
+        use(Invoice, MinioRouter(strategy=PerTenant("in-{schema_name}")))
+
+        plan = make_plan([acme, north])
+
+        (refused,) = plan.refused
+        assert repr(north.schema_name) in refused.cause
+        assert "'name', which is empty" in refused.cause
+        assert planned(plan).keys() == {"acme", f"in-{acme.schema_name}", f"in-{north.schema_name}"}
+
+    def test_an_error_of_a_strategys_own_fails_alone_too(self, use, tenants):
+        (acme,) = tenants("acme")
+        use(Contract, MinioRouter(strategy=PerTenant(function=lambda tenant: tenant.owner.slug)))
+        use(Invoice, MinioRouter(strategy=PerTenant("in-{schema_name}")))
+
+        plan = make_plan([acme])
+
+        assert "owner" in next(iter(plan.refused)).cause
+        assert planned(plan).keys() == {f"in-{acme.schema_name}"}
 
 
 def spoiling(spoilt: Client) -> Callable[[Client], str]:
