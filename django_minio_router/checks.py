@@ -25,7 +25,7 @@ from .naming import bucket_name_problem
 from .provisioning.plan import Plan
 from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
-from .settings.endpoints import endpoint_problem, shown_endpoint, split_external
+from .settings.endpoints import endpoint_problem, shown_endpoint, split_endpoint
 from .settings.testing import is_isolated
 from .storage.router import MinioRouter
 from .strategies import BucketStrategy, Location
@@ -79,10 +79,9 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
     elif problem := endpoint_problem(endpoint):
         yield messages.malformed_endpoint("MINIO_ENDPOINT", shown_endpoint(endpoint), problem)
     if external:
-        scheme, host, _ = split_external(external)
-        if problem := endpoint_problem(host):
+        if problem := endpoint_problem(external):
             yield messages.malformed_endpoint("MINIO_EXTERNAL_ENDPOINT", shown_endpoint(external), problem)
-        elif external_https is None and not scheme:
+        elif external_https is None and not split_endpoint(external)[0]:
             yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
     elif external_https is not None:
         yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT")

@@ -34,7 +34,8 @@ def missing_endpoint() -> Error:
 def malformed_endpoint(setting: str, endpoint: str, problem: str) -> Error:
     return Error(
         f"{setting} {endpoint} {problem}.",
-        hint="Write the host name or address, and the port after a colon if it is not the usual one.",
+        hint="Write the host name or address, and the port after a colon if it is not the usual one; "
+        "or a URL such as 'https://s3.example.com'.",
         id="minio_router.E003",
     )
 

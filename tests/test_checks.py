@@ -318,8 +318,13 @@ def test_e002_no_endpoint(project, endpoint):
 @pytest.mark.parametrize(
     "endpoint",
     [
-        "http://minio.example.com",
-        "minio.example.com/files",
+        "ftp://minio.example.com",
+        "http://",
+        "minio.example.com/a folder",
+        "minio.example.com//files",
+        "minio.example.com/files?x=1",
+        "::1",
+        "2001:db8::1:9000",
         "minio.example.com:0",
         "minio.example.com:65536",
         "minio.example.com:http",
@@ -336,9 +341,19 @@ def test_e003_an_endpoint_that_is_no_host_and_port(project, endpoint):
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["minio", "minio.example.com", "10.0.0.1:9000", "[::1]:9", "my_minio:80"]
+    "endpoint",
+    [
+        "minio",
+        "minio.example.com",
+        "10.0.0.1:9000",
+        "[::1]:9",
+        "my_minio:80",
+        "https://s3.example.com",
+        "http://[::1]:9000/",
+        "https://example.com:8443/storage/v1/s3",
+    ],
 )
-def test_e003_not_for_a_host_and_port(project, endpoint):
+def test_e003_not_for_an_address(project, endpoint):
     project.MINIO_ENDPOINT = endpoint
 
     assert ids() == []
@@ -803,7 +818,7 @@ def test_one_mistake_is_reported_once_whatever_depends_on_it(project, use):
 
 def test_no_key_is_ever_shown(project, use):
     project.MINIO_ACCESS_KEY, project.MINIO_SECRET_KEY = "hush-access", "hush-secret"
-    project.MINIO_ENDPOINT = "http://x/y"
+    project.MINIO_ENDPOINT = "http://x/y?z"
     project.MINIO_RETRIES = -1
     project.MINIO_SERVERS = {"eu": {"MINIO_SECRET_KEY": "hush-eu", "MINIO_POOL_SIZE": "x"}, "us": None}
     use(Receipt, MinioBackend("Receipts", MINIO_SECRET_KEY="hush-own"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import BucketTaken, ModelRequired, TenantRequired
-from ..settings.config import Server
+from ..settings.server import Server
 from ..strategies import BucketStrategy, Location
 from ..tenancy import get_tenancy
 from .claims import refuse_taken

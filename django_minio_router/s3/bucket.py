@@ -78,7 +78,7 @@ class Bucket:
     @property
     def address(self) -> str:
         """The URL of the bucket on the internal endpoint."""
-        return f"{self.client.server.base_url}/{self.name}"
+        return self.client.server.url_of(self.name)
 
     def path(self, key: str) -> str:
         """Return the path of the object on the server, quoted."""
@@ -250,4 +250,4 @@ class Bucket:
 
     @cached_property
     def _plain_links(self) -> str:
-        return f"{self.links.server.base_url}/{self.name}/"
+        return f"{self.links.server.url_of(self.name)}/"

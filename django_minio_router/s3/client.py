@@ -18,8 +18,8 @@ from django.utils.functional import cached_property
 from ..caches import BoundedCache
 from ..exceptions import ConfigurationError, ServerError
 from ..naming import quote_object_name
-from ..settings.config import Server
 from ..settings.declared import PREFIX
+from ..settings.server import Server
 from . import late
 from .conditions import keeps_conditions
 from .content import Body
@@ -49,18 +49,15 @@ class Client:
 
     def __init__(self, server: Server, get_pool: Callable[[Server], urllib3.PoolManager]) -> None:
         self.server = server
+        self._base_url, self._is_plain = server.base_url, server.is_plain
         self._get_pool = get_pool
         self._keys = keys_of(server)
-        self._signer = Signer(self._host_header(), server.region, self._keys)
+        self._signer = Signer(server.host, server.region, self._keys)
         self._sdk: Minio | None = None
         self._sdk_lock = threading.Lock()
         self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_TRUSTED_FOR)
         self.honours_conditions = server.conditional_writes  # None until it is known
         self._condition_lock = threading.Lock()
-
-    def _host_header(self) -> str:
-        default_port = ":443" if self.server.use_https else ":80"
-        return self.server.endpoint.removesuffix(default_port)
 
     @cached_property
     def connections(self) -> Connections:
@@ -76,7 +73,7 @@ class Client:
         """
         with self._sdk_lock:
             if self._sdk is None:
-                self._sdk = late.sdk().make_sdk(self.server, self._keys, self.connections.pool)
+                self._sdk = late.sdk().make_sdk(self, self._keys)
             return self._sdk
 
     def request(
@@ -98,12 +95,11 @@ class Client:
         the deletion of an object, is sent without ``repeat``.
         Raise ``ServerError`` when no answer comes; every answer, errors included, is returned.
         """
-        signed = self._signer.authorize(
-            method, path, query, headers or {}, EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
-        )
-        target = f"{path}?{query}" if query else path
+        payload = EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
+        host, wire_path = self.server.locate(path)
+        signed = self._signer.authorize(method, wire_path, query, headers or {}, payload, host)
         return self.connections.send(
-            method, target, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
+            method, path, query, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
         )
 
     def head(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
@@ -121,7 +117,7 @@ class Client:
         if not signed:
             return self.connections.ask(time_limit)
         query = "max-buckets=1"  # of a list that may be long
-        headers = self._signer.authorize("GET", "/", query, {}, EMPTY_PAYLOAD)
+        headers = self._signer.authorize("GET", f"{self.server.path}/", query, {}, EMPTY_PAYLOAD)
         return self.connections.ask(time_limit, f"?{query}", headers)
 
     def problem_with_keys(self, response: BaseHTTPResponse) -> str:
@@ -206,11 +202,15 @@ class Client:
 
     @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
     def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: Query) -> str:
-        path = f"/{bucket}/{quote_object_name(name)}"
         if extra and not isinstance(extra, str):
             extra = extra(str(name))
-        query = self._signer.presign("GET", path, expires=life, at=at, extra=extra)
-        return f"{self.server.base_url}{path}?{query}"
+        path = f"/{bucket}/{quote_object_name(name)}"
+        if self._is_plain:
+            query = self._signer.presign("GET", path, expires=life, at=at, extra=extra)
+            return f"{self._base_url}{path}?{query}"
+        host, signed_path = self.server.locate(path)
+        query = self._signer.presign("GET", signed_path, expires=life, at=at, extra=extra, host=host)
+        return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
 
     def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         """Tell whether the server keeps ``If-None-Match: *``; tried once, with an object of that name."""

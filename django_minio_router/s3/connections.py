@@ -15,7 +15,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ClosedPoolError, HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from ..settings.config import Server
+from ..settings.server import Server
 from .content import PIECE, Body, pieces
 from .errors import unreachable, without_frames
 from .limits import renew, time_left
@@ -212,10 +212,10 @@ class Connections:
     def __init__(self, server: Server, pool: urllib3.PoolManager) -> None:
         self.pool = pool
         self._server = server
-        self._origin = f"{'https' if server.use_https else 'http'}://{server.endpoint}"
+        self._origin = server.origin
         self._to_host = pool.connection_from_url(self._origin)
         # A proxy for plain HTTP is asked for the whole URL.
-        self._prefix = self._origin if pool.proxy and not server.use_https else ""
+        self._asks_for_urls = bool(pool.proxy) and not server.use_https
         # A project's own pool may say how long to wait and how often to try.
         own = _retries(server)
         given = pool.connection_pool_kw.get("retries", own)
@@ -225,7 +225,8 @@ class Connections:
     def send(
         self,
         method: str,
-        target: str,
+        path: str,
+        query: str,
         body: Body | None,
         headers: dict[str, str],
         *,
@@ -235,6 +236,7 @@ class Connections:
     ) -> BaseHTTPResponse:
         """Return the answer, whatever it says. ``ServerError`` if none comes.
 
+        The path is ``/bucket/object``; the server may have it elsewhere.
         All tries together have the time of a call. ``takes_long`` is for a request that lets the server move
         much: as for a large body, the time limits hold for each try then.
         """
@@ -250,13 +252,13 @@ class Connections:
             **self._patience(repeat=repeat, takes_long=takes_long),
         }
         size = len(body) if isinstance(body, bytes) else int(headers.get("Content-Length", 0))
-        request = SentRequest.now(method, target, size, options["retries"])
+        request = SentRequest.now(method, path, size, options["retries"])
         try:
             try:
-                response = self._urlopen(method, target, options)
+                response = self._urlopen(method, path, query, options)
             except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
                 self._to_host = self.pool.connection_from_url(self._origin)
-                response = self._urlopen(method, target, options)
+                response = self._urlopen(method, path, query, options)
         except HTTPError as error:
             request.failed(error)
             if takes_long:
@@ -266,13 +268,19 @@ class Connections:
         request.answered(response)
         return response
 
-    def _urlopen(self, method: str, target: str, options: dict[str, Any]) -> BaseHTTPResponse:
-        return self._to_host.urlopen(
+    def _urlopen(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
+        host, path = self._server.locate(path)
+        origin, to_host = self._origin, self._to_host
+        if host != self._server.host:
+            origin = f"{origin.partition(':')[0]}://{host}"
+            to_host = self.pool.connection_from_url(origin)
+        target = f"{path}?{query}" if query else path
+        return to_host.urlopen(
             method,
-            self._prefix + target,
+            origin + target if self._asks_for_urls else target,
             pool_timeout=self._server.read_timeout,  # type: ignore[arg-type]  # a project's pool may block
             redirect=False,
-            assert_same_host=not self._prefix,
+            assert_same_host=not self._asks_for_urls,
             decode_content=False,
             **options,
         )
@@ -293,7 +301,7 @@ class Connections:
         """Ask the server for anything, once and in so many seconds. Raises ``BROKEN``."""
         return self.pool.request(
             "GET",
-            f"{self._origin}/{query}",
+            f"{self._origin}{self._server.path}/{query}",
             headers=headers,
             timeout=urllib3.Timeout(total=time_limit),
             retries=False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..exceptions import BucketNotFound, ServerError
 
 if TYPE_CHECKING:
-    from ..settings.config import Server
+    from ..settings.server import Server
 
 CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from minio.credentials.credentials import Credentials
     from minio.credentials.providers import Provider
 
-    from ..settings.config import Server
+    from ..settings.server import Server
 
 _PASSWORDS = re.compile(r"(?<=//)[^\s/@]*@|\?\S*")  # before a host and in a query
 

@@ -9,24 +9,27 @@ import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from minio import Minio
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error
+from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ServerError
 from .errors import bucket_not_found, not_s3, refused, unreachable
 
 if TYPE_CHECKING:
-    from urllib3 import PoolManager
-
-    from ..settings.config import Server
+    from ..settings.server import Server
     from .bucket import ObjectInfo
+    from .client import Client
     from .keys import Keys
 
+_SIGNED = {"authorization", "host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"}
 ERRORS = (MinioException, HTTPError, ElementTree.ParseError, json.JSONDecodeError)
 
 
@@ -40,14 +43,40 @@ class _OurKeys(Provider):
         return Credentials(*self._keys())
 
 
-def make_sdk(server: Server, keys: Callable[[], Keys], pool: PoolManager) -> Minio:
-    return Minio(
-        endpoint=server.endpoint,
+class _Relocated(PoolManager):
+    """Sends the SDK's requests to a server that has its buckets below a path, or each at a host of its own.
+
+    The SDK knows no path, and signs for the one that it knows; so what it asks for is asked for anew.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **options: Any
+    ) -> BaseHTTPResponse:
+        parts = urlsplit(url)
+        headers = {k: v for k, v in options["headers"].items() if k.lower() not in _SIGNED}
+        is_stream = not options["preload_content"]
+        return self._client.request(
+            method, parts.path, parts.query, headers=headers, body=options["body"], stream=is_stream
+        )
+
+
+def make_sdk(client: Client, keys: Callable[[], Keys]) -> Minio:
+    server = client.server
+    pool: Any = client.connections.pool if server.is_plain else _Relocated(client)
+    made = Minio(
+        endpoint=server.host,
         credentials=_OurKeys(keys),
         secure=server.use_https,
         region=server.region,
         http_client=pool,
     )
+    if not server.is_plain:
+        made.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+    return made
 
 
 def described(bucket: str, info: ObjectInfo) -> Object:

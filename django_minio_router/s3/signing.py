@@ -57,17 +57,20 @@ class SigningContext(NamedTuple):
 
 
 class Signer:
-    """Sign requests to one host in one region; safe under threads, as its state is one tuple."""
+    """Sign requests in one region, to one host unless another is named.
+
+    Safe under threads, as its state is one tuple.
+    """
 
     def __init__(self, host: str, region: str, keys: Callable[[], Keys]) -> None:
         self.host = host
         self.region = region
         self.keys = keys
         self._last: SigningContext | None = None
-        self._link: tuple[SigningContext, int, str, str] | None = None
+        self._link: tuple[SigningContext, int, str, str, str] | None = None
 
     def authorize(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], payload: str
+        self, method: str, path: str, query: str, headers: Mapping[str, str], payload: str, host: str = ""
     ) -> dict[str, str]:
         """Return ``headers`` with the ones that authenticate the request added.
 
@@ -75,7 +78,7 @@ class Signer:
         hex. Conditions (``If-None-Match``) and ranges stay unsigned: a proxy may drop or change them.
         """
         context = self._context(int(time.time()))
-        own = {"host": self.host, "x-amz-content-sha256": payload, "x-amz-date": context.amz_date}
+        own = {"host": host or self.host, "x-amz-content-sha256": payload, "x-amz-date": context.amz_date}
         if context.keys.token:
             own["x-amz-security-token"] = context.keys.token
         given = {k.lower(): " ".join(v.split()) for k, v in headers.items() if k[:6].lower() == "x-amz-"}
@@ -90,22 +93,24 @@ class Signer:
         )
         return Hidden(headers, **own, Authorization=authorization)
 
-    def presign(self, method: str, path: str, *, expires: int, at: int, extra: str = "") -> str:
+    def presign(
+        self, method: str, path: str, *, expires: int, at: int, extra: str = "", host: str = ""
+    ) -> str:
         """Return the query with which anybody can make the request for ``expires`` seconds from ``at``.
 
         ``at`` is Unix time. ``extra`` is a quoted, sorted query whose names come after ``X-Amz-`` in
         ASCII order, as all the ``response-…`` parameters and ``versionId`` do.
         """
-        context, query, tail = self._link_parts(expires, at)
+        context, query, tail = self._link_parts(expires, at, host or self.host)
         if extra:
             query = f"{query}&{extra}"
         signature = _signature(context, f"{method}\n{path}\n{query}\n{tail}")
         return f"{query}&X-Amz-Signature={signature}"
 
-    def _link_parts(self, expires: int, at: int) -> tuple[SigningContext, str, str]:
+    def _link_parts(self, expires: int, at: int, host: str) -> tuple[SigningContext, str, str]:
         context = self._context(at)
         last = self._link
-        if last is not None and last[0] is context and last[1] == expires:
+        if last is not None and last[0] is context and last[1] == expires and last[4] == host:
             return context, last[2], last[3]
         query = (
             f"X-Amz-Algorithm={ALGORITHM}"
@@ -115,8 +120,8 @@ class Signer:
         if context.keys.token:
             query += f"&X-Amz-Security-Token={quote(context.keys.token, safe='')}"
         query += "&X-Amz-SignedHeaders=host"
-        tail = f"host:{self.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
-        self._link = (context, expires, query, tail)
+        tail = f"host:{host}\n\nhost\n{UNSIGNED_PAYLOAD}"
+        self._link = (context, expires, query, tail, host)
         return context, query, tail
 
     def _context(self, at: int) -> SigningContext:

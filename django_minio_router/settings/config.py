@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +19,13 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, PrivatePublicMixedError
 from .declared import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
-from .endpoints import endpoint_problem, shown_endpoint, split_external
+from .endpoints import endpoint_problem, shown_endpoint, split_endpoint
 from .redacted import Hidden
+from .server import Server
 from .testing import MEMORY, is_isolated, memory_options
 
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider
-    from urllib3 import PoolManager
 
 # MINIO_USE_HTTPS is not among them: a server that does not say is never less safe than the others.
 _OF_ONE_SERVER = {
@@ -36,6 +35,7 @@ _OF_ONE_SERVER = {
     "MINIO_ACCESS_KEY",
     "MINIO_SECRET_KEY",
     "MINIO_CREDENTIALS",
+    "MINIO_ADDRESSING",
     "MINIO_CONDITIONAL_WRITES",
     "MINIO_CHECKSUMS",
     "MINIO_PRIVATE_BUCKETS",
@@ -45,39 +45,6 @@ _OF_ONE_SERVER = {
 
 _DECLARING = {"MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS", "MINIO_DEFAULT_BUCKET"}
 _DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
-
-
-@dataclass(frozen=True)
-class Server:
-    """What a connection depends on. Equal servers share one client and one pool.
-
-    Timeouts are in seconds; ``prefix`` is the path that a proxy puts before the bucket in links;
-    in ``memory`` it stands for a server and is this process.
-    """
-
-    endpoint: str
-    use_https: bool
-    region: str
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    credentials: Provider | None = field(repr=False)
-    http_client: PoolManager | None = field(repr=False)
-    pool_size: int
-    connect_timeout: float
-    read_timeout: float
-    call_timeout: float
-    retries: int
-    conditional_writes: bool | None
-    checksums: bool
-    prefix: str = ""
-    memory: bool = False
-
-    @property
-    def base_url(self) -> str:
-        if self.memory:
-            return f"/minio-memory/{self.endpoint}"  # in testing/urls.py
-        scheme = "https" if self.use_https else "http"
-        return f"{scheme}://{self.endpoint}{self.prefix}"
 
 
 class Config:
@@ -158,28 +125,29 @@ class Config:
         """The server that requests go to."""
         if self.in_memory:
             stand_in = Config(memory_options(self._server_name, self.get("MINIO_ENDPOINT")))
-            return stand_in._server(stand_in.get("MINIO_ENDPOINT"), use_https=True, memory=True)
+            return stand_in._server(stand_in.get("MINIO_ENDPOINT"), "", use_https=True, memory=True)
         if not self.get("MINIO_ENDPOINT"):
             raise ConfigurationError(
-                "MINIO_ENDPOINT is not set. Give it the host and port of the S3 server, "
-                "such as '127.0.0.1:9000'."
+                "MINIO_ENDPOINT is not set. Give it the address of the S3 server, such as "
+                "'127.0.0.1:9000' or 'https://s3.example.com'."
             )
         _refuse_endpoint("MINIO_ENDPOINT", self.get("MINIO_ENDPOINT"))
-        return self._server(self.get("MINIO_ENDPOINT"), bool(self.get("MINIO_USE_HTTPS")))
+        scheme, host, path = split_endpoint(self.get("MINIO_ENDPOINT"))
+        return self._server(host, path, scheme == "https" if scheme else bool(self.get("MINIO_USE_HTTPS")))
 
     @cached_property
     def external(self) -> Server:
         """The server as browsers see it; links are signed for it."""
         if self.in_memory or not self.get("MINIO_EXTERNAL_ENDPOINT"):
             return self.internal
-        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))[1])
-        scheme, host, path = split_external(self.get("MINIO_EXTERNAL_ENDPOINT"))
+        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", self.get("MINIO_EXTERNAL_ENDPOINT"))
+        scheme, host, path = split_endpoint(self.get("MINIO_EXTERNAL_ENDPOINT"))
         use_https = self.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
         if scheme:
             use_https = scheme == "https"
         elif use_https is None:
-            use_https = self.get("MINIO_USE_HTTPS")
-        return self._server(host, bool(use_https), prefix=path.rstrip("/"))
+            use_https = self.internal.use_https
+        return self._server(host, self.internal.path, bool(use_https), prefix=path)
 
     @property
     def credentials(self) -> Provider | None:
@@ -187,7 +155,9 @@ class Config:
         given = self.get("MINIO_CREDENTIALS")
         return _provider(given) if isinstance(given, str) else given
 
-    def _server(self, endpoint: str, use_https: bool, prefix: str = "", memory: bool = False) -> Server:
+    def _server(
+        self, host: str, path: str, use_https: bool, prefix: str = "", memory: bool = False
+    ) -> Server:
         credentials = self.credentials
         for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
             if credentials is None and not self.get(name):
@@ -196,7 +166,7 @@ class Config:
                     "from minio.credentials."
                 )
         return Server(
-            endpoint=endpoint.lower(),  # as browsers write it; a link is signed for what they send
+            endpoint=host.lower() + path,  # as browsers write it; a link is signed for what they send
             use_https=use_https,
             region=self.get("MINIO_REGION") or DEFAULTS["MINIO_REGION"],
             access_key=self.get("MINIO_ACCESS_KEY"),
@@ -210,6 +180,7 @@ class Config:
             retries=self.get("MINIO_RETRIES"),
             conditional_writes=self.get("MINIO_CONDITIONAL_WRITES"),
             checksums=self.get("MINIO_CHECKSUMS"),
+            virtual=self.get("MINIO_ADDRESSING") == "virtual" and not (prefix or memory),
             prefix=prefix,
             memory=memory,
         )

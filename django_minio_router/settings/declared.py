@@ -98,6 +98,7 @@ _NOT_NEEDED = Setting(None, "anything", lambda value: True)
 SETTINGS: dict[str, Setting] = {
     "MINIO_ENDPOINT": _text(),
     "MINIO_USE_HTTPS": _flag(),
+    "MINIO_ADDRESSING": _choice("path", "virtual"),
     "MINIO_EXTERNAL_ENDPOINT": _text(),
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
     "MINIO_REGION": Setting(

@@ -1,23 +1,28 @@
-"""How the host and port of a server are written."""
+"""How the address of a server is written: host and port, alone or in a URL."""
 
 from __future__ import annotations
 
 import re
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?")
-_EXTERNAL = re.compile(r"(?:(https?)://)?([^/?#]*)(/[^?#]*)?")
+_ENDPOINT = re.compile(r"(?:(https?)://)?([^/?#]*)((?:/[A-Za-z0-9._~-]+)*)/?")
 
 
 def endpoint_problem(endpoint: str) -> str | None:
-    """Say what is wrong with a ``host[:port]``, or return None."""
+    """Say what is wrong with a ``[scheme://]host[:port][/path]``, or return None."""
     if "@" in endpoint:
         return "holds a user name; the keys have settings of their own"
-    if "://" in endpoint:
-        return "holds a scheme; say http or https with the setting that ends in USE_HTTPS"
-    if "/" in endpoint:
-        return "holds a path; S3 requests cannot have one before the bucket"
-    match = _HOST.fullmatch(endpoint)
+    if "://" in endpoint and not endpoint.startswith(("http://", "https://")):
+        return "holds a scheme that is neither http nor https"
+    if "?" in endpoint or "#" in endpoint:
+        return "holds a query or a fragment"
+    _, host, _ = split_endpoint(endpoint)
+    if host.count(":") > 1 and not host.startswith("["):
+        return "is an IPv6 address without brackets; write it as [::1]:9000"
+    match = _HOST.fullmatch(host)
     if not match:
+        if "/" in host and host == endpoint:
+            return "holds a path that needs quoting; use letters, digits and . _ ~ - between single slashes"
         return "is not a host name or address with an optional port"
     if match[1] and not 0 < int(match[1]) < 65536:
         return "has a port outside 1 to 65535"
@@ -29,7 +34,8 @@ def shown_endpoint(endpoint: str) -> str:
     return repr(endpoint.rpartition("@")[2])
 
 
-def split_external(endpoint: str) -> tuple[str, str, str]:
-    """Split ``[scheme://]host[:port][/path]``, as an external endpoint may be written."""
-    match = _EXTERNAL.fullmatch(endpoint)
+def split_endpoint(endpoint: str) -> tuple[str, str, str]:
+    """Split ``[scheme://]host[:port][/path]``; the path is empty or starts with a slash and does not end
+    with one. What is malformed comes back as the host."""
+    match = _ENDPOINT.fullmatch(endpoint)
     return (match[1] or "", match[2], match[3] or "") if match else ("", endpoint, "")

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from .declared import checked
+from .endpoints import split_endpoint
 
 MEMORY = "memory:"  # as an endpoint: no server at all
 
@@ -37,8 +38,9 @@ def testing_mode() -> str:
 def memory_options(server: str, endpoint: str) -> dict[str, Any]:
     """Return the settings of what stands in for a server: named as it is, so that servers stay apart."""
     name = f"{zlib.crc32(server.encode()):08x}.memory" if server else "memory"
+    _, host, path = split_endpoint(endpoint)
     return {
-        "MINIO_ENDPOINT": endpoint if endpoint not in ("", MEMORY) else name,
+        "MINIO_ENDPOINT": name if endpoint in ("", MEMORY) else host + path.replace("/", "-"),
         "MINIO_USE_HTTPS": True,
         "MINIO_ACCESS_KEY": "memory",
         "MINIO_SECRET_KEY": "memory",

@@ -16,7 +16,7 @@ from .active_content import stored_as_attachment
 if TYPE_CHECKING:
     from django.core.files import File
 
-    from ..settings.config import Server
+    from ..settings.server import Server
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, in lower case

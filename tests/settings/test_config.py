@@ -200,6 +200,50 @@ class TestServers:
         assert external.base_url == "http://files.example.com"
 
     @pytest.mark.parametrize(
+        ("endpoint", "base_url", "host"),
+        [
+            ("S3.example.com:9000", "https://s3.example.com:9000", "s3.example.com:9000"),
+            ("http://s3.example.com", "http://s3.example.com", "s3.example.com"),
+            ("https://s3.example.com:443/", "https://s3.example.com:443", "s3.example.com"),
+            ("http://x.example.com/storage/v1/S3", "http://x.example.com/storage/v1/S3", "x.example.com"),
+            ("[::1]:9000", "https://[::1]:9000", "[::1]:9000"),
+            ("http://[2001:DB8::1]", "http://[2001:db8::1]", "[2001:db8::1]"),
+        ],
+    )
+    def test_of_an_endpoint_that_is_an_address_or_a_url(self, flat, endpoint, base_url, host):
+        flat.MINIO_ENDPOINT = endpoint
+
+        assert (Config().internal.base_url, Config().internal.host) == (base_url, host)
+
+    def test_with_the_bucket_in_the_path_or_in_the_host(self, flat):
+        flat.MINIO_ENDPOINT, flat.MINIO_EXTERNAL_ENDPOINT = "https://example.com/s3", None
+        assert Config().internal.locate("/papers/a/b") == ("example.com", "/s3/papers/a/b")
+
+        flat.MINIO_ADDRESSING = "virtual"
+        server = Config().internal
+        assert server.locate("/papers/a/b") == ("papers.example.com", "/s3/a/b")
+        assert server.locate("/papers") == ("papers.example.com", "/s3/")
+        assert server.locate("/") == ("example.com", "/s3/")
+        assert server.locate("/my.papers/a") == ("example.com", "/s3/my.papers/a")
+        assert server.url_of("papers") == "https://papers.example.com/s3"
+        assert server.url_of("my.papers") == "https://example.com/s3/my.papers"
+
+    @pytest.mark.parametrize(
+        ("endpoint", "base_url"),
+        [
+            ("https://cdn.example.com", "https://cdn.example.com/storage/s3"),
+            ("https://cdn.example.com/files", "https://cdn.example.com/files"),
+        ],
+    )
+    def test_a_proxy_keeps_the_path_of_the_endpoint_or_has_its_own(self, flat, endpoint, base_url):
+        flat.MINIO_ENDPOINT, flat.MINIO_EXTERNAL_ENDPOINT = "https://example.com/storage/s3", endpoint
+
+        external = Config().external
+
+        assert external.base_url == base_url
+        assert external.locate("/papers/a") == ("cdn.example.com", "/storage/s3/papers/a")
+
+    @pytest.mark.parametrize(
         ("endpoint", "https", "base_url"),
         [
             ("", None, "https://flat.example.com"),
@@ -223,12 +267,16 @@ class TestServers:
             Config().internal  # noqa: B018
 
     def test_with_a_malformed_endpoint(self, flat):
-        flat.MINIO_ENDPOINT, flat.MINIO_EXTERNAL_ENDPOINT = "http://a", "b:x"
+        flat.MINIO_ENDPOINT, flat.MINIO_EXTERNAL_ENDPOINT = "ftp://a", "b:x"
 
-        with pytest.raises(ConfigurationError, match="MINIO_ENDPOINT 'http://a' holds a scheme"):
+        with pytest.raises(ConfigurationError, match="MINIO_ENDPOINT 'ftp://a' holds a scheme"):
             Config().internal  # noqa: B018
+        flat.MINIO_ENDPOINT = "a"
         with pytest.raises(ConfigurationError, match="MINIO_EXTERNAL_ENDPOINT 'b:x'"):
             Config().external  # noqa: B018
+        flat.MINIO_ENDPOINT = "2001:db8::1"
+        with pytest.raises(ConfigurationError, match=r"IPv6 address without brackets; write it as \[::1\]"):
+            Config().internal  # noqa: B018
 
     @pytest.mark.parametrize("missing", ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"])
     def test_without_a_key(self, flat, missing):

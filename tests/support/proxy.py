@@ -256,6 +256,7 @@ class Proxy:
     upstream: str
     prefix: str = ""
     certificate: Path | None = None
+    host: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     """Connections accepted so far."""
@@ -270,8 +271,10 @@ class Proxy:
     _sockets: set[socket.socket] = field(default_factory=set)
 
     def __enter__(self) -> Proxy:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, 0), family=family, backlog=256)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.endpoint = f"{host}:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 

@@ -10,7 +10,7 @@ import sys
 from base64 import b64encode
 from pathlib import Path
 
-from .process import HOST, Process, ServerError, free_ports, http_status
+from .process import DOMAIN, HOST, Process, ServerError, free_ports, http_status
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bin"
 SOURCE = "github.com/minio/minio@latest"
@@ -44,6 +44,7 @@ class MinIO:
                 "MINIO_ROOT_PASSWORD": self.secret_key,
                 # Without a key it encrypts nothing. The same one at each start, for data that stays.
                 "MINIO_KMS_SECRET_KEY": f"key-1:{b64encode(_ENCRYPTION_KEY).decode()}",
+                "MINIO_DOMAIN": DOMAIN,
                 "MINIO_UPDATE": "off",
                 "MINIO_BROWSER": "off",
             },

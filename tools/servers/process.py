@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST = "127.0.0.1"
+DOMAIN = "s3.localhost"  # below which each bucket has a host, beside its path; no resolver need know it
 GRPC_OFFSET = 10_000  # SeaweedFS listens there too, for each of its ports
 STARTS_WITHIN = 60.0  # seconds; a cold disk or a busy CI machine takes its time
 STOPS_WITHIN = 5.0

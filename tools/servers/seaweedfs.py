@@ -9,10 +9,11 @@ import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
-from .process import GRPC_OFFSET, HOST, Process, ServerError, free_ports, http_status
+from .process import DOMAIN, GRPC_OFFSET, HOST, Process, ServerError, free_ports, http_status
 
 _ROLES = ("master", "volume", "filer", "s3", "admin")
 _GATEWAY = (
+    f"domainName={DOMAIN}",
     "iam=false",
     "port.iceberg=0",
     "port.lance=0",

@@ -9,7 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from django_minio_router.inventory.uses import configs, uses
 from django_minio_router.management.base import RouterCommand
 from django_minio_router.s3.status import MinioServerStatus, probe_with_keys
-from django_minio_router.settings.config import Config, Server
+from django_minio_router.settings.config import Config
+from django_minio_router.settings.server import Server
 
 
 class Command(RouterCommand):
