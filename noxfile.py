@@ -77,7 +77,7 @@ def lock(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Source distribution and wheel, checked, in .nox/build/tmp/dist; the wheel is used where nothing else of ours is."""
+    """Build both packages in .nox/build/tmp/dist, check them, and use the wheel away from its source."""
     session.install("build", "twine")
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
