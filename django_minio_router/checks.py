@@ -152,6 +152,7 @@ def _callables(config: Config) -> Iterator[CheckMessage]:
     try:
         bucket_hooks(config)
         quota()
+        config.url_signer  # noqa: B018
     except ConfigurationError as error:
         yield messages.bad_setting(error)
 

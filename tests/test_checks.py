@@ -102,6 +102,10 @@ WRONG_VALUES = {
     "MINIO_MULTIPART_THRESHOLD": -1,
     "MINIO_SERVERS": ["eu.example.com"],
     "MINIO_QUOTA": 10_000,
+    "MINIO_ADDRESSING": "subdomain",
+    "MINIO_PUBLIC_URL": "cdn.example.com",
+    "MINIO_URL_SIGNER": 7,
+    "MINIO_BUCKET_POLICIES": "none",
 }
 
 
@@ -120,6 +124,8 @@ def test_e001_a_value_of_a_wrong_type_or_range(project, setting, value):
     ("setting", "value"),
     [
         ("MINIO_URL_WINDOW", timedelta(-1)),
+        ("MINIO_PUBLIC_URL", "https://cdn.example.com/{name}"),
+        ("MINIO_PUBLIC_URL", "https://cdn.example.com/?x=1"),
         ("MINIO_URL_EXPIRY_HOURS", timedelta(-1)),
         ("MINIO_RETRIES", True),
         ("MINIO_POOL_SIZE", 1.5),
@@ -306,6 +312,13 @@ def test_e001_a_policy_hook_that_is_none(project, hook):
     project.MINIO_POLICY_HOOKS = [hook]
 
     assert only("E001")
+
+
+@pytest.mark.parametrize("path", ["no.such.module.sign", "tests.support.storages.__doc__"])
+def test_e001_a_signer_that_is_none(project, path):
+    project.MINIO_URL_SIGNER = path
+
+    assert f"MINIO_URL_SIGNER names {path!r}" in only("E001").msg
 
 
 @pytest.mark.parametrize("endpoint", ["", None])

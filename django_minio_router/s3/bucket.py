@@ -25,7 +25,7 @@ from .uploads import KEPT_HEADERS, Upload, checksum_of
 if TYPE_CHECKING:
     from django.core.files import File
 
-    from .client import Client, Query
+    from .client import Client
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -63,7 +63,8 @@ class Bucket:
     """One bucket of one server; two are equal if they are the same bucket.
 
     ``links`` is the client for links that others follow, ``multipart`` the size of a part and the size up to
-    which content goes in one request, both in bytes.
+    which content goes in one request, both in bytes. ``public_url`` is where plain links lead, with a slash
+    at its end; to the server if it is empty.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe key before any request, ``ServerError`` if
     the server cannot be reached or refuses, and ``BucketNotFound`` if the bucket does not exist. ``headers``
@@ -74,6 +75,7 @@ class Bucket:
     name: str
     links: Client = field(compare=False)
     multipart: tuple[int, int] = field(compare=False)
+    public_url: str = field(default="", compare=False)
 
     @property
     def address(self) -> str:
@@ -237,8 +239,10 @@ class Bucket:
     # Links
 
     @cached_property
-    def link(self) -> Callable[[str, int, int, Query], str]:
+    def link(self) -> Callable[..., str]:
         """Return a link that shows ``key`` to anybody for ``life`` seconds from ``at`` on, with a ``query``.
+
+        With a ``method`` after these, for another request than GET.
 
         Not a method, as a page has hundreds of links and a call more is a tenth of the time.
         """
@@ -250,4 +254,4 @@ class Bucket:
 
     @cached_property
     def _plain_links(self) -> str:
-        return f"{self.links.server.url_of(self.name)}/"
+        return self.public_url or f"{self.links.server.url_of(self.name)}/"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ _OF_ONE_SERVER = {
     "MINIO_ADDRESSING",
     "MINIO_CONDITIONAL_WRITES",
     "MINIO_CHECKSUMS",
+    "MINIO_BUCKET_POLICIES",
+    "MINIO_PUBLIC_URL",
+    "MINIO_URL_SIGNER",
     "MINIO_PRIVATE_BUCKETS",
     "MINIO_PUBLIC_BUCKETS",
     "MINIO_POLICY_HOOKS",
@@ -184,6 +188,17 @@ class Config:
             prefix=prefix,
             memory=memory,
         )
+
+    def public_url(self, bucket: str) -> str:
+        """Return where anybody reads what is in the bucket, with a slash at the end; empty: at the server."""
+        url = "" if self.in_memory else self.get("MINIO_PUBLIC_URL").replace("{bucket}", bucket)
+        return f"{url.rstrip('/')}/" if url else ""
+
+    @property
+    def url_signer(self) -> Callable[[str, datetime], str] | None:
+        """What signs links instead of S3: a function of a URL and the time when the link ends."""
+        given = None if self.in_memory else self.get("MINIO_URL_SIGNER")
+        return _signer(given) if isinstance(given, str) else given
 
     @property
     def in_memory(self) -> bool:
@@ -354,6 +369,21 @@ def _provider(path: str) -> Provider:
             "minio.credentials, or a function that returns an instance of one."
         )
     return provider
+
+
+@lru_cache(maxsize=64)
+def _signer(path: str) -> Callable[[str, datetime], str]:
+    try:
+        signer: Callable[[str, datetime], str] = import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"MINIO_URL_SIGNER names {path!r}, which cannot be imported: {error}. Correct the path."
+        ) from error
+    if not callable(signer):
+        raise ConfigurationError(
+            f"MINIO_URL_SIGNER names {path!r}, which is not callable. Name a function of (url, expires)."
+        )
+    return signer
 
 
 def _refuse_endpoint(setting: str, endpoint: str) -> None:

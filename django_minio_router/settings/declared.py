@@ -14,6 +14,7 @@ PREFIX = "MINIO_"
 MAX_EXPIRY = 7 * 24 * 60 * 60  # seconds; the longest life that Signature Version 4 allows a link
 _MIB = 1024 * 1024
 _DAY = 24 * 60 * 60
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 _REGION = re.compile(r"[!-.0-~]*")  # it stands between slashes in each signature
 
 
@@ -67,6 +68,12 @@ def _object_with(method: str, takes: str, *, or_path: bool = False) -> Setting:
     return Setting(None, takes, lambda v: hasattr(v, method) or (or_path and isinstance(v, str)), secret=True)
 
 
+def _is_public_url(value: Any) -> bool:
+    if not isinstance(value, str) or not _PUBLIC_URL.fullmatch(value):
+        return False
+    return not set("{}") & set(value.replace("{bucket}", ""))
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset)
 
@@ -101,6 +108,14 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_ADDRESSING": _choice("path", "virtual"),
     "MINIO_EXTERNAL_ENDPOINT": _text(),
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
+    "MINIO_PUBLIC_URL": Setting(
+        "", "a URL without a query, in which '{bucket}' may stand for the bucket's name", _is_public_url
+    ),
+    "MINIO_URL_SIGNER": Setting(
+        None,
+        "a callable of (url, expires) that returns a URL, or its dotted path",
+        lambda value: callable(value) or isinstance(value, str),
+    ),
     "MINIO_REGION": Setting(
         "us-east-1",
         "a string of printable ASCII without spaces and '/'",
@@ -119,6 +134,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_RETRIES": _whole(2, lowest=0),
     "MINIO_CONDITIONAL_WRITES": _flag(),
     "MINIO_CHECKSUMS": _flag(True),
+    "MINIO_BUCKET_POLICIES": _flag(True),
     "MINIO_PRIVATE_BUCKETS": _BUCKETS,
     "MINIO_PUBLIC_BUCKETS": _BUCKETS,
     "MINIO_DEFAULT_BUCKET": _text(),

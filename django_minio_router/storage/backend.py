@@ -22,10 +22,9 @@ from ..s3.limits import limited
 from ..s3.modes import is_writing
 from ..s3.reading import ObjectFile, ObjectReader
 from ..s3.writing import ObjectWriter
-from .active_content import link_disposition
 from .asynchronous import AsyncMethods
 from .base import BucketStorage
-from .links import response_query, seconds_of
+from .links import NOTHING, Told, seconds_of, signed_by, writing
 from .saving import ChoosesNames, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
 
@@ -254,13 +253,18 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         filename: str | None = None,
         content_type: str | None = None,
         disposition: str | None = None,
+        cache_control: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        method: str = "GET",
     ) -> str:
         """Return a link for browsers, on the external endpoint: plain for a public bucket, else signed.
 
         A signed link lives at least for ``expires`` (a ``timedelta`` or seconds; default
         ``MINIO_URL_EXPIRY_HOURS``) and stays the same within ``MINIO_URL_WINDOW``, so browsers can keep
-        what they loaded. ``filename``, ``content_type`` and ``disposition`` (``"inline"`` or
-        ``"attachment"``) set what the browser is told; a plain link cannot carry them, so one is signed.
+        what they loaded. ``filename``, ``disposition`` (``"inline"`` or ``"attachment"``) and those named
+        after a header set what the browser is told; a plain link cannot carry them, so one is signed.
+        With the ``method`` ``"PUT"`` the link stores what is sent to it, replacing what has that name.
         Where active content is to be downloaded (``MINIO_ACTIVE_CONTENT``) a signed link to a name that is
         not known to be safe says ``attachment``, unless ``disposition`` is given. Without a name the address
         of the bucket, or of the folder that all names lie in, which nothing signs.
@@ -269,20 +273,20 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         if not name and name in {"", None}:
             return connection.objects.plain_link(f"{self._prefix}_").removesuffix("_")
         key = self._prefix + name if type(name) is str and name[0] != "/" else self.object_name(name)
-        by_name = filename is None and content_type is None and disposition is None
+        told = Told(filename, content_type, disposition, cache_control, content_encoding, content_language)
+        by_name = told == NOTHING and method == "GET"
         if connection.has_plain_links and expires is None and by_name:
             return connection.objects.plain_link(key)
         config = connection.config
         life, window = config.url_expiry if expires is None else config.expiry(seconds_of(expires))
         now = int(time.time())
         start = now - now % window if window else now
-        if by_name:
-            return connection.objects.link(key, life, start, connection.link_query)
-        if connection.downloads_active:
-            disposition = link_disposition(
-                name, disposition=disposition, filename=filename, content_type=content_type
-            )
-        return connection.objects.link(key, life, start, response_query(filename, content_type, disposition))
+        if method != "GET":
+            return connection.objects.link(key, life, start, "", writing(method, told))
+        query = connection.link_query if by_name else told.query(name, connection.downloads_active)
+        if connection.url_signer is None:
+            return connection.objects.link(key, life, start, query)
+        return signed_by(connection.url_signer, connection.objects.plain_link(key), key, query, start + life)
 
     # What a bucket on a server cannot tell
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
@@ -43,6 +44,7 @@ class Connection:
     has_plain_links: bool
     downloads_active: bool
     link_query: Query
+    url_signer: Callable[[str, datetime], str] | None
 
 
 class BucketStorage(Portable, Storage):
@@ -157,7 +159,10 @@ class BucketStorage(Portable, Storage):
         return config.downloads_active_content
 
     def _has_plain_links(self) -> bool:
-        return self.is_bucket_public
+        """Tell whether anybody can read the bucket: no policy opens one where the server has none."""
+        config = self.config
+        is_open = bool(config.get("MINIO_BUCKET_POLICIES") or config.public_url(self.bucket))
+        return self.is_bucket_public and is_open
 
     def _connection(self) -> Connection:
         known = self._connected
@@ -168,7 +173,11 @@ class BucketStorage(Portable, Storage):
         config = self.config
         bucket = check_bucket_name(self.bucket, _WHERE)
         objects = Bucket(
-            clients.get_client(config.internal), bucket, clients.get_client(config.external), config.multipart
+            clients.get_client(config.internal),
+            bucket,
+            clients.get_client(config.external),
+            config.multipart,
+            config.public_url(bucket),
         )
         downloads_active = self._downloads_active(config)
         self._connected = connection = Connection(
@@ -179,6 +188,7 @@ class BucketStorage(Portable, Storage):
             self._has_plain_links(),
             downloads_active,
             query_of_name if downloads_active else "",
+            config.url_signer,
         )
         if config.in_memory and not objects.exists():
             self.check_bucket_existence()

@@ -207,7 +207,7 @@ class MovingBackend(MinioBackend):
 
     def url(self, name: str | None, **options: Any) -> str:
         """Return a link to where the file is now: one request, unless it was seen in the new place lately."""
-        if not name or self._is_moved(name):
+        if not name or options.get("method") == "PUT" or self._is_moved(name):
             return self.new.url(name, **options)
         if not isinstance(self.old, MinioBackend):
             return self.old.url(name)  # storages of others have no options

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlencode
 
 from django.utils.http import content_disposition_header
 
 from ..exceptions import ConfigurationError
-from .active_content import is_safe_to_show
+from .active_content import is_safe_to_show, link_disposition
+
+if TYPE_CHECKING:
+    from ..s3.client import Query
 
 
 def seconds_of(life: timedelta | float) -> int:
@@ -22,22 +27,57 @@ def seconds_of(life: timedelta | float) -> int:
         ) from error
 
 
-def response_query(filename: str | None, content_type: str | None, disposition: str | None) -> str:
-    """Return the quoted, sorted ``response-…`` parameters."""
-    if disposition not in (None, "inline", "attachment"):
-        raise ValueError(f"The disposition is {disposition!r}. Use 'inline' or 'attachment'.")
-    query = {}
-    if filename is not None or disposition is not None:
-        header = content_disposition_header(disposition != "inline", filename or "")
-        query["response-content-disposition"] = header or "inline"
-    if content_type is not None:
-        query["response-content-type"] = content_type
-    return urlencode(query, safe="", quote_via=quote)
+class Told(NamedTuple):
+    """What a link lets the server say of the file, instead of what it was stored with."""
+
+    filename: str | None = None
+    content_type: str | None = None
+    disposition: str | None = None
+    cache_control: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+
+    def query(self, name: str, downloads_active: bool) -> str:
+        """Return the quoted, sorted ``response-…`` parameters; active content may have to be downloaded."""
+        disposition, filename = self.disposition, self.filename
+        if disposition not in (None, "inline", "attachment"):
+            raise ValueError(f"The disposition is {disposition!r}. Use 'inline' or 'attachment'.")
+        if downloads_active:
+            disposition = link_disposition(
+                name, disposition=disposition, filename=filename, content_type=self.content_type
+            )
+        query = {
+            "cache-control": self.cache_control,
+            "content-encoding": self.content_encoding,
+            "content-language": self.content_language,
+            "content-type": self.content_type,
+        }
+        if filename is not None or disposition is not None:
+            header = content_disposition_header(disposition != "inline", filename or "")
+            query["content-disposition"] = header or "inline"
+        said = {f"response-{name}": value for name, value in sorted(query.items()) if value is not None}
+        return urlencode(said, safe="", quote_via=quote)
 
 
-_ATTACHMENT = response_query(None, None, "attachment")
+NOTHING = Told()
+_ATTACHMENT = Told(disposition="attachment").query("", False)
 
 
 def query_of_name(name: str) -> str:
     """Return what a link says that was asked for by its name alone, where active content is downloaded."""
     return "" if is_safe_to_show(name) else _ATTACHMENT
+
+
+def writing(method: str, told: Told) -> str:
+    """Return the method of a link that is not for reading. ``ValueError`` if there is no such link."""
+    if method != "PUT":
+        raise ValueError(f"The method of a link is {method!r}. Use 'GET' or 'PUT'.")
+    if told != NOTHING:
+        raise ValueError("A link for PUT shows nothing, so it takes no header for an answer. Leave them out.")
+    return method
+
+
+def signed_by(signer: Callable[[str, datetime], str], url: str, key: str, query: Query, ends: int) -> str:
+    """Return the link that ``MINIO_URL_SIGNER`` makes of a plain one; ``ends`` is Unix time."""
+    said = query if isinstance(query, str) else query(key)
+    return signer(f"{url}?{said}" if said else url, datetime.fromtimestamp(ends, timezone.utc))

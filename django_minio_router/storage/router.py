@@ -156,7 +156,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         except (StopIteration, OSError) as error:
             raise _strategy_failed(self.strategy, error) from error
         if not isinstance(answer, str):
-            answer = Location.of(answer)
+            answer = answer if isinstance(answer, Location) else Location(answer)
             if not isinstance(answer.bucket, str):
                 check_bucket_name(answer.bucket, repr(self.strategy))
         return self._backend_at(answer)
@@ -195,12 +195,17 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         if location.prefix:
             check_object_name(f"{location.prefix.removesuffix('/')}/_")
         said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
-        return MinioBackend(
+        if isinstance(answer, Location) and answer.public_url:
+            said["MINIO_PUBLIC_URL"] = answer.public_url
+        backend = MinioBackend(
             bucket,
             public=strategy.public_read,
             defaults=strategy.defaults,
             **{**self._options, **said},
         )
+        if strategy.varies_by_tenant and not location.prefix and "MINIO_PUBLIC_URL" not in said:
+            _refuse_shared_url(strategy, backend.config.get("MINIO_PUBLIC_URL"))
+        return backend
 
     # Saving: hooks of a subclass run here, as Django's Storage runs them, within one save of one backend
 
@@ -358,3 +363,12 @@ def _import_strategy(path: str, option: StrategyOption) -> Any:
         raise ConfigurationError(
             f"The strategy {option!r} cannot be imported: {error}. Correct the dotted path."
         ) from error
+
+
+def _refuse_shared_url(strategy: BucketStrategy, public_url: str) -> None:
+    """Refuse one address for the buckets of all tenants: a link would show another tenant's file."""
+    if public_url and "{bucket}" not in public_url:
+        raise ConfigurationError(
+            f"MINIO_PUBLIC_URL is {public_url!r}, the same for every bucket of {strategy!r}. Put "
+            "'{bucket}' into it, or let the strategy answer with Location(bucket, public_url=...)."
+        )

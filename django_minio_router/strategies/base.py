@@ -27,16 +27,21 @@ STRATEGY_DEFAULTS: Mapping[str, Any] = {
 
 
 class Location(NamedTuple):
-    """A place for files: a bucket, on a server of ``MINIO_SERVERS``, below a folder such as ``"acme/"``."""
+    """A place for files: a bucket, on a server of ``MINIO_SERVERS``, below a folder such as ``"acme/"``.
+
+    ``public_url`` is where anybody reads what is in the bucket, if it is public, as ``MINIO_PUBLIC_URL`` says
+    for all buckets.
+    """
 
     bucket: str
     server: str = ""
     prefix: str = ""
+    public_url: str = ""
 
     @classmethod
     def of(cls, answer: str | Location) -> Location:
-        """Return the location that a strategy's answer stands for; a string is a bucket."""
-        return answer if isinstance(answer, Location) else cls(answer)
+        """Return the place that a strategy's answer stands for, its links apart; a string is a bucket."""
+        return answer._replace(public_url="") if isinstance(answer, Location) else cls(answer)
 
 
 @deconstructible
