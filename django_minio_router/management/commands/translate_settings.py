@@ -1,0 +1,58 @@
+"""``manage.py translate_settings``"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from django_minio_router.management.base import RouterCommand
+from django_minio_router.management.translation import Translation, translations
+
+
+class Command(RouterCommand):
+    help = (
+        "Print the settings that stand for those of django-storages' S3 backend, and name what has no "
+        "counterpart. Nothing is changed, and no key is printed."
+    )
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = list(translations(settings))
+        if not found:
+            raise CommandError(
+                "No alias of STORAGES has a BACKEND of storages.backends.s3: there is nothing to translate."
+            )
+        self.stdout.write("\n".join(_lines(found)))
+
+
+def _lines(found: list[Translation]) -> Iterator[str]:
+    flat = {name: value for each in found for name, value in each.settings.items()}
+    if "timedelta(" in f"{flat}{[each.options for each in found]}":
+        yield "from datetime import timedelta\n"
+    yield "STORAGES = {"
+    for each in found:
+        yield from _alias(each)
+    yield "}"
+    yield from (f"{name} = {value}" for name, value in flat.items())
+    for name, public in ("MINIO_PRIVATE_BUCKETS", False), ("MINIO_PUBLIC_BUCKETS", True):
+        buckets = dict.fromkeys(each.bucket for each in found if each.bucket and each.public is public)
+        if buckets:
+            yield f"{name} = {list(buckets)}"
+    remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
+    if remarks:
+        yield "\n# Not translated:"
+        yield from (f"# - {remark}" for remark in remarks)
+
+
+def _alias(translation: Translation) -> Iterator[str]:
+    yield f"    {translation.alias!r}: {{"
+    yield f'        "BACKEND": {translation.backend!r},'
+    yield '        "OPTIONS": {'
+    for name, value in translation.options.items():
+        text, _, comment = value.partition("  # ")
+        yield f'            "{name}": {text},' + (f"  # {comment}" if comment else "")
+    yield "        },"
+    yield "    },"
