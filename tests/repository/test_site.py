@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -24,3 +25,35 @@ def test_every_page_of_the_site_is_in_the_readme() -> None:
 
 def test_the_commands_are_described_as_they_are() -> None:
     assert command_reference.PAGE.read_text() == command_reference.page()
+
+
+README_COLUMNS = {"this package": "**this package**", "django-storages": "dst-u"}
+README_COLUMNS |= {"django-minio-backend": "dmb", "django-minio-storage": "dms"}
+
+
+def test_the_readme_compares_with_numbers_of_the_benchmark() -> None:
+    benchmarks = (ROOT / "docs" / "benchmarks.md").read_text()
+    found = table((ROOT / "README.md").read_text(), "this package")
+    requests = table(benchmarks, "**this package**")
+    times, large = table(benchmarks, "save"), table(benchmarks, "save: time")
+
+    for column, theirs in README_COLUMNS.items():
+        shown = {row: cells[column] for row, cells in found.items()}
+        assert shown["requests: save a new name"] == requests["save, new name"][theirs]
+        assert shown["requests: open and read"] == requests["open + read"][theirs]
+        assert shown["read 100 bytes of 16 MiB"] == requests["bytes: open, read 100 bytes of 16 MiB"][theirs]
+        assert shown["save 10 KiB, time"] == times[theirs]["save"].split()[0]
+        assert shown["private link, time"] == times[theirs]["private link"]
+        assert shown["save 256 MiB, memory"] == large[theirs]["memory"]
+
+
+def table(text: str, column: str) -> dict[str, dict[str, str]]:
+    """Return the first table with this column head: for each row what is in which column."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if f"| {column} |" in line)
+    head, *rows = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    )
+    # Of two columns with one name the first counts.
+    return {row[0]: dict(reversed(list(zip(head[1:], row[1:], strict=True)))) for row in rows}
