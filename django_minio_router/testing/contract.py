@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest import mock
@@ -30,6 +30,7 @@ from ..exceptions import ModelRequired, RoutingError, TenantRequired
 from ..naming import bucket_name_problem, check_object_name
 from ..strategies import BucketStrategy, Location
 from ..tenancy import get_tenancy
+from .clock import in_a_year
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -62,6 +63,13 @@ class StrategyContract:
         """Return tenants to route for; rows that are not saved will do. The more hostile, the better."""
         return ()
 
+    def make_contexts(self) -> Iterable[AbstractContextManager[Any]]:
+        """Return contexts as calls are made in, if the strategy looks at more than tenant and model.
+
+        Such as one for a user who is logged in, or for a request. ``initialize_buckets`` has none of them.
+        """
+        return ()
+
     # Routing
 
     def test_routes_only_to_buckets_that_it_names(self) -> None:
@@ -69,10 +77,35 @@ class StrategyContract:
         for tenant, model in self._situations():
             with get_tenancy().context(tenant):
                 routed = Location.of(strategy.bucket_for(model))
-                named = [Location.of(answer) for answer in strategy.buckets_for(self.models)]
-            assert (routed.server, routed.bucket) in [(place.server, place.bucket) for place in named], (
+                named = self._buckets(strategy)
+            assert (routed.server, routed.bucket) in named, (
                 f"{strategy!r} routes {_words(tenant, model)} to {routed!r}, which is not among {named!r}. "
                 "initialize_buckets would not create it."
+            )
+
+    def test_names_outside_of_a_request_what_it_routes_to_within(self) -> None:
+        strategy = self.make_strategy()
+        for tenant, model in self._situations():
+            with get_tenancy().context(tenant):
+                named = self._buckets(strategy)
+                for context in self.make_contexts():
+                    with context:
+                        routed = Location.of(strategy.bucket_for(model))
+                    assert (routed.server, routed.bucket) in named, (
+                        f"{strategy!r} routes {_words(tenant, model)} to {routed!r} in {context!r}, "
+                        f"and names {named!r} outside of it. initialize_buckets would not create it."
+                    )
+
+    def test_routes_to_the_same_place_in_a_year(self) -> None:
+        strategy = self.make_strategy()
+        before = list(self._routes(strategy))
+        with in_a_year(type(strategy).__module__.partition(".")[0]):
+            after = list(self._routes(strategy))
+        for (tenant, model, now), (_, _, then) in zip(before, after, strict=True):
+            assert now == then, (
+                f"{strategy!r} routes {_words(tenant, model)} to {now!r}, and in a year to {then!r}. Rows "
+                "keep only the name, so the files of today would be missing. Put the date into the name: see "
+                "iso_date_prefix."
             )
 
     def test_names_follow_the_rules_of_s3(self) -> None:
@@ -176,6 +209,11 @@ class StrategyContract:
             with get_tenancy().context(tenant):
                 answer = strategy.bucket_for(model)
             yield tenant, model, Location.of(answer)
+
+    def _buckets(self, strategy: BucketStrategy) -> list[tuple[str, str]]:
+        """Return the server and the name of each bucket that there is for the active tenant."""
+        named = map(Location.of, strategy.buckets_for(self.models))
+        return [(place.server, place.bucket) for place in named]
 
     def _named(self, strategy: BucketStrategy) -> Iterator[Location]:
         for tenant in self._tenants():

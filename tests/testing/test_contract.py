@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import unittest
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import connection
 from django.test import SimpleTestCase
+from django.utils import timezone
 
 from django_minio_router import MinioBackend, ModelRequired, TenantRequired
 from django_minio_router.strategies import BucketStrategy, Location, PerTenant
@@ -113,13 +118,13 @@ class Queries(Sound):
 class Requests(Sound):
     def bucket_for(self, model: Any) -> str | Location:
         answer = super().bucket_for(model)
-        MinioBackend(str(answer), public=False).client.list_buckets()
+        MinioBackend(str(answer), public=False).client.bucket_exists(bucket_name="sound")
         return answer
 
 
 class ChecksOnTheServer(Sound):
     def check(self, models: Any) -> Iterator[CheckMessage]:
-        MinioBackend("sound", public=False).client.list_buckets()
+        MinioBackend("sound", public=False).client.bucket_exists(bucket_name="sound")
         yield from ()
 
 
@@ -144,6 +149,33 @@ class AlwaysEqual(Sound):
         return 1
 
 
+class ByYear(Sound):
+    """Names what it routes to, and routes elsewhere next year."""
+
+    def bucket_for(self, model: Any) -> str | Location:
+        return f"{super().bucket_for(model)}-{date.today().year}"
+
+
+class ByYearOfDjango(Sound):
+    def bucket_for(self, model: Any) -> str | Location:
+        return f"{super().bucket_for(model)}-{timezone.now():%Y}"
+
+
+class ByYearOfTheSystem(Sound):
+    def bucket_for(self, model: Any) -> str | Location:
+        return f"{super().bucket_for(model)}-{time.strftime('%Y', time.gmtime(time.time()))}"
+
+
+user: ContextVar[str] = ContextVar("user", default="nobody")
+
+
+class ByUser(Sound):
+    """Names the bucket of whoever is logged in, so that a command, with nobody, creates none of them."""
+
+    def bucket_for(self, model: Any) -> str | Location:
+        return f"{super().bucket_for(model)}-{user.get()}"
+
+
 class ForgetsItsArguments(Sound):
     def deconstruct(self) -> Any:
         return f"{__name__}.ForgetsItsArguments", (), {}
@@ -163,6 +195,8 @@ class ChecksWithStrings(Sound):
 ROUTES = "test_routes_only_to_buckets_that_it_names"
 NAMES = "test_names_follow_the_rules_of_s3"
 RAISES = "test_raises_without_the_tenant_or_model_that_it_needs"
+CONTEXTS = "test_names_outside_of_a_request_what_it_routes_to_within"
+LATER = "test_routes_to_the_same_place_in_a_year"
 APART = "test_tenants_share_no_place"
 QUIET = "test_sends_no_query_and_no_request"
 EQUAL = "test_equal_strategies_are_equal_and_stay_so"
@@ -173,17 +207,21 @@ CHECKS = "test_check_yields_messages"
 
 BROKEN = {
     Sound: set(),
-    RoutesElsewhere: {ROUTES},
-    RoutesToAnotherServer: {ROUTES},
+    RoutesElsewhere: {ROUTES, CONTEXTS},
+    RoutesToAnotherServer: {ROUTES, CONTEXTS},
     GivesInvalidNames: {NAMES},
     NamesAnInvalidBucket: {NAMES},
-    NamesNothingForATenant: {NAMES, ROUTES, QUIET},
+    NamesNothingForATenant: {NAMES, ROUTES, QUIET, CONTEXTS},
     LeavesItsFolder: {NAMES},
     FallsBackWithoutATenant: {RAISES},
     FallsBackWithoutAModel: {RAISES},
     RaisesSomethingElse: {RAISES},
     MixesTenants: {APART},
     NestsFolders: {APART},
+    ByYear: {LATER},
+    ByYearOfDjango: {LATER},
+    ByYearOfTheSystem: {LATER},
+    ByUser: {CONTEXTS},
     Queries: {QUIET},
     Requests: {QUIET},
     ChecksOnTheServer: {QUIET},
@@ -194,6 +232,15 @@ BROKEN = {
     ShowsAKey: {WRITTEN},
     ChecksWithStrings: {CHECKS},
 }
+
+
+@contextmanager
+def logged_in(name: str) -> Iterator[None]:
+    token = user.set(name)
+    try:
+        yield
+    finally:
+        user.reset(token)
 
 
 def contract_for(strategy_class: type[BucketStrategy]) -> StrategyContract:
@@ -212,6 +259,9 @@ def contract_for(strategy_class: type[BucketStrategy]) -> StrategyContract:
 
         def make_tenants(self) -> list[Client]:
             return [Client(schema_name=name) for name in ("north", "a-b", "a--b", "a")]
+
+        def make_contexts(self) -> list[AbstractContextManager[None]]:
+            return [logged_in("ann"), logged_in("bob")]
 
     return Contract()
 

@@ -1,0 +1,71 @@
+"""Another time, as a strategy sees it."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+from django.utils import timezone
+
+_YEAR = datetime.timedelta(days=366)
+
+
+class _LikeTheReal(type):
+    """Takes real dates for its own: only what asks for the time is another."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, cls.__mro__[1])
+
+
+class _Date(datetime.date, metaclass=_LikeTheReal):
+    @classmethod
+    def today(cls) -> Any:
+        return datetime.date.fromtimestamp(time.time())
+
+
+class _DateTime(datetime.datetime, metaclass=_LikeTheReal):
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return datetime.datetime.fromtimestamp(time.time(), tz)
+
+    @classmethod
+    def today(cls) -> Any:
+        return cls.now()
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return cls.now(datetime.timezone.utc).replace(tzinfo=None)
+
+
+@contextmanager
+def in_a_year(project: str) -> Iterator[None]:
+    """Let Django's clock and the modules of this package, which ask for the time, find it a year later."""
+    then = time.time() + _YEAR.total_seconds()
+    others: dict[Any, Any] = {
+        datetime.date: _Date,
+        datetime.datetime: _DateTime,
+        time.time: lambda: then,
+        time.gmtime: lambda at=then, _real=time.gmtime: _real(at),
+        time.localtime: lambda at=then, _real=time.localtime: _real(at),
+    }
+    with ExitStack() as stack:
+        for module in (time, datetime, timezone, *_modules_of(project)):
+            for name, value in list(vars(module).items()):
+                other = others.get(value) if value.__hash__ and callable(value) else None
+                if other is not None:
+                    stack.enter_context(mock.patch.object(module, name, other))
+        yield
+
+
+def _modules_of(project: str) -> list[ModuleType]:
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == project and isinstance(module, ModuleType)
+    ]
