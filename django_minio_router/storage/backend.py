@@ -27,6 +27,7 @@ from .base import BucketStorage
 from .links import NOTHING, Told, seconds_of, signed_by, writing
 from .saving import ChoosesNames, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
+from .tracing import traced
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     # Saving
 
+    @traced
     @limited
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         """Store the content under the name, or under another one if that is taken; return the name.
@@ -135,6 +137,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     # Reading
 
+    @traced
     def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
         """Open an object; it stays with this bucket.
 
@@ -172,6 +175,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     def _head(self, name: str) -> ObjectInfo:
         return self.objects.head(self.object_name(name), self.headers.reading())
 
+    @traced
     def exists(self, name: str) -> bool:
         """Tell whether the object is there, or a folder with something in it; ``""`` is the bucket.
 
@@ -208,19 +212,23 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         folder = check_object_name(self.object_name(name).rstrip("/"))
         return any(True for _ in self._list(f"{folder}/"))
 
+    @traced
     def size(self, name: str) -> int:
         """Return the size in bytes. ``FileNotFoundError`` if the object is missing."""
         return self._head(name).size
 
+    @traced
     def get_modified_time(self, name: str) -> datetime:
         """Return when the object was stored; aware under ``USE_TZ``, else naive in the local zone."""
         modified = cast("datetime", self._head(name).modified)
         return modified if settings.USE_TZ else timezone.make_naive(modified)
 
+    @traced
     def stat(self, name: str) -> Any:
         """Return the SDK's description of the object. ``FileNotFoundError`` if it is missing."""
         return self.objects.stat(self.object_name(name), self.headers.reading())
 
+    @traced
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         """Return the names of folders and of files directly below the path; both empty if there are none."""
         path = text_of(path)
@@ -238,6 +246,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         return (found for found in self.objects.list(prefix, recursive=False) if found.key != prefix)
 
+    @traced
     def delete(self, name: str) -> None:
         """Remove the object. A missing one is no error, as Django's contract says."""
         self.objects.delete(self.object_name(name))

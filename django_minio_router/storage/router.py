@@ -33,6 +33,7 @@ from .installed import refuse_if_not_installed
 from .saving import ChoosesNames, PendingSave
 from .serialization import Portable
 from .signals import bucket_chosen, object_saved, object_saving, tell
+from .tracing import traced
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -214,6 +215,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         """Whether a save overwrites, instead of choosing another name."""
         return self._unrouted.replace_existing
 
+    @traced
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         return self._announced(content, lambda backend: backend.save_for(self, name, content, max_length))
 
@@ -230,6 +232,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         with self._acting():
             return store(backend)
 
+    @traced
     def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
         return self._open(name, mode, **text)
 
@@ -250,25 +253,30 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         )
         file.after_store = told
 
+    @traced
     def delete(self, name: str) -> None:
         backend = self.backend
         with self._acting():
             backend.delete(name)
 
+    @traced
     def exists(self, name: str) -> bool:
         save = PendingSave.of(self)
         backend = self.backend if save is None or name != save.offered else save.backend
         return backend.exists(name)
 
+    @traced
     def size(self, name: str) -> int:
         return self.backend.size(name)
 
+    @traced
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         return self.backend.listdir(path)
 
     def url(self, name: str | None, **options: Any) -> str:
         return self.backend.url(name, **options)
 
+    @traced
     def get_modified_time(self, name: str) -> datetime:
         return self.backend.get_modified_time(name)
 

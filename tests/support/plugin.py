@@ -24,6 +24,7 @@ pytest.register_assert_rewrite("tests.isolation", "tests.reliability")  # their 
 # its folder or file is here or it has the mark itself.
 ON_ANY_SERVER = (
     "budget/",
+    "contrib/",
     "doc_examples/",
     "examples/",
     "files/orphans/test_any_project.py",
@@ -51,6 +52,7 @@ ON_ANY_SERVER = (
     "storage/test_migrations.py",
     "storage/test_router.py",
     "storage/test_signals.py",
+    "storage/test_tracing.py",
     "strategies/",
     "takeover/",
     "tasks/",

@@ -1,0 +1,1 @@
+"""For packages that a project need not have: one module for each."""
