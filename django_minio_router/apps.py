@@ -34,11 +34,13 @@ class DjangoMinioRouterConfig(AppConfig):
         from .files import purge, quota
         from .inventory import claims
         from .provisioning import new_tenant
+        from .s3 import emptying, own_buckets
         from .tenancy import get_tenancy
 
         checks.register()
         claims.connect()
         quota.connect()
+        own_buckets.remove_with(emptying.remove_buckets)
         binding.bind_models()  # the default storage is known only now
         new_tenant.connect()
         get_tenancy().connect(created=new_tenant.when_created, deleted=purge.when_deleted)

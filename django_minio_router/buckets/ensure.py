@@ -56,11 +56,16 @@ class PlannedBucket:
         return self.config.internal.endpoint, self.name
 
     @property
+    def on_server(self) -> str:
+        """What the bucket is called on its server."""
+        return self.config.internal.bucket_name(self.name)
+
+    @property
     def policy(self) -> Policy | None:
         """The policy of a hook, else the public one; None for a private bucket."""
         if self.hook is not None:
             return self.hook
-        return public_policy(self.name, listing=self.listing) if self.is_public else None
+        return public_policy(self.on_server, listing=self.listing) if self.is_public else None
 
     @property
     def kind(self) -> str:
@@ -101,7 +106,7 @@ class _BucketOnServer:
         return outcome if self.dry_run else self._with_hooks(outcome)
 
     def _adopted(self, outcome: Outcome) -> Outcome:
-        name = self.planned.name
+        name = self.planned.on_server
         if is_marked(self.client, name):
             return outcome
         if not self.dry_run:
@@ -110,7 +115,7 @@ class _BucketOnServer:
 
     def _with_hooks(self, outcome: Outcome) -> Outcome:
         """Run the hooks, also on a bucket that is right already: the last run may have been interrupted."""
-        hooks = run_hooks(self.client, self.planned.name, self.planned.config)
+        hooks = run_hooks(self.client, self.planned.on_server, self.planned.config)
         state, causes = outcome.state, [outcome.cause, *hooks.changed]
         if hooks.changed and state is State.UNCHANGED:
             state = State.CHANGED
@@ -118,7 +123,7 @@ class _BucketOnServer:
         return Outcome(outcome.bucket, state, _joined(causes), _joined(warnings))
 
     def _with_policy(self, existing: Collection[str] | None) -> Outcome:
-        if existing is not None and self.planned.name not in existing:
+        if existing is not None and self.planned.on_server not in existing:
             return self._create()
         try:
             current = self._current_policy()
@@ -128,9 +133,9 @@ class _BucketOnServer:
 
     def _create(self) -> Outcome:
         if not self.dry_run:
-            if not make_bucket(self.client, self.planned.name):
+            if not make_bucket(self.client, self.planned.on_server):
                 return self._correct(self._current_policy())
-            mark_bucket(self.client, self.planned.name, "created")
+            mark_bucket(self.client, self.planned.on_server, "created")
             if self.planned.policy is not None:
                 self._set_policy(self.planned.policy)
         return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)
@@ -147,7 +152,7 @@ class _BucketOnServer:
 
     def _close(self, current: Policy | None) -> Outcome:
         """Take back the policy of a bucket that was public; one that a person wrote is left alone."""
-        name = self.planned.name
+        name = self.planned.on_server
         ours = (public_policy(name, listing=listing) for listing in (True, False))
         if current is None or not any(same_policy(current, policy) for policy in ours):
             return self._outcome(State.UNCHANGED, current)
@@ -163,7 +168,7 @@ class _BucketOnServer:
         return Outcome(self.planned.name, state, cause, warning)
 
     def _current_policy(self) -> Policy | None:
-        name = self.planned.name
+        name = self.planned.on_server
         try:
             with self.client.plain_errors(name):
                 policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
@@ -177,8 +182,9 @@ class _BucketOnServer:
         return policy
 
     def _set_policy(self, policy: Policy) -> None:
-        with self.client.plain_errors(self.planned.name):
-            self.client.sdk.set_bucket_policy(bucket_name=self.planned.name, policy=json.dumps(policy))
+        name = self.planned.on_server
+        with self.client.plain_errors(name):
+            self.client.sdk.set_bucket_policy(bucket_name=name, policy=json.dumps(policy))
 
 
 def _joined(texts: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_network
@@ -61,11 +62,17 @@ def _allow(action: str, resource: str) -> dict[str, Any]:
     }
 
 
-def policy_of(hook: Hook, bucket: str) -> Policy:
-    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is no policy."""
+def policy_of(hook: Hook, bucket: str, on_server: str = "") -> Policy:
+    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is no policy.
+
+    ``on_server`` is what the bucket is called there, if that is something else.
+    """
     given = hook(bucket) if callable(hook) else hook
     try:
-        policy = json.loads(json.dumps(given))
+        text = json.dumps(given)
+        if on_server:
+            text = re.sub(rf'(?<=:s3:::){re.escape(bucket)}(?=["/])', on_server, text)
+        policy = json.loads(text)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"The policy hook of {bucket!r} gave no JSON: {error}.") from error
     statements = _as_list(policy.get("Statement")) if isinstance(policy, dict) else []

@@ -29,6 +29,7 @@ from ..inventory.uses import StorageUse, configs, uses
 from ..naming import check_object_name
 from ..s3.client import get_client
 from ..s3.listing import pages
+from ..settings.testing import refuse_in_tests
 from ..storage.backend import MinioBackend
 from ..storage.fallback import MovingBackend
 from ..storage.static import MinioBackendStatic
@@ -222,10 +223,10 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
 
 def _objects(sweep: Sweep, place: Place) -> Iterator[Any]:
     backend = sweep.backends[place]
-    client = get_client(backend.config.internal)
-    listing = client.sdk.list_objects(bucket_name=backend.bucket, prefix=backend.prefix, recursive=True)
+    client, bucket = get_client(place.server), place.on_server
+    listing = client.sdk.list_objects(bucket_name=bucket, prefix=backend.prefix, recursive=True)
     try:
-        with client.plain_errors(backend.bucket):
+        with client.plain_errors(bucket):
             for stored in listing:
                 sweep.listed[place] += 1
                 if _is_storable(stored.object_name) and not _is_mark(backend, stored):
@@ -251,6 +252,7 @@ def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) ->
     """Delete what is still an orphan, and still older than ``before``; yield what became of each."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for place, of_place in groupby(orphans, key=attrgetter("place")):
+            refuse_in_tests(place.server, place.address)
             for page in pages(of_place, _GROUP):
                 left = sweep.unreferenced(place, (orphan.name for orphan in page))
                 for orphan in page:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, NamedTuple
 
 from ..buckets.marks import MARK_TAG, is_marked
-from ..exceptions import BucketNotFound, RoutingError, ServerError
+from ..exceptions import BucketNotFound, RoutingError
 from ..inventory.places import Place, TenantPlaces
-from ..naming import MARK_OBJECT
-from ..s3.client import Client, get_client
-from ..s3.listing import Version, abort, current, delete_versions, remove_bucket, uploads, versions
+from ..s3.client import get_client
+from ..s3.emptying import empty_bucket
+from ..s3.listing import uploads, versions
 from ..settings.config import Config
+from ..settings.testing import refuse_in_tests
 from ..tenancy import get_tenancy
 
 logger = logging.getLogger(__name__)
-
-# At a place in which something is stored while it is emptied. MinIO lists ``a/b`` only once ``a`` is gone,
-# and ``a/b/c`` only then: a name has at most 1024 bytes, so 512 folders.
-_ATTEMPTS = 512
 
 
 class Contents(NamedTuple):
@@ -73,11 +69,11 @@ def count_contents(place: Place) -> Contents:
     client = get_client(place.server)
     objects = markers = size = unfinished = 0
     try:
-        for version in versions(client, place.bucket, place.prefix):
+        for version in versions(client, place.on_server, place.prefix):
             markers += version.is_marker
             objects += not version.is_marker
             size += version.size
-        unfinished = sum(1 for _ in uploads(client, place.bucket, place.prefix))
+        unfinished = sum(1 for _ in uploads(client, place.on_server, place.prefix))
     except BucketNotFound:
         return Contents(exists=False)
     return Contents(objects, markers, unfinished, size)
@@ -89,47 +85,8 @@ def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> N
     ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
     keeps something. May be repeated.
     """
-    client = get_client(place.server)
-    try:
-        for attempt in range(_ATTEMPTS):
-            _delete_all(client, place, report, by_name=attempt > 0)
-            if _is_gone(client, place):
-                return
-    except BucketNotFound:
-        return
-    raise ServerError(
-        f"{place} is not empty after {_ATTEMPTS} attempts. Stop what stores files there, and repeat."
-    )
-
-
-def _is_gone(client: Client, place: Place) -> bool:
-    """Tell whether nothing is left, and remove a bucket."""
-    if not place.prefix:
-        return remove_bucket(client, place.bucket)
-    lists = (versions(client, place.bucket, place.prefix), current(client, place.bucket, place.prefix))
-    return next(chain(*lists), None) is None
-
-
-def _delete_all(client: Client, place: Place, report: Callable[[int], None], *, by_name: bool) -> None:
-    """Delete uploads and versions; ``by_name`` also what a list of versions cannot name rightly."""
-    for upload in uploads(client, place.bucket, place.prefix):
-        abort(client, place.bucket, upload)
-    found = versions(client, place.bucket, place.prefix)
-    if by_name:
-        found = chain(found, current(client, place.bucket, place.prefix))
-    for _ in delete_versions(client, place.bucket, _mark_last(found)):
-        report(1)
-
-
-def _mark_last(found: Iterable[Version]) -> Iterator[Version]:
-    """Keep the mark of the bucket until the end: without it, an interrupted run could not be completed."""
-    marks = []
-    for version in found:
-        if version.name == MARK_OBJECT:
-            marks.append(version)
-        else:
-            yield version
-    yield from marks
+    refuse_in_tests(place.server, place.address)
+    empty_bucket(get_client(place.server), place.on_server, place.prefix, report)
 
 
 def purge(
@@ -192,7 +149,7 @@ def _named(places: list[Place]) -> str:
 
 def _is_marked_or_gone(place: Place) -> bool:
     try:
-        return is_marked(get_client(place.server), place.bucket)
+        return is_marked(get_client(place.server), place.on_server)
     except BucketNotFound:
         return True
 

@@ -23,6 +23,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import Bucket, ObjectInfo
+from ..settings.testing import refuse_in_tests
 from ..storage.backend import MinioBackend
 from ..storage.fallback import CLAIM_HEADER, is_claim, is_deleted, is_same_place
 from ..storage.signals import object_moved, tell
@@ -178,6 +179,7 @@ class BucketFiles:
         return (found.key for found in self.objects.list(self._backend.prefix))
 
     def remove(self, name: str) -> None:
+        refuse_in_tests(self.objects.client.server, self.key)
         self.objects.delete(self.object_name(name))
 
     def tell_moved(self, name: str, found: Found) -> None:

@@ -108,6 +108,6 @@ def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:
 def _objects(place: Place) -> Iterator[Version]:
     """Yield the objects there; a bucket that does not exist is empty."""
     try:
-        yield from current(get_client(place.server), place.bucket, place.prefix)
+        yield from current(get_client(place.server), place.on_server, place.prefix)
     except BucketNotFound:
         return

@@ -40,6 +40,11 @@ class Place:
         return f"{self.bucket}/{self.prefix}".rstrip("/")
 
     @property
+    def on_server(self) -> str:
+        """What the bucket is called on its server."""
+        return self.server.bucket_name(self.bucket)
+
+    @property
     def address(self) -> str:
         """The place with its server, as text."""
         return f"{self.server.endpoint}/{self}"

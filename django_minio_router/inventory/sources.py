@@ -67,7 +67,8 @@ class BucketSource:
 
     def _planned(self, name: str, config: Config) -> PlannedBucket:
         is_public = config.lists_as_public(name) if self.is_public is None else self.is_public
-        policy = None if self._hook is None else policy_of(self._hook, name)
+        on_server = config.internal.bucket_name(name)
+        policy = None if self._hook is None else policy_of(self._hook, name, on_server)
         return PlannedBucket(name, config, is_public, self.listing, self.where, self.aliases, policy)
 
     @cached_property

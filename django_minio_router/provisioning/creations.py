@@ -116,8 +116,8 @@ class Creation:
         here = [file for file in self.files if file.storage.bucket == planned.name]
         gone = [file.key for file in here if file.remove()]
         if len(gone) == len(here):
-            _remove_versions(client, planned.name, gone)
-            if remove_bucket(client, planned.name):
+            _remove_versions(client, planned.on_server, gone)
+            if remove_bucket(client, planned.on_server):
                 return
         logger.warning(
             "The bucket %r was made for the tenant %r, whose creation was rolled back. It stays, as another "

@@ -115,7 +115,7 @@ def _warn_of_former_files(tenant: Any, creation: Creation, outcomes: list[Outcom
 
 
 def _held_before(creation: Creation, place: Place) -> bool:
-    found = versions(get_client(place.server), place.bucket, place.prefix)
+    found = versions(get_client(place.server), place.on_server, place.prefix)
     try:
         return any(map(creation.is_older(place.bucket), found))
     except BucketNotFound:

@@ -101,7 +101,7 @@ class Plan:
             if isinstance(target, str):
                 planned = self.buckets.get((config.internal.endpoint, target))
                 if planned is not None:
-                    planned.hook = policy_of(hook, target)
+                    planned.hook = policy_of(hook, target, planned.on_server)
                     continue
             elif target in strategies:
                 continue

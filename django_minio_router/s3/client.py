@@ -26,6 +26,7 @@ from .content import Body
 from .errors import bucket_not_found, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
 from .limits import time_left
+from .own_buckets import keep_track, refuse_others
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 from .xml import ParseError, parse
 
@@ -95,6 +96,8 @@ class Client:
         the deletion of an object, is sent without ``repeat``.
         Raise ``ServerError`` when no answer comes; every answer, errors included, is returned.
         """
+        if self.server.test_prefix:
+            refuse_others(self.server, path)
         payload = EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         host, wire_path = self.server.locate(path)
         signed = self._signer.authorize(method, wire_path, query, headers or {}, payload, host)
@@ -255,6 +258,7 @@ class _Registry:
         with self._lock:
             if server not in self._clients:
                 self._clients[server] = Client(server, self.pool)
+                keep_track(self._clients[server])
             return self._clients[server]
 
     def of(self, sdk: Minio) -> Client:

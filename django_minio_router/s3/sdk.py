@@ -46,7 +46,8 @@ class _OurKeys(Provider):
 class _Relocated(PoolManager):
     """Sends the SDK's requests to a server that has its buckets below a path, or each at a host of its own.
 
-    The SDK knows no path, and signs for the one that it knows; so what it asks for is asked for anew.
+    The SDK knows no path, and signs for the one that it knows; so what it asks for is asked for anew. So it
+    is for tests with buckets of their own, which reach no others.
     """
 
     def __init__(self, client: Client) -> None:
@@ -66,7 +67,8 @@ class _Relocated(PoolManager):
 
 def make_sdk(client: Client, keys: Callable[[], Keys]) -> Minio:
     server = client.server
-    pool: Any = client.connections.pool if server.is_plain else _Relocated(client)
+    is_direct = server.is_plain and not server.test_prefix
+    pool: Any = client.connections.pool if is_direct else _Relocated(client)
     made = Minio(
         endpoint=server.host,
         credentials=_OurKeys(keys),

@@ -23,7 +23,7 @@ from .declared import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
 from .endpoints import endpoint_problem, shown_endpoint, split_endpoint
 from .redacted import Hidden
 from .server import Server
-from .testing import MEMORY, is_isolated, memory_options
+from .testing import MEMORY, is_isolated, memory_options, prefix_of_tests
 
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider
@@ -187,6 +187,7 @@ class Config:
             virtual=self.get("MINIO_ADDRESSING") == "virtual" and not (prefix or memory),
             prefix=prefix,
             memory=memory,
+            test_prefix="" if memory else prefix_of_tests(),
         )
 
     def public_url(self, bucket: str) -> str:
@@ -207,8 +208,13 @@ class Config:
 
     @property
     def makes_buckets(self) -> bool:
-        """Whether a bucket is made when it is needed: no command has made those in memory."""
-        return self.in_memory or bool(self.get("MINIO_BUCKET_CHECK_ON_SAVE"))
+        """Whether a bucket is made when it is needed: no command has made those of tests, and in memory."""
+        return self.makes_buckets_at_once or bool(self.get("MINIO_BUCKET_CHECK_ON_SAVE"))
+
+    @property
+    def makes_buckets_at_once(self) -> bool:
+        """Whether a bucket is made at the first call of any kind."""
+        return self.in_memory or bool(prefix_of_tests())
 
     @property
     def lists_public_buckets(self) -> bool:

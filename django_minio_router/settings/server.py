@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .testing import with_prefix
+
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider
     from urllib3 import PoolManager
@@ -16,7 +18,8 @@ class Server:
 
     ``endpoint`` is ``host[:port]``, and the path below which the server has its buckets, if any. With
     ``virtual`` a bucket's name stands in the host. Timeouts are in seconds; ``prefix`` is the path that a
-    proxy puts before the bucket in links; in ``memory`` it stands for a server and is this process.
+    proxy puts before the bucket in links; in ``memory`` it stands for a server and is this process;
+    ``test_prefix`` begins the names of all buckets.
     """
 
     endpoint: str
@@ -36,6 +39,11 @@ class Server:
     virtual: bool = False
     prefix: str = ""
     memory: bool = False
+    test_prefix: str = ""
+
+    def bucket_name(self, name: str) -> str:
+        """Return what the bucket is called there: as it is named, but for tests with a prefix."""
+        return with_prefix(self.test_prefix, name)
 
     @property
     def host(self) -> str:

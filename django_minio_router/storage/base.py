@@ -19,7 +19,7 @@ from ..s3.status import MinioServerStatus, probe
 from ..settings.config import Config
 from ..settings.declared import DEFAULTS, OPTIONS, PREFIX, check_options
 from ..settings.redacted import Hidden
-from ..settings.testing import is_under_test
+from ..settings.testing import is_under_test, prefix_of_tests
 from .headers import ObjectHeaders
 from .installed import warn_if_not_installed
 from .links import query_of_name
@@ -45,6 +45,13 @@ class Connection:
     downloads_active: bool
     link_query: Query
     url_signer: Callable[[str, datetime], str] | None
+
+    def holds(self) -> bool:
+        """Tell whether it is still right. A test's prefix changes with its database."""
+        if self.epoch != clients.epoch or self.under_test != is_under_test():
+            return False
+        prefix = self.objects.client.server.test_prefix
+        return not prefix or prefix == prefix_of_tests()
 
 
 class BucketStorage(Portable, Storage):
@@ -166,18 +173,18 @@ class BucketStorage(Portable, Storage):
 
     def _connection(self) -> Connection:
         known = self._connected
-        if known is not None and known.epoch == clients.epoch and known.under_test == is_under_test():
+        if known is not None and known.holds():
             return known
         warn_if_not_installed()
         epoch = clients.epoch
         config = self.config
-        bucket = check_bucket_name(self.bucket, _WHERE)
+        on_server = config.internal.bucket_name(check_bucket_name(self.bucket, _WHERE))
         objects = Bucket(
             clients.get_client(config.internal),
-            bucket,
+            on_server,
             clients.get_client(config.external),
             config.multipart,
-            config.public_url(bucket),
+            config.public_url(on_server),
         )
         downloads_active = self._downloads_active(config)
         self._connected = connection = Connection(
@@ -190,7 +197,7 @@ class BucketStorage(Portable, Storage):
             query_of_name if downloads_active else "",
             config.url_signer,
         )
-        if config.in_memory and not objects.exists():
+        if config.makes_buckets_at_once and not objects.exists():
             self.check_bucket_existence()
         return connection
 

@@ -40,7 +40,8 @@ def assert_stored(
     with nullcontext() if tenant is None else get_tenancy().bucket_context(tenant):
         if not storage.exists(name):
             names = {bucket: sorted(files) for bucket, files in stored_files().items()}
-            raise AssertionError(f"There is no {name!r} for {tenant!r}. In memory are: {names!r}.")
+            hint = f" In memory are: {names!r}." if names else ""
+            raise AssertionError(f"There is no {name!r} for {tenant!r}.{hint}")
         with storage.open(name) as file:
             stored = file.read()
     expected = content.encode() if isinstance(content, str) else content

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ..s3.own_buckets import remove_test_buckets
 from . import assert_stored as assert_stored_
 from . import memory_files, stored_files
 
@@ -27,3 +28,8 @@ def minio_buckets(minio_memory: None) -> Callable[[], dict[str, dict[str, bytes]
 def assert_stored(minio_memory: None) -> Callable[..., None]:
     """Return ``assert_stored(tenant, name, content=…, storage=…)``."""
     return assert_stored_
+
+
+def pytest_sessionfinish() -> None:
+    """Remove what ``MINIO_TESTING = "prefix"`` made; a worker of xdist has an end of its own."""
+    remove_test_buckets()

@@ -50,8 +50,18 @@ class Site:
         (folder / "site_settings.py").write_text(text)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", MANAGE, *arguments]
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120)
+        return self.run("-c", MANAGE, *arguments)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the folder of the site."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
 
     def manage_on_terminal(self, *arguments: str) -> str:
         """Return all that a terminal got to draw."""
@@ -70,8 +80,7 @@ class Site:
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
         """Run code as ``manage.py shell -c`` would, after the project is set up."""
-        command = [sys.executable, "-c", "import django; django.setup()\n" + textwrap.dedent(code)]
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120)
+        return self.run("-c", "import django; django.setup()\n" + textwrap.dedent(code))
 
     def at_start(self, code: str) -> None:
         """Run code in each process of the site before anything else."""

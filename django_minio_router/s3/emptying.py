@@ -1,0 +1,74 @@
+"""Deleting all that a bucket holds: every version, delete marker and unfinished upload, and the bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+from ..exceptions import BucketNotFound, ServerError
+from ..naming import MARK_OBJECT
+from .client import Client
+from .listing import Version, abort, bucket_names, current, delete_versions, remove_bucket, uploads, versions
+
+# At a place in which something is stored while it is emptied. MinIO lists ``a/b`` only once ``a`` is gone,
+# and ``a/b/c`` only then: a name has at most 1024 bytes, so 512 folders.
+_ATTEMPTS = 512
+
+
+def empty_bucket(
+    client: Client, bucket: str, prefix: str = "", report: Callable[[int], None] = lambda count: None
+) -> None:
+    """Delete all that is below the prefix, without one also the bucket; what is gone is no error.
+
+    ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
+    keeps something. May be repeated.
+    """
+    try:
+        for attempt in range(_ATTEMPTS):
+            _delete_all(client, bucket, prefix, report, by_name=attempt > 0)
+            if _is_gone(client, bucket, prefix):
+                return
+    except BucketNotFound:
+        return
+    raise ServerError(
+        f"{bucket}/{prefix} is not empty after {_ATTEMPTS} attempts. "
+        "Stop what stores files there, and repeat."
+    )
+
+
+def _is_gone(client: Client, bucket: str, prefix: str) -> bool:
+    """Tell whether nothing is left, and remove a bucket."""
+    if not prefix:
+        return remove_bucket(client, bucket)
+    lists = (versions(client, bucket, prefix), current(client, bucket, prefix))
+    return next(chain(*lists), None) is None
+
+
+def _delete_all(
+    client: Client, bucket: str, prefix: str, report: Callable[[int], None], *, by_name: bool
+) -> None:
+    """Delete uploads and versions; ``by_name`` also what a list of versions cannot name rightly."""
+    for upload in uploads(client, bucket, prefix):
+        abort(client, bucket, upload)
+    found = versions(client, bucket, prefix)
+    if by_name:
+        found = chain(found, current(client, bucket, prefix))
+    for _ in delete_versions(client, bucket, _mark_last(found)):
+        report(1)
+
+
+def _mark_last(found: Iterable[Version]) -> Iterator[Version]:
+    """Keep the mark of the bucket until the end: without it, an interrupted run could not be completed."""
+    marks = []
+    for version in found:
+        if version.name == MARK_OBJECT:
+            marks.append(version)
+        else:
+            yield version
+    yield from marks
+
+
+def remove_buckets(client: Client, prefix: str) -> None:
+    """Remove each bucket whose name begins with the prefix."""
+    for name in [name for name in bucket_names(client) if name.startswith(prefix)]:
+        empty_bucket(client, name)
