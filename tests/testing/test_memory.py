@@ -24,8 +24,6 @@ from django_minio_router.testing import assert_stored as check_stored
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
 
-pytest_plugins = ["tests.support.schemas"]
-
 Buckets = Callable[[], dict[str, dict[str, bytes]]]
 
 

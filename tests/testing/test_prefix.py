@@ -31,8 +31,6 @@ from tests.apps.docs.models import Contract
 from tests.support.server import names_in
 from tests.support.sites import MANAGE, SERVER, Site
 
-pytest_plugins = ["tests.support.schemas"]
-
 
 @pytest.fixture
 def prefix(settings) -> Iterator[str]:
@@ -115,7 +113,9 @@ class TestOtherBuckets:
     def test_are_not_purged(self, prefix: str, bare: Minio, settings, north: Client, use) -> None:
         use(Contract, MinioRouter(strategy=PerTenant("real-{schema_name}")))
         place = f"real-{north.schema_name}"
-        bare.make_bucket(bucket_name=place)
+        settings.MINIO_TESTING = "disposable"
+        call_command("initialize_buckets", "--all-tenants", stdout=io.StringIO())
+        settings.MINIO_TESTING = "prefix"
         with get_tenancy().context(north):
             put(Contract._meta.get_field("file").storage)
         assert bare.bucket_exists(bucket_name=with_prefix(prefix, place))
