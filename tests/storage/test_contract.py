@@ -36,7 +36,7 @@ from django_minio_router.strategies import FixedBucket, PerTenant
 from tests.apps.customers.models import Client
 
 MIB = 1024 * 1024
-STORAGES = ["FileSystemStorage", "MinioBackend", "FixedBucket", "PerTenant"]
+STORAGES = ["FileSystemStorage", "MinioBackend", "FixedBucket", "PerTenant", "memory"]
 
 
 @pytest.fixture(params=STORAGES)
@@ -47,6 +47,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, bucket: str) -> Iter
             "MinioBackend": lambda: MinioBackend(bucket, public=True),
             "FixedBucket": lambda: MinioRouter(strategy=FixedBucket(bucket, public_read=True)),
             "PerTenant": lambda: MinioRouter(strategy=PerTenant(public_read=True)),
+            "memory": lambda: MinioBackend(bucket, public=True, MINIO_ENDPOINT="memory:"),
         }[request.param]()
 
 
