@@ -113,14 +113,14 @@ def add_test(commands) -> None:
     )
     test = commands.add_parser(
         "test", help="the test suite", description=text, allow_abbrev=False,
-        usage="dev.py test [-h] [--server {seaweedfs,minio}] [--all | --by-server] [PYTEST ARGUMENT]...",
+        usage="dev.py test [-h] [--server NAME] [--all | --by-server] [PYTEST ARGUMENT]...",
     )  # fmt: skip
     test.add_argument(
         "--server",
-        choices=["seaweedfs", "minio"],
+        choices=["seaweedfs", "minio", "versitygw", "moto"],
         default="seaweedfs",
-        help="the S3 server (default: seaweedfs); minio is $MINIO_BIN, 'minio' on PATH, or built"
-        " once with Go",
+        help="the S3 server (default: seaweedfs); minio and versitygw are $MINIO_BIN and $VERSITYGW_BIN,"
+        " on PATH, or built once with Go; moto wants: pip install 'moto[s3,server]'",
     )
     which = test.add_mutually_exclusive_group()
     which.add_argument(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
-import subprocess
-import sys
 from base64 import b64encode
 from pathlib import Path
 
-from .process import DOMAIN, HOST, Process, ServerError, free_ports, http_status
+from .go import go_program
+from .process import DOMAIN, HOST, Process, free_ports, http_status
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bin"
 SOURCE = "github.com/minio/minio@latest"
 _ENCRYPTION_KEY = b"only-for-the-demo-and-for-tests!"  # 32 bytes
 
@@ -64,23 +60,4 @@ class MinIO:
 
 def minio_binary() -> str:
     """Return the path of a MinIO server: $MINIO_BIN, `minio` on PATH, or one built with Go."""
-    given = os.environ.get("MINIO_BIN")
-    if given and not shutil.which(given):
-        raise ServerError(f"MINIO_BIN={given} is no program. Name a MinIO server, or unset it.")
-    built = CACHE / "minio"
-    return given or shutil.which("minio") or shutil.which(built) or _build(built)
-
-
-def _build(binary: Path) -> str:
-    go = shutil.which("go")
-    if go is None:
-        raise ServerError(
-            "MinIO is not on this machine. Name its server in MINIO_BIN, put 'minio' on PATH, or"
-            f" install Go, with which it is built: go install {SOURCE}"
-        )
-    print(f"Building MinIO once with 'go install {SOURCE}'; minutes pass.", file=sys.stderr)
-    env = {**os.environ, "GOBIN": str(binary.parent)}
-    result = subprocess.run([go, "install", SOURCE], env=env, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise ServerError(f"'go install {SOURCE}' failed:\n{result.stderr[-2000:]}")
-    return str(binary)
+    return go_program("minio", SOURCE, variable="MINIO_BIN")

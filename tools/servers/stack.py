@@ -13,9 +13,11 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from .minio import MinIO
+from .moto import Moto
 from .postgres import Postgres
 from .process import ServerError
 from .seaweedfs import SeaweedFS
+from .versitygw import VersityGW
 
 
 class S3Server(Protocol):
@@ -27,7 +29,12 @@ class S3Server(Protocol):
     def stop(self) -> None: ...
 
 
-S3_SERVERS: Mapping[str, Callable[[Path], S3Server]] = {"seaweedfs": SeaweedFS, "minio": MinIO}
+S3_SERVERS: Mapping[str, Callable[[Path], S3Server]] = {
+    "seaweedfs": SeaweedFS,
+    "minio": MinIO,
+    "versitygw": VersityGW,
+    "moto": Moto,
+}
 S3_NAMES = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
 
 

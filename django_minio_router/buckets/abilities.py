@@ -1,0 +1,240 @@
+"""What a server can, found out in a bucket that is made for it and removed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ..exceptions import BucketNotFound, ServerError
+from ..s3.client import Client
+from ..s3.content import MIN_PART_SIZE, Block
+from ..s3.listing import abort, current, delete_versions, remove_bucket, uploads, versions
+from ..s3.uploads import CHECKSUM_HEADER
+from ..s3.xml import document, element, fetch, parse, send
+from .ensure import make_bucket
+from .policies import public_policy
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+_LARGEST_SKEW = 15 * 60  # seconds, which S3 allows
+_KEY = "a folder/object.txt"
+_TAKEN = (409, 412)
+
+
+class Finding(NamedTuple):
+    """An ability and whether the server has it; ``details`` are what it answered, or what was measured."""
+
+    name: str
+    is_there: bool
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A bucket for trials."""
+
+    client: Client
+    bucket: str
+
+    def ask(
+        self, method: str, key: str = "", query: str = "", body: bytes | None = None, **headers: str
+    ) -> BaseHTTPResponse:
+        path = f"/{self.bucket}/{key.replace(' ', '%20')}" if key else f"/{self.bucket}"
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.request(method, path, query, headers=named, body=body)
+
+    def do(self, method: str, key: str = "", query: str = "", **options: Any) -> BaseHTTPResponse:
+        """Do the same, and raise ``ServerError`` if it is refused."""
+        response = self.ask(method, key, query, **options)
+        if response.status >= 300:
+            self.client.refuse(response, self.bucket, key, is_head=method == "HEAD")
+        return response
+
+    def anonymous(self, key: str) -> int:
+        """Return the status that a visitor without keys gets."""
+        path = f"/{self.bucket}/{key.replace(' ', '%20')}"
+        answer = self.client.connections.send("GET", path, "", None, {}, stream=False, repeat=True)
+        return answer.status
+
+    def begin(self, key: str) -> str:
+        answer = self.do("POST", key, "uploads=", body=b"")
+        return parse(answer.data).findtext("UploadId") or ""
+
+    def complete(self, key: str, upload_id: str, etag: str, **headers: str) -> BaseHTTPResponse:
+        root = element("CompleteMultipartUpload", element("Part", PartNumber="1", ETag=etag))
+        return self.ask("POST", key, f"uploadId={upload_id}", body=document(root), **headers)
+
+
+Probe: TypeAlias = Callable[[Scratch], "bool | str"]
+
+
+def _conditional_put(scratch: Scratch) -> bool:
+    scratch.do("PUT", "conditional", body=b"1")
+    answer = scratch.ask("PUT", "conditional", body=b"2", If_None_Match="*")
+    return answer.status in _TAKEN and scratch.do("GET", "conditional").data == b"1"
+
+
+def _conditional_complete(scratch: Scratch) -> bool:
+    scratch.do("PUT", "completed", body=b"1")
+    upload_id = scratch.begin("completed")
+    etag = scratch.do("PUT", "completed", f"partNumber=1&uploadId={upload_id}", body=b"22").headers["ETag"]
+    answer = scratch.complete("completed", upload_id, etag, If_None_Match="*")
+    refused = answer.status in _TAKEN or b"PreconditionFailed" in answer.data
+    return refused and scratch.do("GET", "completed").data == b"1"
+
+
+def _conditional_delete(scratch: Scratch) -> bool:
+    scratch.do("PUT", "kept", body=b"1")
+    scratch.ask("DELETE", "kept", If_Match='"00000000000000000000000000000000"')
+    return scratch.ask("HEAD", "kept").status == 200
+
+
+def _checksums(scratch: Scratch) -> bool:
+    right, other = Block(), Block()
+    right.add(b"content")
+    other.add(b"other")
+    scratch.do("PUT", "checked", body=b"content", **{CHECKSUM_HEADER: right.checksum})
+    return scratch.ask("PUT", "checked", body=b"content", **{CHECKSUM_HEADER: other.checksum}).status == 400
+
+
+def _multipart(scratch: Scratch) -> bool:
+    upload_id = scratch.begin(_KEY)
+    etag = scratch.do("PUT", _KEY, f"partNumber=1&uploadId={upload_id}", body=b"part").headers["ETag"]
+    scratch.complete(_KEY, upload_id, etag)
+    return scratch.do("GET", _KEY).data == b"part"
+
+
+def _multipart_copy(scratch: Scratch) -> bool:
+    scratch.do("PUT", "source", body=bytes(MIN_PART_SIZE))
+    upload_id = scratch.begin("copy")
+    source = {"x-amz-copy-source": f"/{scratch.bucket}/source"}
+    answer = scratch.do("PUT", "copy", f"partNumber=1&uploadId={upload_id}", **source)
+    etag = parse(answer.data).findtext("ETag") or ""
+    scratch.complete("copy", upload_id, etag)
+    return int(scratch.do("HEAD", "copy").headers["Content-Length"]) == MIN_PART_SIZE
+
+
+def _listed_uploads(scratch: Scratch) -> bool:
+    upload_id = scratch.begin(_KEY)
+    found = {upload.upload_id for upload in uploads(scratch.client, scratch.bucket, "a folder/")}
+    return upload_id in found
+
+
+def _range(scratch: Scratch) -> bool:
+    scratch.do("PUT", "range", body=b"0123456789")
+    answer = scratch.ask("GET", "range", Range="bytes=2-4")
+    return answer.status == 206 and answer.data == b"234"
+
+
+def _policies(scratch: Scratch) -> bool | str:
+    scratch.do("PUT", "public", body=b"1")
+    if scratch.anonymous("public") == 200:
+        return "anybody reads what is private"
+    policy = json.dumps(public_policy(scratch.bucket, listing=False)).encode()
+    scratch.do("PUT", query="policy=", body=policy, Content_Type="application/json")
+    status = scratch.anonymous("public")
+    return status == 200 or f"a policy is kept, and a visitor gets {status}"
+
+
+def _configuration(query: str, root: Any, part: str) -> Probe:
+    """Return a probe that writes a configuration of the bucket and reads it."""
+
+    def probe(scratch: Scratch) -> bool:
+        send(scratch.client, "PUT", scratch.bucket, f"{query}=", root)
+        return fetch(scratch.client, scratch.bucket, f"{query}=").find(f".//{part}") is not None
+
+    return probe
+
+
+def _versioning(scratch: Scratch) -> bool:
+    root = element("VersioningConfiguration", Status="Enabled")
+    send(scratch.client, "PUT", scratch.bucket, "versioning=", root)
+    for _ in range(2):
+        scratch.do("PUT", "versions", body=b"1")
+    return len(list(versions(scratch.client, scratch.bucket, "versions"))) == 2
+
+
+def _object_lock(scratch: Scratch) -> bool:
+    locked = Scratch(scratch.client, f"{scratch.bucket}-lock")
+    locked.do("PUT", body=b"", **{"x-amz-bucket-object-lock-enabled": "true"})
+    try:
+        return fetch(locked.client, locked.bucket, "object-lock=").findtext("ObjectLockEnabled") == "Enabled"
+    finally:
+        remove_bucket(locked.client, locked.bucket)
+
+
+def _clock(scratch: Scratch) -> bool | str:
+    said = scratch.ask("HEAD").headers.get("Date", "")
+    if not said:
+        return "there is no Date in its answers"
+    difference = parsedate_to_datetime(said).timestamp() - time.time()
+    return abs(difference) < _LARGEST_SKEW or f"{difference:+.0f} s"
+
+
+_CORS = element("CORSConfiguration", element("CORSRule", AllowedOrigin="*", AllowedMethod="GET"))
+_RULE = element(
+    "Rule", element("Filter", Prefix="old/"), element("Expiration", Days="1"), ID="1", Status="Enabled"
+)
+_SSE = element(
+    "ServerSideEncryptionConfiguration",
+    element("Rule", element("ApplyServerSideEncryptionByDefault", SSEAlgorithm="AES256")),
+)
+_TAGS = element("Tagging", element("TagSet", element("Tag", Key="a", Value="b")))
+
+# The last ones change what the bucket does with objects.
+PROBES: Mapping[str, Probe] = {
+    "clock": _clock,
+    "conditional PUT": _conditional_put,
+    "conditional complete": _conditional_complete,
+    "conditional DELETE": _conditional_delete,
+    "checksums": _checksums,
+    "range": _range,
+    "multipart": _multipart,
+    "multipart copy": _multipart_copy,
+    "list of uploads": _listed_uploads,
+    "policies": _policies,
+    "CORS": _configuration("cors", _CORS, "CORSRule"),
+    "lifecycle": _configuration("lifecycle", element("LifecycleConfiguration", _RULE), "Rule"),
+    "tags": _configuration("tagging", _TAGS, "Tag"),
+    "object lock": _object_lock,
+    "encryption": _configuration("encryption", _SSE, "Rule"),
+    "versioning": _versioning,
+}
+
+
+def find_abilities(client: Client) -> Iterator[Finding]:
+    """Try each ability in a bucket of its own, which is removed. ``ServerError`` if none can be made."""
+    scratch = Scratch(client, f"check-server-{secrets.token_hex(6)}")
+    make_bucket(client, scratch.bucket)
+    try:
+        for name, probe in PROBES.items():
+            yield _finding(name, probe, scratch)
+    finally:
+        _remove(scratch)
+
+
+def _finding(name: str, probe: Probe, scratch: Scratch) -> Finding:
+    try:
+        answer = probe(scratch)
+    except (ServerError, FileNotFoundError, KeyError) as error:
+        code = getattr(error, "code", "") or type(error).__name__
+        return Finding(name, False, f"{getattr(error, 'status', '') or ''} {code}".strip())
+    return Finding(name, answer is True, answer if isinstance(answer, str) else "")
+
+
+def _remove(scratch: Scratch) -> None:
+    client, bucket = scratch.client, scratch.bucket
+    with suppress(BucketNotFound):
+        for upload in uploads(client, bucket):
+            abort(client, bucket, upload)
+        for found in (versions, current):
+            for _ in delete_versions(client, bucket, found(client, bucket)):
+                pass
+        remove_bucket(client, bucket)

@@ -1,0 +1,55 @@
+"""``manage.py check_server``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from django_minio_router.buckets.abilities import Finding
+from django_minio_router.management.base import RouterCommand
+from django_minio_router.provisioning.server_check import MEANINGS, check_server, servers_in_use
+from django_minio_router.settings.config import Config
+
+_HEAD = ("what", "here", "without it", "what to do")
+
+
+class Command(RouterCommand):
+    help = (
+        "Ask the S3 servers of all storages in use what they can, in a bucket that is made for it and "
+        "removed. Exits with 1 if one lacks what the settings need."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--server", metavar="NAME", default="", help="only this one of MINIO_SERVERS")
+        parser.add_argument("--json", action="store_true", help="print a list of findings")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        asked = [Config(server=options["server"])] if options["server"] else servers_in_use()
+        found = [(config, finding, needed) for config in asked for finding, needed in check_server(config)]
+        if options["json"]:
+            self.print_json(_row(*entry) for entry in found)
+        else:
+            for config in asked:
+                self._print_table(config, [f for c, f, _ in found if c is config])
+        lacking = [f"{finding.name}, which {needed} needs" for _, finding, needed in found if needed]
+        if lacking:
+            raise CommandError(f"The server lacks {'; '.join(lacking)}.")
+
+    def _print_table(self, config: Config, findings: list[Finding]) -> None:
+        self.say(config.internal.base_url)
+        rows = [_HEAD, *map(_cells, findings)]
+        widths = [max(len(row[at]) for row in rows) for at in range(3)]
+        for row in rows:
+            padded = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
+            self.say("  ".join([*padded, row[3]]).rstrip())
+
+
+def _cells(finding: Finding) -> tuple[str, str, str, str]:
+    here = "yes" if finding.is_there else " ".join(filter(None, ["no", finding.details]))
+    lack, answer = ("", "") if finding.is_there else MEANINGS[finding.name]
+    return finding.name, here, lack, answer
+
+
+def _row(config: Config, finding: Finding, needed: str) -> dict[str, Any]:
+    return {"server": config.internal.base_url, **finding._asdict(), "needed_by": needed}

@@ -1,0 +1,35 @@
+"""What the server of the run can: docs/servers.md has the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from minio import Minio
+
+from django_minio_router.buckets.abilities import PROBES, find_abilities
+from django_minio_router.s3.client import get_client
+from django_minio_router.settings.config import Config
+from tests.support.which_server import is_minio
+from tools import server_table
+
+NEEDED = {"clock", "conditional PUT", "checksums", "range", "multipart", "multipart copy", "policies"}
+
+
+def test_the_server_has_what_a_project_needs_and_keeps_nothing_of_the_trials(
+    settings: Any, bare: Minio
+) -> None:
+    found = {finding.name: finding for finding in find_abilities(get_client(Config().internal))}
+
+    assert list(found) == list(PROBES)
+    assert not [found[name] for name in NEEDED if not found[name].is_there]
+    assert not [b.name for b in bare.list_buckets() if b.name.startswith("check-server-")]
+
+
+def test_the_table_of_the_docs_says_of_this_server_what_is_found(pytestconfig: pytest.Config) -> None:
+    name = "minio" if is_minio() else pytestconfig.getoption("--server")
+    column = server_table.written()[server_table.TITLES[name]]
+    documented = {ability: cell == "yes" for ability, cell in column.items()}
+
+    found = {f.name: f.is_there for f in find_abilities(get_client(Config().internal))}
+    assert documented == found
