@@ -17,7 +17,7 @@ from .servers import S3_SERVERS, ServerError, new_s3
 
 PAGE = Path(__file__).parents[1] / "docs" / "servers.md"
 TITLES = {"seaweedfs": "SeaweedFS", "minio": "MinIO", "versitygw": "VersityGW", "moto": "moto"}
-_TABLE = re.compile(r"(?<=<!-- tools.server_table -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(?<=<!-- tools.server_table -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 Columns = dict[str, dict[str, str]]  # a server's title: an ability, and what is in its cell
 

@@ -10,6 +10,7 @@ from enum import Enum
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import check_bucket_name
 from ..s3.client import Client, get_client
+from ..s3.errors import bucket_not_found
 from ..settings.config import Config
 from .hooks import run_hooks
 from .marks import is_marked, mark_bucket
@@ -123,13 +124,16 @@ class _BucketOnServer:
         return Outcome(outcome.bucket, state, _joined(causes), _joined(warnings))
 
     def _with_policy(self, existing: Collection[str] | None) -> Outcome:
-        if existing is not None and self.planned.on_server not in existing:
-            return self._create()
         try:
-            current = self._current_policy()
-        except BucketNotFound:
-            return self._create()
-        return self._correct(current)
+            if existing is not None and self.planned.on_server not in existing:
+                return self._create()
+            try:
+                current = self._current_policy()
+            except BucketNotFound:
+                return self._create()
+            return self._correct(current)
+        except _NoPoliciesError:
+            return self._without_policy(State.UNCHANGED)
 
     def _create(self) -> Outcome:
         if not self.dry_run:
@@ -137,7 +141,10 @@ class _BucketOnServer:
                 return self._correct(self._current_policy())
             mark_bucket(self.client, self.planned.on_server, "created")
             if self.planned.policy is not None:
-                self._set_policy(self.planned.policy)
+                try:
+                    self._set_policy(self.planned.policy)
+                except _NoPoliciesError:
+                    return self._without_policy(State.CREATED)
         return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)
 
     def _correct(self, current: Policy | None) -> Outcome:
@@ -149,6 +156,22 @@ class _BucketOnServer:
         if not self.dry_run:
             self._set_policy(wanted)
         return self._outcome(State.CHANGED, wanted, f"now {self.planned.kind}")
+
+    def _without_policy(self, state: State) -> Outcome:
+        """Leave a public bucket as the server has it; a policy that somebody wrote is not left out."""
+        config, name = self.planned.config, self.planned.name
+        if self.planned.hook is not None:
+            raise ServerError(
+                f"{self.client.server.endpoint} has no bucket policies, and MINIO_POLICY_HOOKS has one for "
+                f"{name!r}. Remove it there, or store on another server."
+            )
+        warning = ""
+        if self.planned.is_public and config.get("MINIO_BUCKET_POLICIES") and not config.public_url(name):
+            warning = (
+                "public by its settings, and the server has no policies, so nobody can read it without a "
+                "signature. Set MINIO_BUCKET_POLICIES to False for signed links, or give MINIO_PUBLIC_URL"
+            )
+        return Outcome(name, state, "", warning)
 
     def _close(self, current: Policy | None) -> Outcome:
         """Take back the policy of a bucket that was public; one that a person wrote is left alone."""
@@ -169,22 +192,44 @@ class _BucketOnServer:
 
     def _current_policy(self) -> Policy | None:
         name = self.planned.on_server
+        if not self.planned.config.get("MINIO_BUCKET_POLICIES"):
+            raise self._no_policies()
         try:
             with self.client.plain_errors(name):
                 policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
         except ServerError as error:
-            # A server without policies has no public buckets either.
-            if error.code == "NoSuchBucketPolicy" or (
-                error.code == "NotImplemented" and self.client.has_bucket(name)
-            ):
+            if error.code == "NoSuchBucketPolicy":
                 return None
+            if _says_no_policies(error):
+                raise self._no_policies() from error
             raise
         return policy
 
-    def _set_policy(self, policy: Policy) -> None:
+    def _no_policies(self) -> Exception:
+        """Return the error of a bucket that has no policy, or is missing: a policy would have told."""
         name = self.planned.on_server
-        with self.client.plain_errors(name):
-            self.client.sdk.set_bucket_policy(bucket_name=name, policy=json.dumps(policy))
+        is_there = self.client.has_bucket(name)
+        return _NoPoliciesError() if is_there else bucket_not_found(self.client.server, name)
+
+    def _set_policy(self, policy: Policy) -> None:
+        if not self.planned.config.get("MINIO_BUCKET_POLICIES"):
+            raise _NoPoliciesError
+        name = self.planned.on_server
+        try:
+            with self.client.plain_errors(name):
+                self.client.sdk.set_bucket_policy(bucket_name=name, policy=json.dumps(policy))
+        except ServerError as error:
+            if _says_no_policies(error):
+                raise _NoPoliciesError from error
+            raise
+
+
+class _NoPoliciesError(Exception):
+    """The server has no bucket policies, and so no public buckets either."""
+
+
+def _says_no_policies(error: ServerError) -> bool:
+    return error.status in (405, 501) or error.code in ("NotImplemented", "MethodNotAllowed")
 
 
 def _joined(texts: Iterable[str]) -> str:

@@ -267,18 +267,17 @@ class TestServersThatDoNotAllowOrKnowIt:
         assert states() == {kept: State.UNCHANGED, shown: State.UNCHANGED}
         assert about_buckets(proxy) == [f"GET /{kept}?policy=", f"GET /{shown}?policy="]
 
-    def test_without_bucket_policies_private_buckets_are_right_and_public_ones_fail(
-        self, bare, kept, shown, proxy
-    ):
+    def test_without_bucket_policies_public_buckets_are_made_with_a_warning(self, bare, kept, shown, proxy):
         proxy.when(
             refusing(501, "NotImplemented"), where=lambda request: "policy" in request.query, times=None
         )
 
         outcomes = apply()
         assert outcomes[kept].state is State.CREATED
-        assert outcomes[shown].state is State.FAILED
-        assert "NotImplemented" in outcomes[shown].cause
-        assert states()[kept] is State.UNCHANGED
+        assert outcomes[shown].state is State.CREATED
+        assert "the server has no policies" in outcomes[shown].warning
+        assert not outcomes[kept].warning
+        assert states() == {kept: State.UNCHANGED, shown: State.UNCHANGED}
 
     def test_a_bucket_that_appears_meanwhile_is_taken_up(self, bare, shown, proxy, policy):
         bare.make_bucket(bucket_name=shown)
