@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from django.utils import timezone
-
 from .memory_state import (
     Answer,
     BucketInMemory,
@@ -16,6 +14,7 @@ from .memory_state import (
     Stored,
     bucket_of,
     iso,
+    now,
     unknown,
     xml_answer,
 )
@@ -32,7 +31,7 @@ _MISSING = {  # the subresources of a bucket that are kept as they are sent, and
 
 
 def list_buckets(buckets: Buckets) -> Answer:
-    found = [element("Bucket", Name=name, CreationDate=iso(timezone.now())) for name in sorted(buckets)]
+    found = [element("Bucket", Name=name, CreationDate=iso(now())) for name in sorted(buckets)]
     return xml_answer(element("ListAllMyBucketsResult", element("Buckets", *found)))
 
 

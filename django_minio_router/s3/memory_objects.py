@@ -10,7 +10,6 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
-from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from .memory_state import (
@@ -23,6 +22,7 @@ from .memory_state import (
     Stored,
     bucket_of,
     iso,
+    now,
     unknown,
     xml_answer,
 )
@@ -122,7 +122,7 @@ def _put(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
 
 
 def _copied(etag: str) -> Answer:
-    return xml_answer(element("CopyObjectResult", ETag=f'"{etag}"', LastModified=iso(timezone.now())))
+    return xml_answer(element("CopyObjectResult", ETag=f'"{etag}"', LastModified=iso(now())))
 
 
 def _source(buckets: Buckets, request: Request) -> Stored:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any, NoReturn
 
-from django.utils import timezone
-
 from .xml import Element, document
+
+
+def now() -> datetime:
+    """Return the time as a server has it, whatever the project's ``USE_TZ`` is."""
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Stored:
     data: bytes
     headers: Mapping[str, str]
     etag: str
-    modified: Any = field(default_factory=timezone.now)
+    modified: Any = field(default_factory=now)
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import secrets
 import subprocess
 import sys
@@ -140,10 +139,7 @@ def test_the_tests_of_a_quick_start_run_without_a_server(
     run(tmp_path, f"python manage.py makemigrations {' '.join(apps)}", **environment)
     follow(section("docs/testing.md", page), tmp_path, **environment)
 
-    used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     run(tmp_path, command, **environment)
-    used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - used
-    assert used < 3, "seconds of the processor, as the time on the clock is that of a busy machine"
 
 
 @isolate_apps("tests.apps.customers")
