@@ -23,7 +23,7 @@ from ..settings.server import Server
 from . import late
 from .conditions import keeps_conditions
 from .content import Body
-from .errors import bucket_not_found, not_s3, refused, unreachable, without_frames
+from .errors import bucket_not_found, clock_difference, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
 from .limits import time_left
 from .own_buckets import keep_track, refuse_others
@@ -171,6 +171,8 @@ class Client:
         region = response.headers.get("x-amz-bucket-region", self.server.region)  # AWS tells it
         if region != self.server.region:
             message = f"{message} (the bucket is in {region!r}, and MINIO_REGION is {self.server.region!r})"
+        if code == "RequestTimeTooSkewed":
+            message = f"{message.rstrip('.')} ({clock_difference(response.headers)})"
         raise refused(self.server, place, response.status, code, message)
 
     def check_object(self, response: BaseHTTPResponse, place: str) -> None:

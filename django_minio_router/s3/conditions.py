@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..exceptions import ServerError
 from ..naming import quote_object_name
@@ -24,16 +25,18 @@ def keeps_conditions(client: Client, bucket: str, name: str, headers: Mapping[st
     """
     path = f"/{bucket}/{quote_object_name(name)}"
     answers: list[int] = []
+    made: set[str] = set()  # the versions of the object, if the bucket keeps them
     try:
         for known in (200, 412, 501), (200, 412):
             condition = {} if 501 in answers else {"If-None-Match": "*"}
             answer = client.request("PUT", path, headers={**headers, **condition}, body=b"")
             answers.append(answer.status)
+            made.add(answer.headers.get("x-amz-version-id", ""))
             if answer.status not in known:
                 client.refuse(answer, bucket)
     finally:
         if 200 in answers or 412 in answers:
-            _remove(client, path)
+            _remove(client, path, made - {"", "null"})
     kept = 412 in answers  # perhaps the first: when its answer is lost it is repeated
     if not kept:
         logger.warning(
@@ -43,10 +46,13 @@ def keeps_conditions(client: Client, bucket: str, name: str, headers: Mapping[st
     return kept
 
 
-def _remove(client: Client, path: str) -> None:
-    with suppress(ServerError):
-        if client.request("DELETE", path).status in (200, 204):
-            return
+def _remove(client: Client, path: str, made: Collection[str]) -> None:
+    """Remove what was written: by its versions, or a trial leaves one, with a marker that hides it."""
+    by_version = [f"versionId={quote(version, safe='')}" for version in made]
+    for queries in filter(None, (by_version, [""])):  # the key may not be allowed to remove versions
+        with suppress(ServerError):
+            if all(client.request("DELETE", path, query).status in (200, 204) for query in queries):
+                return
     logger.warning(
         "The empty object %s stays at %s. Where the key may not delete, set MINIO_CONDITIONAL_WRITES, "
         "and no server is tried.",

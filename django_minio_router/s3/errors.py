@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..exceptions import BucketNotFound, ServerError
@@ -41,10 +44,21 @@ def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
 
 def refused(server: Server, place: str, status: int | None, code: str, message: str) -> ServerError:
     remedy = f" {CHECK_KEYS}" if status == 403 else ""
+    if code == "RequestTimeTooSkewed":
+        remedy = " Set the clock of this machine, or of the server."
     answer = " ".join(str(part) for part in (status, code, message) if part).rstrip(".")
     return ServerError(
         f"The S3 server at {server.endpoint} refused {place!r}: {answer}.{remedy}", status=status, code=code
     )
+
+
+def clock_difference(headers: Mapping[str, str]) -> str:
+    """Say how far the clock of the server, by the ``Date`` of its answer, is from this machine's."""
+    try:
+        ahead = parsedate_to_datetime(headers.get("Date", "")).timestamp() - time.time()
+    except ValueError:
+        return "its clock is not ours"
+    return f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
 
 
 def cause_of(error: Exception) -> str:
