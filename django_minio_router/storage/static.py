@@ -19,8 +19,10 @@ from django.utils.deconstruct import deconstructible
 from django.utils.functional import SimpleLazyObject
 
 from ..exceptions import BucketNotFound, ServerError
+from ..s3.bucket import ObjectInfo
 from ..settings.config import Config
 from .backend import MinioBackend
+from .collecting import Listed, time_beside_source
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +36,16 @@ class MinioBackendStatic(MinioBackend):
     Before the first file of a process is stored, the bucket is created if it is missing, public unless it is
     declared private. One that is there keeps its policy: ``initialize_buckets`` sets it.
     Files are always replaced: a file beside the old one, under another name, is one that no page links to.
+    ``collectstatic`` stores those whose content is another one, in one request each.
     """
 
     def __init__(self, bucket_name: str = "", storage_name: str = "staticfiles", **options: Any) -> None:
         super().__init__(bucket_name, storage_name, **{**options, "replace_existing": True})
         self._prepared = False
         self._folders: set[str] = set()
-        self._seen: tuple[str, float, datetime] | None = None
+        self._seen: tuple[str, float, ObjectInfo] | None = None
+        self._listed = Listed()
+        self._to_replace = ""
 
     def _default_bucket(self, config: Config) -> str:
         return config.static_bucket
@@ -58,7 +63,9 @@ class MinioBackendStatic(MinioBackend):
                 what = "public" if self.is_bucket_public else "private"
                 logger.warning("Created the bucket %r for static files, %s.", self.bucket, what)
             self._prepared = True
-        return super()._save(name, content)
+        stored = super()._save(name, content)
+        self._listed.put(stored)
+        return stored
 
     def exists(self, name: str) -> bool:
         """Tell whether the file is there; a missing bucket, which the first file creates, has none.
@@ -70,20 +77,43 @@ class MinioBackendStatic(MinioBackend):
         if name in self._folders:
             self._folders.discard(name)
             return True
+        listed = self._listed.ask(self.objects, self.prefix)
         try:
-            self._seen = (name, time.monotonic(), super().get_modified_time(name))
+            found = self._head(name) if listed is None else listed[name]
         except BucketNotFound:
             return False
         except FileNotFoundError:
             return self._may_be_folder(name)
+        except KeyError:
+            return any(known.startswith(f"{name}/") for known in listed or ())
+        self._seen = name, time.monotonic(), found
         return True
 
     def get_modified_time(self, name: str) -> datetime:
-        """Return when the file was stored; right after ``exists``, as in ``collectstatic``, it is known."""
+        """Return when the file was stored.
+
+        Right after ``exists``, as in ``collectstatic``, no request is sent: it is the time of the project's
+        own file if the content is the same, else an earlier one.
+        """
         seen, self._seen = self._seen, None
         if seen is not None and seen[0] == name and time.monotonic() - seen[1] < _FRESH:
-            return seen[2]
+            beside = time_beside_source(name, seen[2], self.objects.multipart[0])
+            if beside is not None:
+                self._to_replace = name
+                return beside
         return super().get_modified_time(name)
+
+    def delete(self, name: str) -> None:
+        """Remove the file; not if it is about to be replaced, as visitors would miss it until then."""
+        replaced, self._to_replace = name == self._to_replace, ""
+        if not replaced:
+            self._listed.drop(name)
+            super().delete(name)
+
+    def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
+        """Nothing is to be done. ``collectstatic`` is at its end."""
+        self._listed.forget()
+        return iter(())
 
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
         folders, files = super().listdir(path)
@@ -129,6 +159,7 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
             yield from super().post_process(paths, dry_run=dry_run, **options)
         finally:
             self._there = self._connected = None
+            self._listed.forget()
 
     def _has_plain_links(self) -> bool:
         # Files refer to each other by their names alone: no signature of a link would hold for ever.
