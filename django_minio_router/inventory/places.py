@@ -78,16 +78,16 @@ def _places_without_tenant(source: BucketSource) -> list[Place]:
 
 
 def _places(source: BucketSource, stored: set[Location], listed: set[Location]) -> list[Place]:
-    whole = {Location(location.bucket, location.server) for location in stored}
+    whole = {location._replace(prefix="") for location in stored}
     return [
         Place(
-            source.config.on(location.server).internal,
+            source.config.on(location.server, location.options).internal,
             location.bucket,
             _folder(location.prefix),
             is_listed=location not in stored,
             where=source.where,
         )
-        for location in sorted(stored | (listed - whole))
+        for location in sorted(stored | (listed - whole), key=lambda location: location[:3])
     ]
 
 

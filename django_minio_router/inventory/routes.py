@@ -89,7 +89,7 @@ def _elsewhere(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset
     What is stored there was routed by something that cannot be seen from here.
     """
     now = set(_locations_now(strategy, models))
-    whole = {Location(location.bucket, location.server) for location in now}
+    whole = {location._replace(prefix="") for location in now}
     try:
         return frozenset(map(Location.of, strategy.buckets_for(models))) - now - whole
     except (TenantRequired, ModelRequired):

@@ -56,7 +56,7 @@ class BucketSource:
         """Yield each bucket under the active tenant. ``TenantRequired`` if there must be one."""
         for location in map(Location.of, self.strategy.buckets_for(self.models)):
             self._refuse_invalid(location.bucket)
-            yield self._planned(location.bucket, self.config.on(location.server))
+            yield self._planned(location.bucket, self.config.on(location.server, location.options))
 
     def _refuse_invalid(self, name: str) -> None:
         problem = bucket_name_problem(name)

@@ -84,7 +84,7 @@ class Plan:
     def _claim(self, source: BucketSource) -> None:
         """Refuse that two tenants share a place: strategies that name by the tenant promise they do not."""
         try:
-            place = Location.of(source.strategy.bucket_for(None))
+            place = Location.of(source.strategy.bucket_for(None)).place
         except TenantRequired:
             return
         tenant = get_tenancy().active_key() or str(get_tenancy().shared_key)

@@ -78,9 +78,11 @@ class Config:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def on(self, server: str) -> Config:
-        """Return the configuration for another server of ``MINIO_SERVERS``; an empty name is this one."""
-        return Config(self._own, server=server, defaults=self._defaults) if server else self
+    def on(self, server: str, options: Mapping[str, Any]) -> Config:
+        """Return the configuration for another server: one of ``MINIO_SERVERS``, or one of these options."""
+        if not server and not options:
+            return self
+        return Config({**self._own, **options}, server=server, defaults=self._defaults)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
         """Return the configuration with other values where the project sets nothing."""

@@ -195,9 +195,11 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         bucket_chosen.send(type(self), strategy=strategy, location=location)
         if location.prefix:
             check_object_name(f"{location.prefix.removesuffix('/')}/_")
-        said = {name: value for name, value in location._asdict().items() if value and name != "bucket"}
-        if isinstance(answer, Location) and answer.public_url:
-            said["MINIO_PUBLIC_URL"] = answer.public_url
+        where = {"server": location.server, "prefix": location.prefix}
+        options = answer.options if isinstance(answer, Location) else {}
+        said = {name: value for name, value in where.items() if value} | options
+        if location.endpoint:
+            said["server"] = location.server  # not that of the router
         backend = MinioBackend(
             bucket,
             public=strategy.public_read,

@@ -31,12 +31,41 @@ class Location(NamedTuple):
 
     ``public_url`` is where anybody reads what is in the bucket, if it is public, as ``MINIO_PUBLIC_URL`` says
     for all buckets.
+
+    A server that no setting names has an ``endpoint``, with a ``region`` if it needs one, and
+    ``credentials``: access key and secret key. Those of the project are never sent to it; no text shows them.
     """
 
     bucket: str
     server: str = ""
     prefix: str = ""
     public_url: str = ""
+    endpoint: str = ""
+    region: str = ""
+    credentials: tuple[str, str] | None = None
+
+    def __repr__(self) -> str:
+        said = {**self._asdict(), "credentials": "***" if self.credentials else None}
+        return f"Location({', '.join(f'{name}={value!r}' for name, value in said.items() if value)})"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings that the location itself says, as options of a storage."""
+        access_key, secret_key = self.credentials or (None, None)
+        said = {
+            "MINIO_PUBLIC_URL": self.public_url,
+            "MINIO_ENDPOINT": self.endpoint,
+            "MINIO_REGION": self.region,
+            "MINIO_ACCESS_KEY": access_key,
+            "MINIO_SECRET_KEY": secret_key,
+        }
+        given = {name: value for name, value in said.items() if value}
+        return {**given, "MINIO_CREDENTIALS": None} if self.credentials else given
+
+    @property
+    def place(self) -> Location:
+        """The location without what opens it."""
+        return self._replace(public_url="", credentials=None)
 
     @classmethod
     def of(cls, answer: str | Location) -> Location:
