@@ -6,6 +6,7 @@ children, and the default storage is shared by all; so the router itself is neve
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any, cast
 
 from django.apps import apps
@@ -104,7 +105,24 @@ def _rebind(*, setting: str, **kwargs: Any) -> None:
         bind_models()
 
 
+def _bind_late_fields() -> None:
+    """Let fields that come to a model later be bound too: for ``add_to_class`` Django sends no signal."""
+    original: Any = FileField.contribute_to_class
+    if hasattr(original, "minio_router_binds"):
+        return
+
+    @wraps(original)
+    def contribute_to_class(field: FileField, cls: type[Model], name: str, **kwargs: Any) -> None:
+        original(field, cls, name, **kwargs)
+        if apps.models_ready and not cls._meta.abstract:
+            bind_field(field)
+
+    contribute_to_class.minio_router_binds = True  # type: ignore[attr-defined]
+    FileField.contribute_to_class = cast("Any", contribute_to_class)  # type: ignore[method-assign]
+
+
 def connect() -> None:
-    """Bind fields as their models are prepared, and again when the default storage changes."""
+    """Bind fields as their models are prepared, or later, and again when the default storage changes."""
+    _bind_late_fields()
     class_prepared.connect(bind_fields, dispatch_uid="minio_router.bind_fields")
     setting_changed.connect(_rebind, dispatch_uid="minio_router.rebind")

@@ -110,7 +110,7 @@ class NamedByTenant(BucketStrategy):
         if value is None or value == "":
             raise RoutingError(
                 f"{self!r} uses the field {field!r}, which is empty for the tenant "
-                f"{tenant.schema_name!r}. Give it a value."
+                f"{tenant.schema_name!r}. {_remedy(tenant)}"
             )
         return value
 
@@ -181,6 +181,16 @@ def _is_value(model: type[Model], name: str) -> bool:
     except FieldDoesNotExist:
         return hasattr(model, name) and not callable(getattr(model, name))
     return not field.is_relation or name == getattr(field, "attname", None)
+
+
+def _remedy(tenant: Any) -> str:
+    state = getattr(tenant, "_state", None)
+    if state is None or not state.adding:
+        return "Give it a value."
+    return (
+        "The row is not saved yet: save it first and its file then, or name the bucket by a value that is "
+        "there before, such as the schema name."
+    )
 
 
 def _may_be_shared(model: type[Model], name: str) -> bool:

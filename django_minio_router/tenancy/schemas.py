@@ -174,13 +174,15 @@ class SchemaTenancy(Tenancy):
         names = (
             set() if config is None else {config.name, f"{type(config).__module__}.{type(config).__name__}"}
         )
-        return bool(names & set(getattr(settings, "SHARED_APPS", ()))) and not names & _tenant_apps()
+        return bool(names & _shared_apps()) and not names & _tenant_apps()
 
     def divides(self, model: type[Model]) -> bool:
         return router.db_for_write(model) == self.alias
 
     def owns_table(self, model: type[Model], key: str | None) -> bool:
-        with self.context(key):
+        # Where tenants are of several types, the row says of which; a schema that is entered by its name not.
+        typed = key not in {None, self.shared_key} and self._utils.has_multi_type_tenants()
+        with self.context(self.row(str(key)) if typed else key):
             return bool(router.allow_migrate_model(self.alias, model))
 
     def can_read(self, key: str | None) -> bool:
@@ -235,16 +237,27 @@ class SchemaTenancy(Tenancy):
                 _connect(post_delete, model, when_deleted)
 
 
+def _apps_by_type() -> dict[str, set[str]]:
+    """Return the apps of each type of tenants, that of the public schema included; empty without types."""
+    has_types = getattr(settings, "HAS_MULTI_TYPE_TENANTS", False)
+    types = getattr(settings, "TENANT_TYPES", {}) if has_types else {}
+    return {name: set(values["APPS"]) for name, values in types.items()}
+
+
+def _shared_apps() -> set[str]:
+    types = _apps_by_type()
+    return types[_public()] if _public() in types else set(getattr(settings, "SHARED_APPS", ()))
+
+
 def _tenant_apps() -> set[str]:
-    types = (
-        getattr(settings, "TENANT_TYPES", None)
-        if getattr(settings, "HAS_MULTI_TYPE_TENANTS", False)
-        else None
-    )
-    if types is None:
+    types = _apps_by_type()
+    if not types:
         return set(getattr(settings, "TENANT_APPS", ()))
-    public = getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
-    return {app for name, values in types.items() if name != public for app in values["APPS"]}
+    return {app for name, apps_of_type in types.items() if name != _public() for app in apps_of_type}
+
+
+def _public() -> str:
+    return str(getattr(settings, "PUBLIC_SCHEMA_NAME", "public"))
 
 
 def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:

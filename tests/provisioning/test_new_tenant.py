@@ -29,7 +29,6 @@ from django_minio_router import BucketFileField, MinioRouter, hooks, tenant_buck
 from django_minio_router.buckets.ensure import State
 from django_minio_router.exceptions import BucketNotFound
 from django_minio_router.provisioning.new_tenant import provision
-from django_minio_router.storage import binding
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import router
 from tests.apps.customers.models import Client
@@ -380,7 +379,6 @@ class TestFilesOfATenantThatIsBeingCreated:
             editor.add_field(Client, column)
         field = BucketFileField(owner="self", null=True, storage=MinioRouter(strategy=PerTenant(template)))
         Client.add_to_class("logo", field)
-        binding.bind_field(field)
         yield template
         Client._meta.local_fields.remove(field)
         Client._meta._expire_cache()

@@ -24,7 +24,7 @@ from django.utils.functional import LazyObject, empty
 from django_tenants.utils import tenant_context
 
 from django_minio_router import MinioBackend, MinioRouter, ModelRequired
-from django_minio_router.storage.binding import bind_field, bind_models, file_fields, uses_default_storage
+from django_minio_router.storage.binding import bind_models, file_fields, uses_default_storage
 from django_minio_router.strategies import FixedBucket, PerModel
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Invoice, Letter, Logo, Note, PaidInvoice, Receipt, Report, shared
@@ -89,17 +89,6 @@ class TestFieldsWithARouter:
 
         assert type(storage_of(Made)) is Mine
         assert storage_of(Made).backend.bucket == "test-made"
-
-    def test_a_field_that_is_added_later_is_not_bound_and_fails_closed(self) -> None:
-        with isolate_apps("tests.apps.docs"):
-
-            class Made(models.Model):
-                class Meta:
-                    app_label = "docs"
-
-            Made.add_to_class("file", models.FileField(storage=shared))
-        with pytest.raises(ModelRequired):
-            Made(file="a.txt").file.url  # noqa: B018
 
 
 class TestTheDefaultStorage:
@@ -292,7 +281,7 @@ def test_binding_all_again_changes_nothing() -> None:
 
 @pytest.mark.parametrize("own", [True, False], ids=["a router of its own", "the default storage"])
 @isolate_apps("tests.apps.docs")
-def test_a_field_that_comes_when_the_apps_are_ready_is_bound_by_a_call(own: bool) -> None:
+def test_a_field_that_comes_when_the_apps_are_ready_is_bound_by_itself(own: bool) -> None:
     by_model = PerModel({"docs.Shelf": "shelves"}, default="media")
     with default("django_minio_router.MinioRouter", strategy=by_model):
 
@@ -303,9 +292,6 @@ def test_a_field_that_comes_when_the_apps_are_ready_is_bound_by_a_call(own: bool
         given = {"storage": MinioRouter(strategy=by_model)} if own else {}
         late = models.FileField(**given)
         Shelf.add_to_class("late", late)
-        assert Shelf().late.storage.backend.bucket == "media"
-
-        bind_field(late)
         assert Shelf().late.storage.backend.bucket == "shelves"
         assert ("storage" in late.deconstruct()[3]) == own
 

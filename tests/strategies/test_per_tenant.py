@@ -449,6 +449,20 @@ class TestWhatATenantLacks:
         with tenant_context(nameless), empty:
             router.url("a.txt")
 
+    def test_a_key_that_the_insert_gives_is_not_there_before(
+        self, db: None, bucket: str, contents: Contents
+    ) -> None:
+        """Django stores files before it inserts the row."""
+        strategy = PerTenant(function=lambda tenant: bucket if tenant.pk else PerTenant("n-{id}")._name())
+        files = MinioRouter(strategy=strategy)
+        tenant = Client(schema_name="t-without-a-key", name="x")
+        with pytest.raises(RoutingError, match=r"'id', which is empty .* save it first and its file then"):
+            files.on_behalf_of(tenant).save("logo.png", ContentFile(b"x"))
+
+        tenant.save()
+        files.on_behalf_of(tenant).save("logo.png", ContentFile(b"x"))
+        assert contents(bucket) == {"logo.png": b"x"}
+
     @pytest.mark.parametrize("options", [{"template": "media-{nope}"}, {"field": "nope"}])
     def test_an_unknown_field_is_named(self, options: dict[str, Any]) -> None:
         router = MinioRouter(strategy=PerTenant(**options))
