@@ -80,9 +80,8 @@ class Config:
 
     def on(self, server: str, options: Mapping[str, Any]) -> Config:
         """Return the configuration for another server: one of ``MINIO_SERVERS``, or one of these options."""
-        if not server and not options:
-            return self
-        return Config({**self._own, **options}, server=server, defaults=self._defaults)
+        own = {**self._own, **options}
+        return Config(own, server=server, defaults=self._defaults) if server or options else self
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
         """Return the configuration with other values where the project sets nothing."""
