@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..exceptions import RoutingError
+from ..exceptions import RoutingError, ServerError
 from ..inventory.columns import Column, abandoned_columns, all_file_fields, any_columns, own_columns
 from ..s3.listing import pages
 from ..tenancy import get_tenancy
 from .move import FileOutcome, Move
-from .transfer import Origin, source_of
+from .transfer import BucketFiles, Origin, source_of
 
 if TYPE_CHECKING:
     from django.db.models import FileField
@@ -39,6 +42,9 @@ class Ledger:
     def __init__(self) -> None:
         self._origins: dict[tuple[str, str], tuple[Origin, Any | None]] = {}
         self._tenants: dict[str, Any | None] = {}
+        self._targets: dict[str, BucketFiles] = {}
+        # By place what was counted in it, each with the folder that its names are below.
+        self._columns: dict[str, dict[tuple[Column, str], None]] = {}
         # Where the files of a field are without a tenant: in a place for all.
         self._shared: set[tuple[FileField, tuple[str, str]]] = set()
         self._db = sqlite3.connect("")  # a temporary file that only this connection can see
@@ -46,11 +52,21 @@ class Ledger:
             "CREATE TABLE file (place TEXT, name TEXT, folder TEXT, version TEXT, tenant TEXT, "
             "verified INTEGER DEFAULT 0, named INTEGER DEFAULT 0, PRIMARY KEY (place, name)) WITHOUT ROWID"
         )
+        self._db.execute(
+            "CREATE TABLE copy (place TEXT, name TEXT, target TEXT, version TEXT, "
+            "PRIMARY KEY (place, name, target)) WITHOUT ROWID"
+        )
 
     def record(self, outcome: FileOutcome) -> None:
         """Record that a file was verified."""
-        if outcome.verified:
+        if outcome.target is not None:
             place, folder = outcome.source
+            target = "/".join(source_of(outcome.target))
+            self._targets[target] = outcome.target
+            self._db.execute(
+                "INSERT OR REPLACE INTO copy VALUES (?, ?, ?, ?)",
+                (place, folder + outcome.name, target, outcome.copy),
+            )
             tenant = get_tenancy().key_of(outcome.tenant) or ""
             self._tenants[tenant] = outcome.tenant
             self._db.execute(
@@ -94,6 +110,7 @@ class Ledger:
     def _count(self, origin: Origin, columns: Iterable[Column]) -> None:
         place, folder = source_of(origin)
         for column in columns:
+            self._columns.setdefault(place, {})[column, folder] = None
             for page in column.pages():
                 self._db.executemany(
                     "INSERT INTO file (place, name, folder, named) VALUES (?, ?, ?, 1) "
@@ -121,28 +138,73 @@ class Ledger:
         return ready, verified - ready
 
     def delete_from_source(self, *, jobs: int = 8) -> Iterator[NotDeleted | None]:
-        """Delete what may be deleted, and yield None for each file, or why it is still there."""
+        """Delete what may be deleted, and yield None for each file, or why it is still there.
+
+        Much may have happened since it was verified, also in other runs. So the rows are read once more for
+        each page, and each file is looked at in both places.
+        """
         query = (
-            "SELECT place, folder, name, version, tenant FROM file WHERE verified > 0 AND verified >= named"
+            "SELECT place, folder, name, version, tenant, verified, (SELECT json_group_object(target, "
+            "version) FROM copy WHERE copy.place = file.place AND copy.name = file.name) "
+            "FROM file WHERE verified > 0 AND verified >= named ORDER BY place"
         )
         with ThreadPoolExecutor(jobs) as threads:
-            for page in pages(self._db.execute(query), _PAGE):
-                yield from threads.map(self._delete, page)
+            for page in pages(map(_Verified._make, self._db.execute(query)), _PAGE):
+                named = {place: self._named_now(place, files) for place, files in _by_place(page)}
+                for file in page:
+                    if named[file.place][file.name] > file.verified:
+                        yield NotDeleted(file.short_name, "a row that was not moved names it by now")
+                ready = [file for file in page if named[file.place][file.name] <= file.verified]
+                yield from threads.map(self._delete, ready)
 
-    def _delete(self, file: tuple[str, str, str, str, str]) -> NotDeleted | None:
-        place, folder, object_name, version, tenant = file
-        origin, _ = self._origins[place, folder]
-        name = object_name.removeprefix(folder)
+    def _named_now(self, place: str, files: Iterable[_Verified]) -> Counter[str]:
+        """Return how many rows name each of these files by now."""
+        names, found = [file.name for file in files], Counter[str]()
+        for column, folder in self._columns.get(place, ()):
+            below = [name.removeprefix(folder) for name in names if name.startswith(folder)]
+            for page in column.pages(below) if below else ():
+                found.update(folder + name for _, name in page)
+        return found
+
+    def _delete(self, file: _Verified) -> NotDeleted | None:
+        origin, _ = self._origins[file.place, file.folder]
+        name = file.short_name
         try:
             # As the one it was verified for: a storage of another package may have one for each.
-            with get_tenancy().context(self._tenants[tenant]):
-                found = origin.look(name)
-                if found is not None and found.version != version:
-                    return NotDeleted(name, "it was stored anew after it was copied")
-                origin.remove(name)
+            with get_tenancy().context(self._tenants[file.tenant]):
+                for target, version in json.loads(file.copies).items():
+                    there = self._targets[target].look(name)
+                    if there is None or there.version != version or there.is_deleted or there.is_claim:
+                        return NotDeleted(name, f"{self._targets[target]} does not have it any more")
+                origin.remove(name, file.version)
+        except ServerError as error:
+            if error.status == 412:
+                return NotDeleted(name, "it was stored anew after it was copied")
+            return NotDeleted(name, str(error))
         except Exception as error:
             return NotDeleted(name, str(error) or type(error).__name__)
         return None
+
+
+class _Verified(NamedTuple):
+    """A file of the source that may be deleted; ``copies`` are its versions by target, as JSON."""
+
+    place: str
+    folder: str
+    name: str
+    version: str
+    tenant: str
+    verified: int
+    copies: str
+
+    @property
+    def short_name(self) -> str:
+        """The name as rows have it."""
+        return self.name.removeprefix(self.folder)
+
+
+def _by_place(files: list[_Verified]) -> Iterator[tuple[str, Iterator[_Verified]]]:
+    return groupby(files, key=attrgetter("place"))
 
 
 def _next_page(names: Iterator[str], tenant: Any | None) -> list[str]:

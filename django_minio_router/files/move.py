@@ -51,9 +51,9 @@ class MoveState(Enum):
 
 
 class FileOutcome(NamedTuple):
-    """One file that a row of ``where`` names; ``verified`` is the version of it that both places have.
+    """One file that a row of ``where`` names; ``tenant`` is whose the row is, None public.
 
-    ``tenant`` is whose the row is; None is public.
+    If both places have it, ``verified`` is its version in the source and ``copy`` the one in ``target``.
     """
 
     state: MoveState
@@ -62,6 +62,8 @@ class FileOutcome(NamedTuple):
     cause: str = ""
     source: tuple[str, str] = ("", "")
     verified: str = ""
+    target: BucketFiles | None = None
+    copy: str = ""
     tenant: Any | None = None
 
 
@@ -230,7 +232,7 @@ class _ColumnMove:
             there = None
         if here is None or here.is_deleted or here.is_claim:
             if claimed and not self.dry_run:
-                self.target.remove(name)  # nobody is at work: the source was gone before the claim was seen
+                self.target.drop_claim(name)  # the source was gone before the claim was seen
             if there is None:
                 return self._outcome(name, MoveState.MISSING, f"it is not in {self.origin}")
             return self._outcome(name, MoveState.THERE)
@@ -238,7 +240,10 @@ class _ColumnMove:
             return self._compared(name, MoveState.THERE, here, there)
         if self.dry_run:
             return self._outcome(name, MoveState.COPIED)
-        outcome = self._compared(name, MoveState.COPIED, here, self._received(name, here, claimed))
+        there = self._received(name, here, claimed)
+        if there is not None and there.is_deleted:
+            return self._outcome(name, MoveState.MISSING, "it was deleted while it was moved")
+        outcome = self._compared(name, MoveState.COPIED, here, there)
         if outcome.state is MoveState.COPIED:
             self.target.tell_moved(name, here)
         return outcome
@@ -250,7 +255,9 @@ class _ColumnMove:
         outcome = self._outcome(name, state)
         if state is MoveState.THERE and is_one(name, here, self.origin, there, self.target):
             return outcome  # not verified: there is no second file, so this one must stay
-        return outcome._replace(source=source_of(self.origin), verified=here.version)
+        return outcome._replace(
+            source=source_of(self.origin), verified=here.version, target=self.target, copy=there.version
+        )
 
     def _received(self, name: str, here: Found, claimed: bool) -> Found | None:
         with suppress(FileExistsError):  # somebody stored it meanwhile: it is compared all the same

@@ -15,7 +15,7 @@ from enum import Enum
 from functools import cache, partial
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.db import DatabaseError, connections, router
@@ -23,17 +23,21 @@ from django.db import DatabaseError, connections, router
 from ..exceptions import BucketNotFound, ServerError
 from ..inventory.catalogue import Catalogue
 from ..inventory.columns import Column
+from ..inventory.foreign import foreign_columns, foreign_fields
 from ..inventory.places import Place
 from ..inventory.routes import Route, routes_now
 from ..inventory.uses import StorageUse, configs, uses
 from ..naming import check_object_name
-from ..s3.client import get_client
+from ..s3.bucket import ObjectInfo
 from ..s3.listing import pages
 from ..settings.testing import refuse_in_tests
 from ..storage.backend import MinioBackend
 from ..storage.fallback import MovingBackend
 from ..storage.static import MinioBackendStatic
 from ..tenancy import get_tenancy
+
+if TYPE_CHECKING:
+    from django.db.models import FileField
 
 _PAGE = 500  # names in one query; SQLite may take no more than 999
 _GROUP = 16  # orphans between a look at the rows and their deletion: a row may take an old name back
@@ -122,13 +126,15 @@ def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
     chosen = set(map(tenancy.key_of, tenants))
     sweep = Sweep(tenants, {None, tenancy.shared_key, *filter(tenancy.can_read, chosen)})
     others = (tenant for tenant in tenancy.everyone() if tenancy.key_of(tenant) not in chosen)
-    static = {config.static_bucket for config in configs(found)}
+    static, foreign = {config.static_bucket for config in configs(found)}, foreign_fields(found)
     for tenant in chain(tenants, others):
         with tenancy.context(tenant):
-            for route in routes_now(found):
+            routes = routes_now(found)
+            for route in routes:
                 _add(sweep, route, chosen=tenancy.key_of(tenant) in chosen)
+            _add_foreign(sweep, foreign, routes)
             static |= {backend.bucket for use in found if _is_static(use) and (backend := use.backend)}
-    _add_abandoned(sweep, found)
+    _add_abandoned(sweep, found, foreign)
     _add_other_databases(sweep)
     catalogue = Catalogue()
     for place in sweep.backends:
@@ -153,15 +159,26 @@ def _add(sweep: Sweep, route: Route, *, chosen: bool) -> None:
             sweep.columns.setdefault(bucket, set()).add(column)
 
 
-def _add_abandoned(sweep: Sweep, found: list[StorageUse]) -> None:
+def _add_foreign(sweep: Sweep, fields: Iterable[FileField], routes: Iterable[Route]) -> None:
+    """Add the rows of fields whose storage is not ours, wherever the active tenant stores."""
+    places = {route.place for route in routes if route.place.bucket in sweep.columns}
+    for of_others in fields:
+        for bucket, column in foreign_columns(of_others, places):
+            sweep.columns.setdefault(bucket, set()).add(column)
+
+
+def _add_abandoned(sweep: Sweep, found: list[StorageUse], foreign: list[FileField]) -> None:
     """Add the rows that deleted tenants left: by default, django-tenants keeps the schema of one."""
-    tables = {use.field.model._meta.db_table for use in found if use.field is not None}
-    for key, there in get_tenancy().abandoned_tables(tables).items():
+    fields = {use.field for use in found if use.field is not None} | set(foreign)
+    left = get_tenancy().abandoned_tables({field.model._meta.db_table for field in fields})
+    for key, there in left.items():
         sweep.readable.add(key)
         with get_tenancy().context(key):
-            for route in routes_now(found):
+            routes = routes_now(found)
+            for route in routes:
                 if route.column.field.model._meta.db_table in there:
                     _add(sweep, route, chosen=False)
+            _add_foreign(sweep, [f for f in foreign if f.model._meta.db_table in there], routes)
 
 
 def _add_other_databases(sweep: Sweep) -> None:
@@ -211,33 +228,30 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
     the marks of deleted files while there is a fallback.
     """
     for page in pages(_objects(sweep, place), _PAGE):
-        left = sweep.unreferenced(place, (stored.object_name for stored in page))
+        left = sweep.unreferenced(place, (stored.key for stored in page))
         for stored in page:
-            if stored.object_name not in left:
+            if stored.key not in left:
                 continue
-            if stored.last_modified < before:
-                yield Orphan(place, stored.object_name, stored.size, stored.etag)
+            if cast("datetime", stored.modified) < before:
+                yield Orphan(place, stored.key, stored.size, stored.etag)
             else:
                 sweep.spared += 1
 
 
-def _objects(sweep: Sweep, place: Place) -> Iterator[Any]:
+def _objects(sweep: Sweep, place: Place) -> Iterator[ObjectInfo]:
     backend = sweep.backends[place]
-    client, bucket = get_client(place.server), place.on_server
-    listing = client.sdk.list_objects(bucket_name=bucket, prefix=backend.prefix, recursive=True)
     try:
-        with client.plain_errors(bucket):
-            for stored in listing:
-                sweep.listed[place] += 1
-                if _is_storable(stored.object_name) and not _is_mark(backend, stored):
-                    yield stored
+        for stored in backend.objects.list(backend.prefix):
+            sweep.listed[place] += 1
+            if _is_storable(stored.key) and not _is_mark(backend, stored):
+                yield stored
     except BucketNotFound:
         return
 
 
-def _is_mark(backend: MinioBackend, stored: Any) -> bool:
+def _is_mark(backend: MinioBackend, stored: ObjectInfo) -> bool:
     """Tell whether the object keeps a deleted file from coming back out of a fallback."""
-    return isinstance(backend, MovingBackend) and not stored.size and backend.is_mark(stored.object_name)
+    return isinstance(backend, MovingBackend) and not stored.size and backend.is_mark(stored.key)
 
 
 def _is_storable(name: str) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -23,13 +24,22 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import Bucket, ObjectInfo
+from ..s3.errors import is_in_doubt
 from ..settings.testing import refuse_in_tests
 from ..storage.backend import MinioBackend
-from ..storage.fallback import CLAIM_HEADER, is_claim, is_deleted, is_same_place
+from ..storage.fallback import (
+    CLAIM_HEADER,
+    is_claim,
+    is_deleted,
+    is_same_place,
+    mark_beside,
+    mark_deleted,
+)
 from ..storage.signals import object_moved, tell
 
 logger = logging.getLogger(__name__)
 
+_PAUSE = 0.1  # seconds, doubled each time
 _BLOCK = 1024 * 1024
 _MD5 = re.compile("[0-9a-f]{32}")
 _CLAIM = {CLAIM_HEADER: "1"}
@@ -79,8 +89,8 @@ class Origin(Protocol):
         """Yield the names of all objects here."""
         ...
 
-    def remove(self, name: str) -> None:
-        """Delete a file."""
+    def remove(self, name: str, version: str) -> None:
+        """Delete a file if it has this version, else raise ``ServerError`` with the status 412."""
         ...
 
 
@@ -130,7 +140,10 @@ class Folder:
         for name in folders:
             yield from self._below(f"{folder}{name}/")
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, version: str) -> None:
+        found = self.look(name)
+        if found is not None and found.version != version:
+            raise ServerError(f"{name!r} in {self} was stored anew meanwhile.", status=412)
         self._storage.delete(name)
 
 
@@ -178,9 +191,10 @@ class BucketFiles:
     def object_names(self) -> Iterator[str]:
         return (found.key for found in self.objects.list(self._backend.prefix))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, version: str) -> None:
         refuse_in_tests(self.objects.client.server, self.key)
-        self.objects.delete(self.object_name(name))
+        key_headers = self._backend.headers.reading()
+        self.objects.delete(self.object_name(name), if_match=version, headers=key_headers)
 
     def tell_moved(self, name: str, found: Found) -> None:
         """Tell receivers of ``object_moved`` that the file is here now."""
@@ -192,6 +206,23 @@ class BucketFiles:
         Where it is ``claimed``, by a run that was interrupted or is at work, the claim is used and never
         removed: by then it may be the file, and the only one.
         """
+        try:
+            self._receive(name, found, origin, claimed)
+        finally:
+            self._keep_deleted(name)
+
+    def _keep_deleted(self, name: str) -> None:
+        """Mark the file again if it was deleted while it was copied: see ``mark_beside``."""
+        key, headers = self.object_name(name), self._backend.headers
+        try:
+            self.objects.head(mark_beside(key), headers.reading())
+        except FileNotFoundError:
+            return
+        mark_deleted(self.objects, key, headers.encryption())
+
+    def _receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
+        if claimed and not self._is_claimed(name):
+            raise FileExistsError(f"{name!r} in {self} is no longer claimed.")
         if isinstance(origin, BucketFiles) and self._can_copy_from(origin):
             self._copy(name, found, origin, claimed)
         else:
@@ -214,7 +245,7 @@ class BucketFiles:
             self._copy_over_claim(name, found, origin)
         except BaseException as error:
             if not claimed:
-                self._drop_claim(name)
+                self.drop_claim(name)
             if not isinstance(error, ServerError) or error.status not in (403, 501):
                 raise
             logger.info("The server does not copy %r itself (%s), so it is streamed.", name, error)
@@ -223,15 +254,28 @@ class BucketFiles:
         self._stream(name, found, origin, claimed)
 
     def _copy_over_claim(self, name: str, found: Found, origin: BucketFiles) -> None:
+        """Copy while the claim is there. If an answer is lost, the file may be there, or be deleted again."""
         headers = self._backend.headers.guarded(name, found.info.metadata)
-        self.objects.copy(origin.objects, found.info, self.object_name(name), headers)
+        for number in range(self.objects.client.server.retries + 1):
+            try:
+                return self.objects.copy(origin.objects, found.info, self.object_name(name), headers)
+            except ServerError as error:
+                if not is_in_doubt(error) or number == self.objects.client.server.retries:
+                    raise
+            if not self._is_claimed(name):
+                return
+            time.sleep(_PAUSE * 2**number)
 
-    def _drop_claim(self, name: str) -> None:
+    def _is_claimed(self, name: str) -> bool:
+        there = self.look(name)
+        return there is not None and there.is_claim
+
+    def drop_claim(self, name: str) -> None:
         """Give the name up, unless another run has used the claim."""
         with suppress(OSError):
             there = self.look(name)
             if there is not None and there.is_claim:
-                self.objects.delete(self.object_name(name), if_match=there.info.etag)
+                self.remove(name, there.version)
 
     def _stream(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
         with origin.read(name) as content:

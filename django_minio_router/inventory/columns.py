@@ -58,10 +58,13 @@ class Column:
             rows = self._rows().filter(**{f"{self.field.name}__in": names})
             return {f"{self.prefix}{name}" for name in rows.values_list(self.field.name, flat=True)}
 
-    def pages(self) -> Iterator[list[tuple[Any, str]]]:
-        """Yield primary keys and names, some hundred rows at a time; rows without a file are left out."""
+    def pages(self, names: Collection[str] | None = None) -> Iterator[list[tuple[Any, str]]]:
+        """Yield primary keys and names, some hundred rows at a time; rows without a file are left out.
+
+        With ``names`` only of the rows that hold one of these, some hundred at most.
+        """
         last = None
-        while page := self._page(last):
+        while page := self._page(last, names):
             last = page[-1][0]
             yield [(key, str(name)) for key, name in page if name]
 
@@ -70,9 +73,11 @@ class Column:
         with get_tenancy().context(self.tenant):
             return self._rows().count()
 
-    def _page(self, last: Any) -> list[tuple[Any, Any]]:
+    def _page(self, last: Any, names: Collection[str] | None) -> list[tuple[Any, Any]]:
         with get_tenancy().context(self.tenant):
             rows = self._rows() if last is None else self._rows().filter(pk__gt=last)
+            if names is not None:
+                rows = rows.filter(**{f"{self.field.name}__in": names})
             return self._read(rows.order_by("pk"))
 
     def _read(self, rows: QuerySet[Any]) -> list[tuple[Any, Any]]:

@@ -61,12 +61,12 @@ def routes_now(found: list[StorageUse]) -> list[Route]:
 
 
 def _columns_now(use: StorageUse, field: FileField, prefix: str) -> Iterator[Column]:
-    for column in _readable_columns(field):
+    for column in readable_columns(field):
         doubt = column.doubt or storage_doubt(use.storage) or _value_doubt(field)
         yield replace(column, prefix=prefix, doubt=doubt)
 
 
-def _readable_columns(field: FileField) -> Iterator[Column]:
+def readable_columns(field: FileField) -> Iterator[Column]:
     """Yield the columns whose rows may refer to what the active tenant stores: its own, and the shared one.
 
     A shared row may have been saved by code that acted for the tenant's bucket alone.

@@ -109,7 +109,9 @@ def _is_ours(alias: str, backend: str | type) -> bool:
         raise ConfigurationError(
             f"STORAGES[{alias!r}] names {backend!r}, which cannot be imported: {error}. Correct the path."
         ) from error
-    return isinstance(made_of, type) and issubclass(made_of, MinioBackend | MinioRouter)
+    if not isinstance(made_of, type):  # a function, which has to be asked
+        return isinstance(_storage(alias), MinioBackend | MinioRouter)
+    return issubclass(made_of, MinioBackend | MinioRouter)
 
 
 def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[StorageUse]:

@@ -188,7 +188,8 @@ class Bucket:
     ) -> None:
         """Let the server copy an object that ``source`` described, with its metadata or these headers.
 
-        What is under the key is replaced. ``ServerError`` if the object changed since it was described.
+        What is under the key is replaced. ``ServerError`` if the object changed since it was described, or
+        the answer was lost: look before you copy again.
         """
         Copy(
             client=self.client,

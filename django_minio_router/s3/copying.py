@@ -22,12 +22,17 @@ class Copy(Upload):
     source: Mapping[str, str] = field(default_factory=dict)
 
     def copy(self, size: int, *, keeps_metadata: bool) -> None:
-        """Copy an object of this size, with the headers of this one unless its own metadata is kept."""
+        """Copy an object of this size, with the headers of this one unless its own metadata is kept.
+
+        A copy in one request is not repeated: what was copied may have been deleted, and its name taken.
+        """
         if size > COPY_LIMIT:
             self.run(cast("Source", _Ranges(size)))
             return
         changed = {} if keeps_metadata else {"x-amz-metadata-directive": "REPLACE", **self.headers}
-        response = self.client.request("PUT", self.path, headers={**self.source, **changed}, takes_long=True)
+        response = self.client.request(
+            "PUT", self.path, headers={**self.source, **changed}, takes_long=True, repeat=False
+        )
         # S3 may say 200 before it copies, and then send an error.
         if response.status != 200 or b"<ETag>" not in response.data:
             self.client.refuse(response, self.bucket, self.name)

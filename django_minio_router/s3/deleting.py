@@ -14,12 +14,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..exceptions import ServerError
+from .errors import is_in_doubt
 from .tokens import TOKEN_HEADER, stored_at
 
 if TYPE_CHECKING:
     from .client import Client
 
-_IN_DOUBT = (429, 500, 502, 503, 504)
 _PAUSE = 0.1  # seconds, doubled each time
 # An object counts as older than this call if its time is so much earlier: times have whole seconds, and the
 # one of the answer may come from another clock than that of the object.
@@ -67,8 +67,7 @@ class Deletion:
         except ServerError as error:
             if is_repeat and error.status == 412:
                 return None  # what was meant is gone
-            cut_short = error.status == 404 and not error.code  # or a page of a proxy: looking will tell
-            if error.status is not None and error.status not in _IN_DOUBT and not cut_short:
+            if not is_in_doubt(error):
                 raise
             return error
 

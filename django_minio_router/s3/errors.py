@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..settings.server import Server
 
 CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
+IN_DOUBT = (429, 500, 502, 503, 504)
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 
 
@@ -31,6 +32,12 @@ def not_s3(server: Server, place: str, problem: str, status: int | None = None) 
         "MINIO_ENDPOINT, and any proxy before it.",
         status=status,
     )
+
+
+def is_in_doubt(error: ServerError) -> bool:
+    """Tell whether the server may have done what was asked: no answer came, or it says nothing of that."""
+    cut_short = error.status == 404 and not error.code  # or a page of a proxy
+    return error.status is None or error.status in IN_DOUBT or cut_short
 
 
 def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -12,7 +14,7 @@ from django.core.files.storage import Storage
 
 from ..caches import BoundedCache
 from ..naming import check_object_name
-from ..s3.bucket import ObjectInfo
+from ..s3.bucket import Bucket, ObjectInfo
 from ..s3.modes import is_writing
 from ..s3.reading import ObjectReader
 from ..tenancy import get_tenancy
@@ -36,6 +38,21 @@ def is_deleted(headers: Mapping[str, str]) -> bool:
 def is_claim(headers: Mapping[str, str]) -> bool:
     """Tell whether an answer is about the empty object that holds the name of a file on its way."""
     return CLAIM_HEADER in headers and headers.get("Content-Length") == "0"
+
+
+def mark_deleted(objects: Bucket, key: str, headers: Mapping[str, str], *, only_new: bool = False) -> None:
+    """Store the mark of a deleted file. With ``only_new`` raise ``FileExistsError`` if the name is taken."""
+    mark = {**headers, DELETED_HEADER: "1", "Content-Type": "application/octet-stream"}
+    objects.put(key, ContentFile(b""), mark, only_new=only_new)
+
+
+def mark_beside(key: str) -> str:
+    """Return the name of the second mark of a file that is deleted while it is copied.
+
+    The copy replaces the first one. Whoever copies looks for this one afterwards.
+    """
+    digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return posixpath.join(posixpath.dirname(key), f"{digest}.deleted")
 
 
 # Until when an object is taken to be in the new place, so that a link to it takes no request.
@@ -197,13 +214,26 @@ class MovingBackend(MinioBackend):
         if not self.old.exists(name):
             self.new.delete(name)
             return
-        headers = {
-            **self.headers.encryption(),
-            DELETED_HEADER: "1",
-            "Content-Type": "application/octet-stream",
-        }
-        self.objects.put(self.object_name(name), ContentFile(b""), headers)
+        self._mark(name)
         tell(object_deleted, self, name)
+
+    def _mark(self, name: str) -> None:
+        """Mark the name, so that a run that copies the file at this moment sees it before or after."""
+        objects, key, headers = self.objects, self.object_name(name), self.headers.encryption()
+        if objects.honours_conditions is not False:
+            try:
+                return mark_deleted(objects, key, headers, only_new=True)
+            except FileExistsError:
+                pass
+        if self._may_be_claimed(name):
+            mark_deleted(objects, mark_beside(key), headers)
+        mark_deleted(objects, key, headers)
+
+    def _may_be_claimed(self, name: str) -> bool:
+        try:
+            return is_claim(super()._head(name).headers)
+        except FileNotFoundError:  # it was given up just now, and may be held again
+            return True
 
     def url(self, name: str | None, **options: Any) -> str:
         """Return a link to where the file is now: one request, unless it was seen in the new place lately."""
