@@ -81,13 +81,23 @@ def add_demo(commands) -> None:
         " MINIO_SECRET_KEY and DATABASE_URL name servers of yours to use instead."
     )
     demo = commands.add_parser("demo", help="two tenants, two buckets, one site", description=text)
+    demo.add_argument(
+        "--example",
+        choices=["multi_tenant", "organizations"],
+        default="multi_tenant",
+        help="organizations: tenants that are rows, on SQLite (default: multi_tenant)",
+    )
     demo.add_argument("--once", action="store_true", help="stop after the account")
     demo.add_argument("--port", type=int, metavar="N", help="serve the site on this port")
     demo.set_defaults(module=demo_module)
 
 
 def demo_module(options, rest: list[str]) -> list[str]:
-    module = ["tools.servers", "--data", str(ROOT / ".cache" / "demo"), "examples.multi_tenant.demo"]
+    data = ROOT / ".cache" / "demo"
+    module = ["tools.servers", "--data", str(data), "examples.multi_tenant.demo"]
+    if options.example == "organizations":
+        database = ["--database", str(data / "organizations.sqlite3")]
+        module = [*module[:-1], "--without-postgres", "examples.organizations.demo", *database]
     once = ["--once"] if options.once else []
     port = ["--port", str(options.port)] if options.port is not None else []
     return [*module, *once, *port]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.management import call_command
+from django.core.signals import setting_changed
 
 from .exceptions import ConfigurationError
 from .settings.config import options_of
 from .storage import binding
+from .tenancy import get_tenancy
 
 # App configs are imported before any model is, so no field is missed.
 binding.connect()
@@ -24,6 +30,18 @@ def _is_checked_on_start() -> bool:
     return asked or getattr(settings, name, False)
 
 
+def _connect_tenancy(**receivers: Callable[[Any], None]) -> None:
+    """Hear of tenants that come and go, also if a test sets up another tenancy."""
+
+    def connect(*, setting: str, **kwargs: object) -> None:
+        if setting == "MINIO_TENANCY":
+            with suppress(ConfigurationError):  # the system checks report it
+                get_tenancy().connect(**receivers)
+
+    setting_changed.connect(connect, weak=False, dispatch_uid="minio_router.tenancy")
+    connect(setting="MINIO_TENANCY")
+
+
 class DjangoMinioRouterConfig(AppConfig):
     name = "django_minio_router"
     verbose_name = "MinIO router"
@@ -35,7 +53,6 @@ class DjangoMinioRouterConfig(AppConfig):
         from .inventory import claims
         from .provisioning import new_tenant
         from .s3 import emptying, own_buckets
-        from .tenancy import get_tenancy
 
         checks.register()
         claims.connect()
@@ -43,7 +60,7 @@ class DjangoMinioRouterConfig(AppConfig):
         own_buckets.remove_with(emptying.remove_buckets)
         binding.bind_models()  # the default storage is known only now
         new_tenant.connect()
-        get_tenancy().connect(created=new_tenant.when_created, deleted=purge.when_deleted)
+        _connect_tenancy(created=new_tenant.when_created, deleted=purge.when_deleted)
         if _is_checked_on_start():
             call_command("initialize_buckets", silenced=True)
 

@@ -47,6 +47,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Check each different source of settings once."""
     misspelt = list(_misspelt())
     try:
+        get_tenancy().verify()
         different = configs(uses())
     except ConfigurationError as error:
         return [*misspelt, messages.bad_setting(error)]
@@ -160,6 +161,7 @@ def _callables(config: Config) -> Iterator[CheckMessage]:
 def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check what each strategy reports, the buckets of single storages, and that none is of two kinds."""
     try:
+        get_tenancy().verify()
         found = uses()
         different = configs(found)
     except ConfigurationError:

@@ -83,16 +83,18 @@ def half_external_endpoint(missing: str) -> Error:
 
 def no_django_tenants(strategy: Any) -> Error:
     return Error(
-        f"{strategy!r} needs django-tenants, which is not installed.",
-        hint="pip install 'django-minio-router[tenants]'",
+        f"{strategy!r} needs tenants: MINIO_TENANCY is not set, and django-tenants is not installed.",
+        hint="Name the model of your tenants in MINIO_TENANCY, or "
+        "pip install 'django-minio-router[tenants]'.",
         id="minio_router.E009",
     )
 
 
 def no_tenant_database(strategy: Any, problem: str) -> Error:
     return Error(
-        f"{strategy!r} cannot tell the tenant: {problem}.",
-        hint="Set the ENGINE in DATABASES to 'django_tenants.postgresql_backend'.",
+        f"{strategy!r} cannot tell the tenant: MINIO_TENANCY is not set, and {problem}.",
+        hint="Name the model of your tenants in MINIO_TENANCY. If they are schemas of django-tenants, set "
+        "the ENGINE in DATABASES to 'django_tenants.postgresql_backend'.",
         id="minio_router.E010",
     )
 

@@ -13,7 +13,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..exceptions import RoutingError, ServerError
-from ..inventory.columns import Column, abandoned_columns, all_file_fields, any_columns, own_columns
+from ..inventory.columns import (
+    Column,
+    abandoned_columns,
+    all_file_fields,
+    any_columns,
+    own_columns,
+    possible_columns,
+)
 from ..s3.listing import pages
 from ..tenancy import get_tenancy
 from .move import FileOutcome, Move
@@ -101,7 +108,7 @@ class Ledger:
         if tenant is None:
             self._shared.add((field, source))
         # Where a source is for all, a row counts whoever owns it, and also if nobody does.
-        columns = any_columns if (field, source) in self._shared else own_columns
+        columns = any_columns if (field, source) in self._shared else possible_columns
         self._count(origin, columns(field, tenant))
         new = move.new_place(field)
         if new is not None and new.key == place and source_of(new) != source:

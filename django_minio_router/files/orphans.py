@@ -66,6 +66,19 @@ class Sweep:
     def cleanable(self) -> list[Place]:
         return [place for place in self.backends if place not in self.left_alone]
 
+    @property
+    def notes(self) -> Iterable[str]:
+        """What to know of places that are cleaned: which rows count though nobody knows whose they are."""
+        buckets = {place.bucket for place in self.cleanable}
+        columns = {
+            column.label for bucket in buckets for column in self.columns[bucket] if column.is_anybodys
+        }
+        for label in sorted(columns):
+            yield (
+                f"The rows of {label} do not say whose they are, so a name in any of them keeps an object of "
+                "any tenant. Give the field an owner to tell them apart."
+            )
+
     def unreferenced(self, place: Place, objects: Iterable[str]) -> set[str]:
         """Return those of the objects that no row refers to.
 
@@ -299,15 +312,15 @@ def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion
 def own_routes(sweep: Sweep) -> Iterator[Route]:
     """Yield the routes of the sweep's tenants whose rows are their own, and can be read.
 
-    Rows of public are left to public: what they refer to need not be where a tenant's calls go. What is only
-    in a fallback is not missing.
+    Rows of public are left to public: what they refer to need not be where a tenant's calls go. So are rows
+    of a table for all that do not tell whose they are. What is only in a fallback is not missing.
     """
     found = [use for use in uses() if not use.is_fallback]
     for tenant in sweep.tenants:
         with get_tenancy().context(tenant):
             routes = routes_now(found)
         own = {None, get_tenancy().key_of(tenant)} & sweep.readable
-        yield from (route for route in routes if route.column.tenant in own)
+        yield from (r for r in routes if r.column.tenant in own and not r.column.is_anybodys)
 
 
 def find_missing(route: Route) -> Iterator[Missing]:

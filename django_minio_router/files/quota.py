@@ -19,7 +19,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ..exceptions import ConfigurationError, RoutingError
+from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from ..inventory.places import Place
 from ..settings.config import Config
 from ..storage.router import MinioRouter
@@ -90,10 +90,17 @@ def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> None:
 
 @contextmanager
 def _acting_for(tenant: Any) -> Iterator[str | None]:
-    """Let the tenant be the active one, and give the key; None is whoever is active, or nobody."""
+    """Let the tenant be the active one, and give the key; None is whoever is active, or nobody.
+
+    The key is None for an owner that is not a tenant: it has no limit.
+    """
     tenancy = get_tenancy()
     with nullcontext() if tenant is None else tenancy.bucket_context(tenant):
-        yield tenancy.active_key()
+        try:
+            key = tenancy.active_key()
+        except TenantRequired:
+            key = None
+        yield key
 
 
 def within_quota(file: Any) -> None:

@@ -26,7 +26,8 @@ def refuse_taken(strategy: BucketStrategy, bucket: str) -> None:
     if owner is not None and bucket != getattr(strategy, "public", None):
         raise BucketTaken(
             f"{strategy!r} gives the active tenant the bucket {bucket!r}, which is for the files of "
-            f"{owner}. Put the tenants' buckets apart with a template such as 'tenant-{{schema_name}}'."
+            f"{owner}. Put the tenants' buckets apart with a template such as "
+            f"'tenant-{{{get_tenancy().key_name}}}'."
         )
 
 
@@ -51,7 +52,7 @@ def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
         if not entry.is_name:
             strategies.setdefault(entry.strategy, [])
     tenancy = get_tenancy()
-    with tenancy.bucket_context(tenancy.shared_key):
+    with tenancy.bucket_context(None):
         for strategy, models in strategies.items():
             owners |= dict.fromkeys(_buckets_now(strategy, models), repr(strategy))
     return owners

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldDoesNotExist
 from django.db import router
 from django.db.models import F, FileField, QuerySet
 
@@ -27,9 +27,9 @@ _NAME = "minio_router_name"  # of the file of a row, as a column of its own
 class Column:
     """The names in one file field of one table; ``prefix`` stands before them in the names of the objects.
 
-    ``tenant`` is the key of whose rows they are, None if rows are not divided by tenant. ``doubt`` says why
-    objects may be named otherwise. ``database`` is an alias of ``DATABASES``; by default it is the one that
-    the model's rows are written to.
+    ``tenant`` is the key of whose rows they are, None if rows are not divided by tenant. ``is_anybodys``: a
+    row does not tell whose it is. ``doubt`` says why objects may be named otherwise. ``database`` is an alias
+    of ``DATABASES``; by default it is the one that the model's rows are written to.
     """
 
     field: FileField
@@ -37,12 +37,17 @@ class Column:
     prefix: str = ""
     doubt: str = ""
     database: str = ""
+    is_anybodys: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.field.model._meta.label}.{self.field.name}"
 
     def __str__(self) -> str:
         division = get_tenancy().division
         whose = f" in the {division} {self.tenant!r}" if self.tenant is not None else ""
         database = f" in the database {self.database!r}" if self.database else ""
-        return f"{self.field.model._meta.label}.{self.field.name}{whose}{database}"
+        return f"{self.label}{whose}{database}"
 
     def meets(self, prefix: str) -> bool:
         """Tell whether an object below this prefix could be one of this column's."""
@@ -110,15 +115,14 @@ class _OwnedColumn(Column):
     @property
     def _owner_lookup(self) -> str | None:
         """The lookup of the owner's key; None if only the row itself can tell."""
-        owner = cast("Any", self.field).owner
+        owner, tenancy = cast("Any", self.field).owner, get_tenancy()
         if callable(owner):
             return None
-        lookup = get_tenancy().owner_lookup("" if owner == "self" else owner.replace(".", "__"))
-        try:
-            QuerySet(self.field.model).filter(**{lookup: ""})
-        except FieldError:
+        path = [] if owner == "self" else owner.split(".")
+        found = _model_at(self.field.model, path)
+        if found is None or not issubclass(found, tenancy.model):
             return None
-        return lookup
+        return "__".join([*path, tenancy.key_name])
 
     def _name_in(self, row: Model) -> str:
         try:
@@ -128,6 +132,20 @@ class _OwnedColumn(Column):
         return str(getattr(row, _NAME) or "") if owner == self.owner else ""
 
 
+def _model_at(model: type[Model], path: Iterable[str]) -> type[Model] | None:
+    """Return the model that this path of foreign keys leads to; None if it is none of foreign keys alone."""
+    found: Any = model
+    for name in path:
+        try:
+            field = found._meta.get_field(name)
+        except FieldDoesNotExist:
+            return None
+        if not (field.concrete and (field.many_to_one or field.one_to_one)):
+            return None
+        found = field.related_model
+    return cast("type[Model] | None", found)
+
+
 def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
     """Return the rows of a field that are this tenant's own; None is public. Ask while it is active."""
     tenancy = get_tenancy()
@@ -135,6 +153,26 @@ def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
         return any_columns(field, tenant)
     tables = dict.fromkeys([*_tables(field, tenant), *_tables(field, None)])
     return [_OwnedColumn(field, table, owner=tenancy.key_of(tenant)) for table in tables]
+
+
+def undivided_column(field: FileField, key: str | None) -> Column:
+    """Return those rows of a table for all that may refer to files of the tenant, or of no tenant for None.
+
+    Of a field with an owner only rows of that owner do. Else any row counts, so that nothing that is needed
+    is taken for an orphan.
+    """
+    if key is None:
+        return Column(field, None)
+    if isinstance(field, BucketFileField | BucketImageField):
+        return _OwnedColumn(field, None, owner=key)
+    return Column(field, None, is_anybodys=True)
+
+
+def possible_columns(field: FileField, tenant: Any | None) -> list[Column]:
+    """Return the rows of a field that may be this tenant's: its own, and those that do not tell."""
+    if get_tenancy().divides(field.model):
+        return own_columns(field, tenant)
+    return [undivided_column(field, get_tenancy().key_of(tenant))]
 
 
 def any_columns(field: FileField, tenant: Any | None) -> list[Column]:

@@ -15,7 +15,7 @@ from ..storage.fields import BucketFileField, BucketImageField
 from ..storage.router import MinioRouter
 from ..strategies import BucketStrategy, Location
 from ..tenancy import get_tenancy
-from .columns import Column
+from .columns import Column, undivided_column
 from .places import Place
 from .uses import StorageUse, models_by_strategy
 
@@ -73,10 +73,10 @@ def readable_columns(field: FileField) -> Iterator[Column]:
     """
     model = field.model
     tenancy = get_tenancy()
-    if not tenancy.divides(model):
-        yield Column(field, None)
-        return
     key = tenancy.active_key()
+    if not tenancy.divides(model):
+        yield undivided_column(field, key)
+        return
     if key is not None and tenancy.owns_table(model, key):
         yield Column(field, key, doubt=_owner_doubt(field))
     if tenancy.owns_table(model, None):

@@ -17,8 +17,8 @@ def add_tenant_arguments(parser: CommandParser) -> None:
         "--tenant",
         action="append",
         dest="tenants",
-        metavar="SCHEMA",
-        help="the buckets of this tenant; may be repeated",
+        metavar="KEY",
+        help="the buckets of the tenant with this schema name or key; may be repeated",
     )
 
 
@@ -33,8 +33,8 @@ def named_tenants(
         missing = set(tenants) - {get_tenancy().key(tenant) for tenant in found}
         if missing:
             raise CommandError(
-                f"There is no tenant with the schema name {', '.join(sorted(missing))}. "
-                "Give --tenant the schema_name of a tenant."
+                f"There is no tenant {', '.join(sorted(missing))}. Give --tenant the "
+                f"{get_tenancy().key_name} of a tenant."
             )
         yield from found
 

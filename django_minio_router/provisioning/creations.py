@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.apps import apps
 from django.db import connections, router, transaction
 from django.db.models.signals import post_delete, post_save
 
@@ -26,8 +25,6 @@ from ..storage.signals import object_saved
 from ..tenancy import get_tenancy
 
 if TYPE_CHECKING:
-    from django.db.models import Model
-
     from ..buckets.ensure import PlannedBucket
     from ..storage.backend import MinioBackend
 
@@ -224,9 +221,9 @@ def _note(*, storage: MinioBackend, name: str, tenant: str | None, **kwargs: Any
 
 
 def _when_saved(*, instance: Any, created: bool, raw: bool, using: str, **kwargs: Any) -> None:
-    if not created or raw:
+    key = get_tenancy().key_if_any(instance)
+    if not created or raw or key is None:
         return
-    key = get_tenancy().key(instance)
     creation = creation_of(key)
     if creation is None:
         _begin(Creation(key), using)
@@ -235,7 +232,7 @@ def _when_saved(*, instance: Any, created: bool, raw: bool, using: str, **kwargs
 
 
 def _when_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
-    creation = creation_of(get_tenancy().key(instance))
+    creation = creation_of(get_tenancy().key_if_any(instance))
     if creation is not None:
         transaction.on_commit(partial(_abandon, _here.creations, creation), using=using)
 
@@ -243,11 +240,10 @@ def _when_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
 def connect() -> None:
     """Follow tenants from their first save until they are ready."""
     try:
-        model = get_tenancy().model
+        models = get_tenancy().models_of_tenants()
     except ConfigurationError:
         return  # no tenants
-    found: list[type[Model]] = [known for known in apps.get_models() if issubclass(known, model)]
-    for known in found:
+    for known in models:
         post_save.connect(_when_saved, sender=known, dispatch_uid="minio_router.creations")
         post_delete.connect(_when_deleted, sender=known, dispatch_uid="minio_router.creations")
     object_saved.connect(_note, dispatch_uid="minio_router.creations")

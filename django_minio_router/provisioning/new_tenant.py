@@ -48,7 +48,7 @@ def when_missing(*, storage: MinioBackend, **kwargs: Any) -> bool:
     tenant, creation = found
     tenancy, place = get_tenancy(), (storage.config.internal.endpoint, storage.bucket)
     # The call may come in the middle of an INSERT, so the connection is left where it is.
-    with tenancy.bucket_context(tenancy.shared_key):
+    with tenancy.bucket_context(None):
         shared = make_plan().buckets
         planned = make_plan([tenant], enter=tenancy.bucket_context).buckets.get(place)
     if planned is None or place in shared:
@@ -82,7 +82,7 @@ def when_created(signalled: Any) -> None:
         _log(key, outcomes)
         _warn_of_former_files(tenant, creation, outcomes)
     except Exception:
-        logger.exception("The buckets of the tenant %r may not be ready. %s", signalled, _remedy("SCHEMA"))
+        logger.exception("The buckets of the tenant %r may not be ready. %s", signalled, _remedy("KEY"))
 
 
 def _log(key: str, outcomes: list[Outcome]) -> None:

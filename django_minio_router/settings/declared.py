@@ -144,6 +144,11 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_CONSISTENCY_CHECK_ON_START": _flag(False),
     "MINIO_POLICY_HOOKS": _HOOKS,
     "MINIO_BUCKET_HOOKS": _BUCKET_HOOKS,
+    "MINIO_TENANCY": Setting(
+        None,
+        "a dictionary: {'BACKEND': 'django_minio_router.tenancy.RowTenancy', 'OPTIONS': {'model': ...}}",
+        lambda value: isinstance(value, Mapping) and isinstance(value.get("OPTIONS", {}), Mapping),
+    ),
     "MINIO_PROVISION_TENANTS": _flag(True),
     "MINIO_PURGE_DELETED_TENANTS": _flag(False),
     "MINIO_QUOTA": Setting(

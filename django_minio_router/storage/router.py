@@ -178,7 +178,8 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
     def _tenant_beside_connection(self) -> Any | None:
         """Return the tenant that this call is for, if the connection is set to another one."""
         tenancy = get_tenancy()
-        key = tenancy.active_key() if self._tenant is None else tenancy.key(self._tenant)
+        # An owner need not be a tenant.
+        key = tenancy.active_key() if self._tenant is None else tenancy.key_if_any(self._tenant)
         return None if key in {None, tenancy.connected_key()} else key
 
     @property

@@ -1,4 +1,4 @@
-"""A bucket for each tenant of django-tenants."""
+"""A bucket for each tenant."""
 
 from __future__ import annotations
 
@@ -35,8 +35,6 @@ class NamedByTenant(BucketStrategy):
         public_read: bool = False,
     ) -> None:
         _refuse_wrong(type(self).__name__, template, field, function)
-        if template is None and field is None and function is None:
-            template = "{schema_name}"
         self.template = template
         self.field = field
         self.function = function
@@ -45,17 +43,25 @@ class NamedByTenant(BucketStrategy):
 
     @property
     def tenant_template(self) -> BucketTemplate | None:
-        return None if self.template is None else bucket_template(self.template)
+        template = self._template
+        return None if template is None else bucket_template(template)
+
+    @property
+    def _template(self) -> str | None:
+        """The template, by default the key of the tenant; None if a field or a function gives the name."""
+        if self.template is None and self.field is None and self.function is None:
+            return f"{{{get_tenancy().key_name}}}"
+        return self.template
 
     def _name(self) -> str:
         """Return the name that belongs to the active tenant, and to no other."""
-        schema_name = get_tenancy().active_key()
-        if schema_name is None:
+        key = get_tenancy().active_key()
+        if key is None:
             return self._public_name()
-        name = self._tenant_name(schema_name)
+        name = self._tenant_name(key)
         if name == self.public:
             raise RoutingError(
-                f"{self!r} would give {name!r} to the tenant {schema_name!r} and to public. Give public a "
+                f"{self!r} would give {name!r} to the tenant {key!r} and to public. Give public a "
                 "name that no tenant can have."
             )
         return name
@@ -65,30 +71,31 @@ class NamedByTenant(BucketStrategy):
         tenancy.require()
         if self.public is None:
             raise TenantRequired(
-                f"{tenancy.nobody()}, so there is no bucket for this call. Enter "
-                f"tenant_context(tenant), or give {type(self).__name__}(public=...) a name."
+                f"{tenancy.nobody()}, so there is no bucket for this call. {tenancy.remedy}, or give "
+                f"{type(self).__name__}(public=...) a name."
             )
         return self._text(self.public, str(tenancy.shared_key))
 
-    def _tenant_name(self, schema_name: str) -> str:
-        if self.template is not None:
-            return self._from_template(self.template, schema_name)
+    def _tenant_name(self, key: str) -> str:
+        template = self._template
+        if template is not None:
+            return self._from_template(template, key)
         tenant = get_tenancy().active_tenant()
         if self.function is not None:
-            return self._text(self.function(tenant), schema_name)
+            return self._text(self.function(tenant), key)
         return str(self._value(tenant, str(self.field)))
 
-    def _text(self, name: str, schema_name: str) -> str:
+    def _text(self, name: str, key: str) -> str:
         """Return what was given for a name. Nothing may be the same for many tenants."""
         if not isinstance(name, str) or not name:
             raise InvalidBucketName(
-                f"{self!r} gave the name {name!r} for the tenant {schema_name!r}. Return a string that no "
+                f"{self!r} gave the name {name!r} for the tenant {key!r}. Return a string that no "
                 "other tenant has."
             )
         return name
 
-    def _from_template(self, template: str, schema_name: str) -> str:
-        name = _from_schema_name(template, schema_name)
+    def _from_template(self, template: str, key: str) -> str:
+        name = _from_key(template, get_tenancy().key_names, key)
         if name is not None:
             return name
         parsed, tenant = bucket_template(template), get_tenancy().active_tenant()
@@ -110,7 +117,7 @@ class NamedByTenant(BucketStrategy):
         if value is None or value == "":
             raise RoutingError(
                 f"{self!r} uses the field {field!r}, which is empty for the tenant "
-                f"{tenant.schema_name!r}. {_remedy(tenant)}"
+                f"{get_tenancy().key(tenant)!r}. {_remedy(tenant)}"
             )
         return value
 
@@ -142,10 +149,10 @@ class NamedByTenant(BucketStrategy):
 class PerTenant(NamedByTenant):
     """The bucket of the active tenant; ``TenantRequired`` where there is none, public schema included.
 
-    ``template`` may hold ``{schema_name}`` and other fields of the tenant; different values always give
-    different, valid names. ``field`` takes the name from a field of the tenant row instead, ``function``
-    from a callable of that row. A stored name or a template over ``{id}`` survives a rename of the schema.
-    ``public`` names a bucket for the public schema, which is also what a thread without a tenant is on.
+    ``template`` may hold fields of the tenant, such as ``{schema_name}``; different values always give
+    different, valid names. By default it is the tenant's key. ``field`` takes the name from a field of the
+    tenant row instead, ``function`` from a callable of that row. A stored name or a template over ``{id}``
+    survives a rename. ``public`` names a bucket for calls without a tenant, such as on the public schema.
     """
 
     one_bucket_per_tenant = True
@@ -202,7 +209,9 @@ def _may_be_shared(model: type[Model], name: str) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _from_schema_name(template: str, schema_name: str) -> str | None:
+def _from_key(template: str, key_names: frozenset[str], key: str) -> str | None:
     """Return the name that the template gives, or None where it needs more of the tenant."""
     parsed = bucket_template(template)
-    return parsed.render({"schema_name": schema_name}) if parsed.fields == ("schema_name",) else None
+    if len(parsed.fields) != 1 or parsed.fields[0] not in key_names:
+        return None
+    return parsed.render({parsed.fields[0]: key})

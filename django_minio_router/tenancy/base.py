@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage
 
 from ..exceptions import RoutingError, TenantRequired
-from .context import Acting, acting, acting_for
+from .context import NOBODY, Acting, acting, acting_for
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -20,14 +22,24 @@ class Tenancy(ABC):
     """Who the tenants are, which of them is active, and where each one's rows are.
 
     A tenant is a row of ``model``. Its *key* is a string that no other tenant has, and that never changes
-    without a rename. ``shared_key`` is the key of what belongs to no tenant, such as the public schema, or
-    None if there is no such thing.
+    without a rename; it is the text of the row's field ``key_name``. ``shared_key`` is the key of what
+    belongs to no tenant, such as the public schema, or None if there is no such thing.
     """
 
+    key_name: str
     shared_key: str | None = None
 
     division: str = "tenant"
     """What rows are divided by, as messages call it."""
+
+    source: str = "the active tenant"
+    """What says who is active, as messages call it, and what to do if it does not."""
+    remedy: str = "Enter tenant_bucket_context(tenant)"
+
+    @cached_property
+    def key_names(self) -> frozenset[str]:
+        """The fields of a row that have its key: each template over one of them needs no row."""
+        return frozenset({self.key_name})
 
     # Who is active
 
@@ -38,21 +50,21 @@ class Tenancy(ABC):
         ``RoutingError`` in a thread whose connection was left to another tenant.
         """
         entered = acting.get()
-        key = self.connected_key() if entered is None else self._key_within(entered)
+        key = self._certain_key() if entered is None else self._key_within(entered)
         return None if key == self.shared_key else key
 
     def _key_within(self, entered: Acting) -> str | None:
-        said = self.key(entered.tenant)
+        said = self.shared_key if entered.tenant is NOBODY else self.key(entered.tenant)
         if entered.connection is None:
             return said
         connected = self.connected_key()
         if connected in {said, entered.connected, self.shared_key, None}:
             return said
         if entered.connection is self.connection():
-            return connected
+            return self._certain_key()
         raise RoutingError(
-            f"tenant_bucket_context({said!r}) is active, and the connection of this thread is left on "
-            f"{connected!r}, so a row and its file would part. Enter tenant_context() in this thread."
+            f"tenant_bucket_context({said!r}) was entered in another thread, and {self.source} says "
+            f"{connected!r}, so a row and its file would part. {self.remedy} in this thread."
         )
 
     def active_tenant(self) -> Any:
@@ -63,7 +75,7 @@ class Tenancy(ABC):
         self.require()
         key = self.active_key()
         if key is None:
-            raise TenantRequired(f"{self.nobody()}. Enter tenant_context(tenant).")
+            raise TenantRequired(f"{self.nobody()}. {self.remedy}.")
         entered = acting.get()
         for tenant in (entered and entered.tenant, self.connected_tenant()):
             if isinstance(tenant, self.model) and self.key(tenant) == key:
@@ -75,23 +87,25 @@ class Tenancy(ABC):
         shared = "" if self.shared_key is None else f" (the {self.division} is {self.shared_key!r})"
         return f"No tenant is active{shared}"
 
-    def bucket_context(self, tenant: Any) -> AbstractContextManager[None]:
-        """Let storages act for the tenant, a row or a key, and leave the database as it is."""
-        return acting_for(tenant, self.connection(), self.connected_key())
+    def bucket_context(self, tenant: Any | None) -> AbstractContextManager[None]:
+        """Let storages act for the tenant, a row or a key, or for none, and leave the database as it is."""
+        whose = (self.shared_key or NOBODY) if tenant is None else tenant
+        return acting_for(whose, self.connection(), self.connected_key())
 
     @contextmanager
     def context(self, tenant: Any | None) -> Iterator[None]:
         """Make the tenant, a row or a key, the active one for database and storages; None: no tenant."""
         whose = self.shared_key if tenant is None else tenant
-        if whose is None:
+        with self._database_context(whose), self.bucket_context(tenant):
             yield
-        else:
-            with self._database_context(whose), self.bucket_context(whose):
-                yield
 
     @abstractmethod
     def connected_key(self) -> str | None:
         """Return the key of the tenant that database or request are set to, ``shared_key`` included."""
+
+    def _certain_key(self) -> str | None:
+        """Return the same key for a call of a storage, of a tenant that is known to be there."""
+        return self.connected_key()
 
     @abstractmethod
     def connected_tenant(self) -> Any:
@@ -102,8 +116,8 @@ class Tenancy(ABC):
         """Return the object that ``connected_key`` reads: the same within a thread, another in another."""
 
     @abstractmethod
-    def _database_context(self, tenant: Any) -> AbstractContextManager[Any]:
-        """Set the database to the tenant, a row or a key; no query is sent."""
+    def _database_context(self, tenant: Any | None) -> AbstractContextManager[Any]:
+        """Set the database to the tenant, a row or a key; no query is sent. None if nothing is shared."""
 
     # Who there is
 
@@ -112,9 +126,20 @@ class Tenancy(ABC):
     def model(self) -> type[Model]:
         """The model whose rows are tenants. ``ConfigurationError`` if the settings name none."""
 
+    def models_of_tenants(self) -> list[type[Model]]:
+        """Return the models whose rows are tenants: a proxy may be saved or deleted as well."""
+        return [model for model in apps.get_models() if issubclass(model, self.model)]
+
     @abstractmethod
     def key(self, tenant: Any) -> str:
         """Return the key of a row, or a key itself. ``TenantRequired`` for anything else."""
+
+    def key_if_any(self, tenant: Any) -> str | None:
+        """Return the key of a row, or None if it has none, or is not a tenant."""
+        try:
+            return self.key(tenant)
+        except TenantRequired:
+            return None
 
     def key_of(self, tenant: Any | None) -> str | None:
         """Return the key of a tenant, or ``shared_key`` for None: of what belongs to no tenant."""
@@ -168,11 +193,10 @@ class Tenancy(ABC):
         """Return what deleted tenants left: by key the tables among these, with their columns."""
         return {}
 
-    @abstractmethod
-    def owner_lookup(self, path: str) -> str:
-        """Return the lookup for the key of a tenant at this path of relations; ``""`` is the tenant."""
-
     # What is wrong, and what happens
+
+    def verify(self) -> None:  # noqa: B027  a tenancy without settings of its own has none that are wrong
+        """Raise ``ConfigurationError`` if a setting of the tenancy is wrong. Sends no query."""
 
     def problem(self) -> str | None:
         """Say why no tenant can be told, or return None."""

@@ -6,13 +6,14 @@ from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
-from ..exceptions import TenantRequired
+NOBODY = object()
+"""Stands for the tenant where there is to be none, whoever the project says is active."""
 
 
 class Acting(NamedTuple):
-    """The tenant that storages act for, a row or a key, and what the connection said on entering.
+    """The tenant that storages act for, a row or a key, and what the tenancy said on entering.
 
-    ``connection`` is the one of the thread that entered, ``connected`` the key of its tenant then. Without
+    ``connection`` is that of the thread that entered, ``connected`` the key of its tenant then. Without
     a connection the tenant is certain, whatever else was entered: it is an owner, or a row's own.
     """
 
@@ -26,10 +27,6 @@ acting: ContextVar[Acting | None] = ContextVar("minio_router_acting", default=No
 
 class acting_for(ContextDecorator):
     def __init__(self, tenant: Any, connection: object = None, connected: str | None = None) -> None:
-        if tenant is None:
-            raise TenantRequired(
-                "tenant_bucket_context() was given no tenant. Give it a row or a schema name."
-            )
         self._acting = Acting(tenant, connection, connected)
 
     def _recreate_cm(self) -> acting_for:

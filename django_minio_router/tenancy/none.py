@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class NoTenancy(Tenancy):
     """``engine`` is the database engine that knows no tenants; empty if django-tenants is not installed."""
 
+    key_name = "schema_name"
+
     def __init__(self, engine: str = "") -> None:
         self._engine = engine
 
@@ -31,7 +33,7 @@ class NoTenancy(Tenancy):
     def connection(self) -> object:
         return None
 
-    def _database_context(self, tenant: Any) -> AbstractContextManager[Any]:
+    def _database_context(self, tenant: Any | None) -> AbstractContextManager[Any]:
         return nullcontext()
 
     @property
@@ -43,6 +45,9 @@ class NoTenancy(Tenancy):
 
     def key(self, tenant: Any) -> str:
         raise self._error()
+
+    def key_if_any(self, tenant: Any) -> str | None:
+        return None
 
     def row(self, key: str) -> Any:
         raise self._error()
@@ -65,9 +70,6 @@ class NoTenancy(Tenancy):
     def can_read(self, key: str | None) -> bool:
         return key is None
 
-    def owner_lookup(self, path: str) -> str:
-        raise self._error()
-
     def problem(self) -> str:
         if not self._engine:
             return "django-tenants is not installed"
@@ -85,9 +87,13 @@ class NoTenancy(Tenancy):
     def _error(self) -> ConfigurationError:
         if not self._engine:
             return ConfigurationError(
-                "PerTenant needs django-tenants: pip install 'django-minio-router[tenants]'."
+                "There are no tenants: MINIO_TENANCY is not set, and django-tenants is not installed. Name "
+                "the model of your tenants in MINIO_TENANCY, or pip install 'django-minio-router[tenants]'."
             )
-        return ConfigurationError(f"The tenant cannot be told: {self.problem()}. Change DATABASES.")
+        return ConfigurationError(
+            f"There are no tenants: MINIO_TENANCY is not set, and {self.problem()}. Name the model of your "
+            "tenants in MINIO_TENANCY, or change DATABASES."
+        )
 
     def require(self) -> None:
         raise self._error()

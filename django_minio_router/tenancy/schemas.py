@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -14,18 +15,14 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import connections, router, transaction
 from django.db.models import QuerySet
-from django.db.models.signals import ModelSignal, post_delete, post_save
+from django.db.models.signals import post_delete
 
-from ..caches import BoundedCache
 from ..exceptions import ConfigurationError, TenantRequired
 from .base import Tenancy
+from .kept_rows import forget_when_saved, kept_row, listen
 
 if TYPE_CHECKING:
     from django.db.models import Model
-
-_KEPT_ROWS = 4096
-_ROW_LIFE = 60.0  # seconds; no signal tells here what another process does to a tenant
-_rows: BoundedCache[str, Any] = BoundedCache(_KEPT_ROWS, ttl=_ROW_LIFE)
 
 
 class SchemaTenancy(Tenancy):
@@ -35,6 +32,9 @@ class SchemaTenancy(Tenancy):
     """
 
     division = "schema"
+    key_name = "schema_name"
+    source = "the connection of this thread"
+    remedy = "Enter tenant_context(tenant)"
 
     def __init__(self) -> None:
         from django_tenants import utils  # type: ignore[import-untyped]  # it reads the settings
@@ -95,14 +95,7 @@ class SchemaTenancy(Tenancy):
         return key
 
     def row(self, key: str) -> Any:
-        if key in _uncommitted(self.alias):
-            return self._read_row(key)
-        row = _rows.get(key)
-        if row is None:
-            since = _rows.discards  # while this thread reads, another one may commit
-            row = self._read_row(key)
-            _rows.set(key, row, since=since)
-        return row
+        return kept_row(key, self.alias, self._read_row)
 
     def _read_row(self, key: str) -> Any:
         """Read the row by the qualified name of its table.
@@ -207,9 +200,6 @@ class SchemaTenancy(Tenancy):
                     found.setdefault(schema, {}).setdefault(table, set()).add(column)
         return found
 
-    def owner_lookup(self, path: str) -> str:
-        return f"{path}__schema_name" if path else "schema_name"
-
     # What happens
 
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
@@ -230,11 +220,10 @@ class SchemaTenancy(Tenancy):
 
         for signal in post_schema_sync, schema_needs_to_be_sync:
             signal.connect(when_ready, weak=False, dispatch_uid="minio_router.tenant_ready")
-        for model in apps.get_models():
-            if issubclass(model, self.model):  # a proxy may be saved or deleted as well
-                _connect(post_save, model, _forget_row)
-                _connect(post_delete, model, _forget_row)
-                _connect(post_delete, model, when_deleted)
+        models = self.models_of_tenants()
+        forget_when_saved(models, attrgetter("schema_name"))
+        for model in models:
+            listen(post_delete, model, when_deleted)
 
 
 def _apps_by_type() -> dict[str, set[str]]:
@@ -258,43 +247,6 @@ def _tenant_apps() -> set[str]:
 
 def _public() -> str:
     return str(getattr(settings, "PUBLIC_SCHEMA_NAME", "public"))
-
-
-def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:
-    signal.connect(receiver, sender=model, weak=False, dispatch_uid=f"minio_router.{receiver.__name__}")
-
-
-def _forget_row(*, instance: Any, using: str, **kwargs: object) -> None:
-    """Forget the row now, and again after the commit: until then other threads read the old one."""
-    key, schema_name = instance.pk, instance.schema_name
-    _forget(key, schema_name)
-    uncommitted = _uncommitted(using)
-    uncommitted.add(schema_name)
-
-    def when_committed() -> None:
-        uncommitted.discard(schema_name)
-        _forget(key, schema_name)
-
-    transaction.on_commit(when_committed, using=using)
-
-
-def _forget(key: object, schema_name: str) -> None:
-    """Forget a row also under the name that it had before a rename: another tenant may get that now."""
-    _rows.discard_if(lambda row: row.pk == key)
-    _rows.discard(schema_name)
-
-
-def forget_rows(**kwargs: object) -> None:
-    _rows.clear()
-
-
-def _uncommitted(alias: str) -> set[object]:
-    """Return the schemas of tenants that this thread saved, and whose transaction may be rolled back."""
-    connection: Any = connections[alias]
-    if not connection.in_atomic_block:  # and no signal said that it was
-        connection.minio_router_uncommitted = set()
-    found: set[object] = vars(connection).setdefault("minio_router_uncommitted", set())
-    return found
 
 
 def _is_cleaning_up() -> bool:

@@ -228,8 +228,8 @@ class StrategyContract:
 
 
 def _words(tenant: Any, model: type[Model] | None) -> str:
-    schema_name = "no tenant" if tenant is None else f"the tenant {tenant.schema_name!r}"
-    return f"{schema_name} and {'no model' if model is None else model._meta.label}"
+    whose = "no tenant" if tenant is None else f"the tenant {get_tenancy().key(tenant)!r}"
+    return f"{whose} and {'no model' if model is None else model._meta.label}"
 
 
 def _apart(one: Location, other: Location) -> bool:

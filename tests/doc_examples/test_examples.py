@@ -107,6 +107,22 @@ def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, datab
     check(tmp_path, DATABASE_URL=database)
 
 
+def test_the_quick_start_for_organizations_runs_as_it_is_written(tmp_path: Path) -> None:
+    """Without PostgreSQL, and in 25 lines of Python."""
+    text = section("docs/start.md", "A bucket per organization")
+    lines = [line for code in blocks(text, "python") for line in code.splitlines() if line.strip()]
+    assert len([line for line in lines if not line.startswith("#")]) <= 25
+
+    follow(text, tmp_path)
+    found = links(run(tmp_path, "python manage.py shell < store.py"))
+
+    assert {bucket: read(link) for bucket, link in found.items()} == {
+        "acme-north": b"north",
+        "acme-south": b"south",
+    }
+    check(tmp_path)
+
+
 def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> None:
     found = links(follow(section("docs/start.md", "A bucket per model"), tmp_path))
 

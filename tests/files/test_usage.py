@@ -226,7 +226,7 @@ def test_a_place_that_cannot_be_read_is_named_and_the_others_are_counted(
 
 def test_an_unknown_tenant_is_refused() -> None:
     out = StringIO()
-    with pytest.raises(CommandError, match="no tenant with the schema name nobody"):
+    with pytest.raises(CommandError, match="no tenant nobody"):
         call_command("bucket_usage", "--tenant", "nobody", stdout=out)
     assert out.getvalue() == ""
 

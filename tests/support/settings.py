@@ -34,6 +34,7 @@ SHARED_APPS = [
     "tests.apps.everywhere",
     "tests.apps.in_public",
     "tests.apps.brands",
+    "tests.apps.orgs",
 ]
 TENANT_APPS = [
     "django.contrib.contenttypes",

@@ -160,7 +160,7 @@ class TestInitializing:
 
         work()
 
-        assert f"There is no tenant with the schema name {name}." in read(file).tasks[name]["error"]
+        assert f"There is no tenant {name}." in read(file).tasks[name]["error"]
 
     def test_tenants_that_would_share_a_bucket_are_found_before_anything_is_enqueued(
         self, enqueue: Enqueue, pair: list[Client], use: Callable[..., None]

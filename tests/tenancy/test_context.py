@@ -159,7 +159,7 @@ def test_a_thread_that_was_left_on_another_tenant_raises(north: Client, south: C
 
     with tenant_bucket_context(north), ThreadPoolExecutor(1) as threads:
         done = threads.submit(copy_context().run, work)
-        with pytest.raises(RoutingError, match=r"Enter tenant_context\(\) in this thread"):
+        with pytest.raises(RoutingError, match=r"Enter tenant_context\(tenant\) in this thread"):
             done.result()
 
 

@@ -63,7 +63,9 @@ except Exception as error:
 """,
     )
     assert said == (
-        "ConfigurationError PerTenant needs django-tenants: pip install 'django-minio-router[tenants]'.\n"
+        "ConfigurationError There are no tenants: MINIO_TENANCY is not set, and django-tenants is not "
+        "installed. Name the model of your tenants in MINIO_TENANCY, or pip install "
+        "'django-minio-router[tenants]'.\n"
     )
 
 
@@ -76,7 +78,10 @@ for message in run_checks():
     print(message.id, message.hint)
 """,
     )
-    assert said == "minio_router.E009 pip install 'django-minio-router[tenants]'\n"
+    assert said == (
+        "minio_router.E009 Name the model of your tenants in MINIO_TENANCY, or pip install "
+        "'django-minio-router[tenants]'.\n"
+    )
 
 
 def test_the_rest_works(bucket: str) -> None:

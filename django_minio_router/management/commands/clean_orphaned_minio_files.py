@@ -81,6 +81,8 @@ class Command(RouterCommand):
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
         for place, reason in sorted(sweep.left_alone.items(), key=lambda item: item[0].address):
             self.warn(f"{place} is left alone: {reason}.")
+        for note in sweep.notes:
+            self.say(note)
         # The disk holds what was reported until it is confirmed, as there may be millions.
         with TemporaryFile("w+") as reported:
             counts = self._report(sweep, before, reported)

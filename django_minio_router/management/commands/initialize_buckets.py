@@ -158,7 +158,7 @@ class Command(RouterCommand):
         self, plan: Plan, *, all_tenants: bool, tenants: list[str] | None, **options: Any
     ) -> None:
         for source in () if all_tenants or tenants else plan.skipped:
-            self.warn(f"Skipped {source.where}: no tenant is active. Use --all-tenants, or --tenant SCHEMA.")
+            self.warn(f"Skipped {source.where}: no tenant is active. Use --all-tenants, or --tenant KEY.")
         for target in plan.idle_hooks:
             self.warn(f"The policy hook of {target!r} did nothing: no storage in this run uses it.")
 

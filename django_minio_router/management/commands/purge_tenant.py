@@ -26,11 +26,11 @@ from django_minio_router.tenancy import get_tenancy
 class Command(RouterCommand):
     help = (
         "Delete all files of a tenant from the server: every version, unfinished uploads, and its buckets. "
-        "The tenant's row and schema stay, or may be gone already. Can be repeated."
+        "The tenant's row, and its schema if it has one, stay, or may be gone already. Can be repeated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("schema_name", metavar="SCHEMA", help="the schema name of the tenant")
+        parser.add_argument("tenant", metavar="KEY", help="the schema name or key of the tenant")
         parser.add_argument("--dry-run", action="store_true", help="print what there is, and delete nothing")
         add_no_input_argument(parser)
         add_enqueue_arguments(parser)
@@ -38,34 +38,34 @@ class Command(RouterCommand):
         # addresses of the places.
         parser.add_argument("--confirmed", nargs="+", help=argparse.SUPPRESS)
 
-    def handle(self, *args: Any, schema_name: str, **options: Any) -> None:
+    def handle(self, *args: Any, tenant: str, **options: Any) -> None:
         refuse_dry_run(options)
         get_tenancy().require()
-        if schema_name == get_tenancy().shared_key:
-            raise CommandError(f"{schema_name!r} is the public schema, not a tenant.")
-        confirmed = options["confirmed"] or self._confirmed(schema_name, **options)
+        if tenant == get_tenancy().shared_key:
+            raise CommandError(f"{tenant!r} is the public schema, not a tenant.")
+        confirmed = options["confirmed"] or self._confirmed(tenant, **options)
         if options["enqueue"] and confirmed:
-            work = [(schema_name, [schema_name, "--confirmed", *confirmed])]
+            work = [(tenant, [tenant, "--confirmed", *confirmed])]
             enqueue(self.say, "purge_tenant", work, queue=options["queue"])
         elif confirmed:
-            self._delete(schema_name, *confirmed)
+            self._delete(tenant, *confirmed)
 
-    def _confirmed(self, schema_name: str, *, dry_run: bool, interactive: bool, **options: Any) -> list[str]:
+    def _confirmed(self, tenant: str, *, dry_run: bool, interactive: bool, **options: Any) -> list[str]:
         """Return the key of the row and the addresses of the places, or nothing if all stays.
 
         Much may change before a person confirms it, and before a worker deletes it.
         """
-        row = get_tenancy().named(schema_name)
+        row = get_tenancy().named(tenant)
         if row is None:
-            self.say(f"There is no tenant {schema_name!r} (any more). Looking for what it left behind.")
-        found = make_purge(row or schema_name)
+            self.say(f"There is no tenant {tenant!r} (any more). Looking for what it left behind.")
+        found = make_purge(row or tenant)
         refuse_shared(found)
         refuse_unmarked(found.places)
         places = self._report(found.places)
         if not places or dry_run:
             return []
         if interactive:
-            self.confirm(f"all files of the tenant {schema_name!r}")
+            self.confirm(f"all files of the tenant {tenant!r}")
         return ["" if row is None else str(row.pk), *(place.address for place in places)]
 
     def _report(self, places: list[Place]) -> list[Place]:
@@ -82,10 +82,10 @@ class Command(RouterCommand):
             self.say(f"In all {len(there)} places: {_described(total)}.")
         return [place for place, _ in there]
 
-    def _delete(self, schema_name: str, key: str, *places: str) -> None:
+    def _delete(self, tenant: str, pk: str, *places: str) -> None:
         self.deleted = 0
         with get_tenancy().context(None):
-            for place in purge(_tenant(schema_name, key), only=places, report=self._count):
+            for place in purge(_tenant(tenant, pk), only=places, report=self._count):
                 self.say(f"deleted: {place}")
         self.say(f"{self.deleted} versions deleted.")
 
@@ -95,16 +95,16 @@ class Command(RouterCommand):
             self.say(f"{self.deleted} versions deleted so far")
 
 
-def _tenant(schema_name: str, key: str) -> Any:
-    """Return the row with this key, or the name if it is gone. ``RoutingError`` if it is another's now."""
-    row = get_tenancy().named(schema_name)
-    renamed = row is None and key != "" and get_tenancy().find(key) is not None
-    if renamed or (row is not None and str(row.pk) != key):
+def _tenant(tenant: str, pk: str) -> Any:
+    """Return the row, or the name if it is gone. ``RoutingError`` if it is another's now."""
+    row = get_tenancy().named(tenant)
+    renamed = row is None and pk != "" and get_tenancy().find(pk) is not None
+    if renamed or (row is not None and str(row.pk) != pk):
         raise RoutingError(
-            f"Nothing was deleted. {schema_name!r} is no longer the tenant that was confirmed: it was "
+            f"Nothing was deleted. {tenant!r} is no longer the tenant that was confirmed: it was "
             "renamed or created anew. Look at it, and run 'manage.py purge_tenant' again."
         )
-    return row or schema_name
+    return row or tenant
 
 
 def _is_something(place: Place, contents: Contents) -> bool:

@@ -1,0 +1,258 @@
+"""Tenants as rows of a model, such as organizations: on any database, without schemas."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cached_property, partial
+from reprlib import repr as shortened
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_delete, post_save
+from django.utils.module_loading import import_string
+
+from ..exceptions import ConfigurationError, RoutingError, TenantRequired
+from .base import Tenancy
+from .kept_rows import forget_when_saved, kept_row, listen
+
+if TYPE_CHECKING:
+    from django.db.models import Field, Model
+
+
+class RowTenancy(Tenancy):
+    """Each row of ``model`` is a tenant, and ``key`` is the unique field that names it.
+
+    ``current`` is a callable, or its dotted path, that returns the active row, its key, or None. Without it,
+    only ``tenant_bucket_context()`` and the owners of fields say who the tenant is. All rows of other models
+    are in tables for all, so of a row only its owner tells whose it is.
+    """
+
+    source = "the 'current' of MINIO_TENANCY"
+
+    def __init__(self, model: str, key: str = "pk", current: str | Callable[[], Any] | None = None) -> None:
+        self._label = model
+        self.key_name = key
+        self._given = current
+        self.remedy = (
+            "Enter tenant_bucket_context(tenant), or give MINIO_TENANCY a 'current'"
+            if current is None
+            else "Let the 'current' of MINIO_TENANCY return it, or enter tenant_bucket_context(tenant)"
+        )
+
+    # The settings
+
+    def verify(self) -> None:
+        _ = self.model, self._key_field, self._current
+
+    def require(self) -> None:
+        self.verify()
+
+    def problem(self) -> str | None:
+        try:
+            self.verify()
+        except ConfigurationError as error:
+            return str(error)
+        return None
+
+    @cached_property
+    def model(self) -> type[Model]:
+        try:
+            model: Any = apps.get_model(self._label)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"MINIO_TENANCY names {self._label!r}, which is not a model: {error}. Write "
+                "'app_label.ModelName'."
+            ) from error
+        concrete: type[Model] = model._meta.concrete_model
+        return concrete
+
+    @cached_property
+    def _key_field(self) -> Field[Any, Any]:
+        meta = self.model._meta
+        try:
+            field: Any = meta.pk if self.key_name == "pk" else meta.get_field(self.key_name)
+        except FieldDoesNotExist:
+            field = None
+        if field is None or not field.concrete or (field.is_relation and not field.primary_key):
+            raise ConfigurationError(
+                f"MINIO_TENANCY has the key {self.key_name!r}, which is not a field of {meta.label} that "
+                "holds a value. Name one that is unique, or 'pk'."
+            )
+        alone = [tuple(constraint.fields) for constraint in meta.total_unique_constraints]
+        if not field.unique and (field.name,) not in alone:
+            raise ConfigurationError(
+                f"MINIO_TENANCY has the key {self.key_name!r}, and {meta.label} does not keep it unique, so "
+                "two tenants could share their files. Set unique=True on the field, or name another."
+            )
+        return field  # type: ignore[no-any-return]
+
+    @cached_property
+    def key_names(self) -> frozenset[str]:
+        field = self._key_field
+        return frozenset({self.key_name, field.name, field.attname, *(["pk"] if field.primary_key else [])})
+
+    @cached_property
+    def _current(self) -> Callable[[], Any]:
+        given = self._given
+        if isinstance(given, str):
+            try:
+                given = import_string(given)
+            except ImportError as error:
+                raise ConfigurationError(
+                    f"MINIO_TENANCY has the current {self._given!r}, which cannot be imported: {error}. "
+                    "Correct the path."
+                ) from error
+        if given is None:
+            return lambda: None
+        if not callable(given):
+            raise ConfigurationError(
+                f"MINIO_TENANCY has the current {self._given!r}, which is not callable. Name a function that "
+                "returns the active tenant."
+            )
+        return given
+
+    # Who is active
+
+    def connection(self) -> object:
+        return threading.current_thread()
+
+    def connected_tenant(self) -> Any:
+        """Return what ``current`` says. ``RoutingError`` if it raises: its error may mean anything."""
+        current = self._current
+        try:
+            said = current()
+        except RoutingError:
+            raise
+        except Exception as error:
+            raise RoutingError(
+                f"The 'current' of MINIO_TENANCY raised {type(error).__name__}({error}), so it is not "
+                "known whose file this is. Let it return a row, its key, or None if no tenant is active."
+            ) from error
+        return None if isinstance(said, NoneType) else said  # a lazy None, too
+
+    def connected_key(self) -> str | None:
+        return self._key_said(self.connected_tenant())
+
+    def _certain_key(self) -> str | None:
+        said = self.connected_tenant()
+        key = self._key_said(said)
+        if key is not None and not isinstance(said, self.model):
+            self.row(key)
+        return key
+
+    def _key_said(self, said: Any) -> str | None:
+        if said is None:
+            return None
+        if isinstance(said, self.model) and (said._state.adding or said.pk is None):
+            raise TenantRequired(
+                f"The 'current' of MINIO_TENANCY returned a row of {self.model._meta.label} that is not in "
+                "the database, so nothing can be stored for it. Save it first."
+            )
+        return self.key(said)
+
+    def _database_context(self, tenant: Any | None) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    # Who there is
+
+    def key(self, tenant: Any) -> str:
+        if not isinstance(tenant, self.model):
+            key = self._text(tenant)
+            if key is None:
+                raise TenantRequired(
+                    f"{shortened(tenant)} is not a tenant. Give a row of {self.model._meta.label}, or its "
+                    f"{self.key_name}. (MINIO_TENANCY says so.)"
+                )
+            return key
+        key = self._text(getattr(tenant, self._key_field.attname))
+        if key is None:
+            raise TenantRequired(
+                f"A row of {self.model._meta.label} has no {self.key_name} (any more), so nothing can be "
+                "stored for it. Set it, and save the row first."
+            )
+        return key
+
+    def _text(self, value: Any) -> str | None:
+        """Return a key as text, the same for each way of writing it, or None if it is not a key."""
+        try:
+            found = self._key_field.to_python(value)
+        except (TypeError, ValueError, ValidationError):
+            return None
+        # A text field would take anything for its text, and a number True for 1.
+        right = isinstance(value, str) or (found == value and not isinstance(value, bool))
+        return str(found) if right and found is not None and found != "" else None
+
+    def row(self, key: str) -> Any:
+        return kept_row(key, self._alias, self._read_row)
+
+    def _read_row(self, key: str) -> Any:
+        row = self.named(key)
+        if row is None:
+            raise TenantRequired(
+                f"No {self.model._meta.label} has the {self.key_name} {key!r}. Create it first, or look at "
+                "what named it: tenant_bucket_context(), an owner, or the 'current' of MINIO_TENANCY."
+            )
+        return row
+
+    @property
+    def _alias(self) -> str:
+        alias: str = router.db_for_write(self.model)
+        return alias
+
+    def _all_rows(self) -> QuerySet[Any]:
+        """Return the rows of all tenants, also those that managers hide."""
+        return QuerySet(self.model, using=self._alias)
+
+    def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
+        rows = self._all_rows().order_by("pk")
+        if keys is None:
+            yield from rows.iterator(chunk_size=1000)
+            return
+        wanted = {key for key in map(self._text, keys) if key is not None}
+        found = rows.filter(**{f"{self.key_name}__in": wanted})
+        # A database may find "acme" for "Acme".
+        yield from (row for row in found.iterator(chunk_size=1000) if self.key(row) in wanted)
+
+    def find(self, said: Any) -> Any | None:
+        pk = said.pk if isinstance(said, self.model) else said
+        with suppress(TypeError, ValueError, ValidationError):
+            row = self._all_rows().filter(pk=pk).first()
+            if row is not None or pk is not said:
+                return row
+        return self.named(said)
+
+    # Where rows are
+
+    def divides(self, model: type[Model]) -> bool:
+        return False
+
+    def owns_table(self, model: type[Model], key: str | None) -> bool:
+        return key is None
+
+    def can_read(self, key: str | None) -> bool:
+        return True
+
+    # What happens
+
+    def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
+        def when_saved(*, instance: Any, using: str, **kwargs: Any) -> None:
+            if kwargs["created"]:
+                transaction.on_commit(partial(created, instance), using=using)
+
+        def when_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
+            row = copy.copy(instance)  # Django takes the key away from the instance
+            transaction.on_commit(partial(deleted, row), using=using)
+
+        self.verify()
+        models = self.models_of_tenants()
+        forget_when_saved(models, self.key_if_any)
+        for model in models:
+            listen(post_save, model, when_saved)
+            listen(post_delete, model, when_deleted)

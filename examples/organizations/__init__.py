@@ -1,0 +1,1 @@
+"""Two organizations in one SQLite database, with a bucket each."""
