@@ -1,5 +1,8 @@
 """A Django storage that sends every file to the right bucket."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .dates import get_iso_date, iso_date_prefix
 from .exceptions import (
     BucketNotFound,
@@ -18,6 +21,10 @@ from .storage.router import MinioRouter
 from .storage.static import MinioBackendStatic
 from .tenancy import tenant_bucket_context
 
+if TYPE_CHECKING:
+    from .storage.responses import ObjectResponse
+    from .views import ObjectView
+
 __all__ = [
     "BucketFileField",
     "BucketImageField",
@@ -29,6 +36,8 @@ __all__ = [
     "MinioRouter",
     "MinioServerStatus",
     "ModelRequired",
+    "ObjectResponse",
+    "ObjectView",
     "PrivatePublicMixedError",
     "RoutingError",
     "ServerError",
@@ -37,3 +46,12 @@ __all__ = [
     "iso_date_prefix",
     "tenant_bucket_context",
 ]
+
+# Django's views and forms are not needed by who only stores files, and models may not be there yet.
+_LATE = {"ObjectResponse": "storage.responses", "ObjectView": "views"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -60,6 +61,7 @@ class ObjectReader(io.RawIOBase):
         self._ahead = _WHOLE  # bytes that the next request asks for, if it reads on
         self._until = 0  # where whoever reads is known to stop
         self._kept = b""  # the bytes of a small object, as far as they were read
+        self._interrupted = False
         self._process = os.getpid()
         first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
         if first.status == 416:  # an empty object has no such range
@@ -121,22 +123,22 @@ class ObjectReader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        data = self._next(len(view))
+        data = self.next_piece(len(view))
         view[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:
-        data = self._next(_BLOCK)
+        data = self.next_piece(_BLOCK)
         if self._position >= self.size:
             return data
         whole = io.BytesIO()
         while data:
             whole.write(data)
-            data = self._next(_BLOCK)
+            data = self.next_piece(_BLOCK)
         return whole.getvalue()
 
     @limited
-    def _next(self, size: int) -> bytes:
+    def next_piece(self, size: int) -> bytes:
         """Return at most ``size`` bytes from the position on, none only at the end."""
         if self._position >= self.size:
             return b""
@@ -147,7 +149,7 @@ class ObjectReader(io.RawIOBase):
                 raise
             except connections().BROKEN as error:
                 self._drop_stream()
-                if not left:
+                if not left or self._interrupted:
                     raise self._client.unreachable(error) from error
             else:
                 self._position += len(data)
@@ -222,6 +224,14 @@ class ObjectReader(io.RawIOBase):
             stream.close()
             stream.release_conn()
 
+    def interrupt(self) -> None:
+        """Let a read that another thread waits in end with an error."""
+        self._interrupted, stream = True, self._stream
+        shutdown = getattr(stream, "shutdown", None)  # urllib3 has it from 2.3 on
+        if shutdown is not None:
+            with suppress(ValueError, RuntimeError, OSError):  # the read is just done
+                shutdown()
+
     def _let_go(self) -> BaseHTTPResponse | None:
         stream, self._stream = self._stream, None
         if stream is not None:
@@ -244,8 +254,8 @@ class ObjectReader(io.RawIOBase):
 class ObjectFile(File):  # type: ignore[type-arg]
     """An object opened for reading; Django's ``File``, on the bucket that opened it.
 
-    ``size`` is in bytes; it and the ``headers`` that the server sends with the object, its content type and
-    entity tag among them, come with the first request.
+    ``place`` is the bucket and the object. ``size`` is in bytes; it and the ``headers`` of the server's
+    answer, with content type and entity tag, come with the first request.
     """
 
     # What ``chunks()`` yields: more than the buffer holds, so that it comes without a copy in between.
@@ -268,6 +278,7 @@ class ObjectFile(File):  # type: ignore[type-arg]
         self.file = as_mode(io.BufferedReader(reader, ahead), self.mode, self._text)
         self._size = reader.size
         self._reader = reader
+        self.place = f"{reader._bucket}/{reader._name}"
         self.headers = reader.response_headers
         self.content_type = self.headers.get("Content-Type", "")
         self.etag = reader.etag
@@ -276,10 +287,17 @@ class ObjectFile(File):  # type: ignore[type-arg]
     def size(self) -> int:
         return self._size
 
-    def read_between(self, start: int, end: int) -> None:
-        """Go to the byte ``start``; reading from there up to ``end`` takes one request."""
-        self.seek(start)
+    def pieces_between(self, start: int, end: int) -> Callable[[int], bytes]:
+        """Return what gives the next bytes from ``start`` on, at most so many, in one request up to ``end``.
+
+        Past the buffer, in which each byte would be copied. Read nothing else of the file beside that.
+        """
         self._reader.read_between(start, end)
+        return self._reader.next_piece
+
+    def interrupt(self) -> None:
+        """Let a read that another thread waits in end with an error, before the file is closed."""
+        self._reader.interrupt()
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> ObjectFile:
         """Go back to the start; after ``close()``, or in another mode, open the same name of the same bucket

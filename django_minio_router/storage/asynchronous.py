@@ -155,23 +155,18 @@ class AsyncOpening:
 async def one_ahead(take: Callable[[], T]) -> AsyncGenerator[T, None]:
     """Yield what ``take`` returns until that is empty; from the second on, it is taken while the one before
     is used. The first is for somebody who waits, and nothing may come between."""
+    # Without all that ``in_thread`` does, which takes longer than to read a piece.
+    hop = partial(asyncio.get_running_loop().run_in_executor, _executor(), take)
+    piece = await hop()
     under_way: asyncio.Future[T] | None = None
     try:
-        piece = await in_thread(take)
         while piece:
             yield piece
-            piece = await (under_way or in_thread(take))
-            if piece:
-                under_way = asyncio.ensure_future(in_thread(take))
-                under_way.add_done_callback(_ignore_error)  # whoever waits for it hears of it
+            piece = await (under_way or hop())
+            under_way = hop() if piece else None
     finally:
-        if under_way is not None:
-            under_way.cancel()
-
-
-def _ignore_error(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()
+        if under_way is not None and not (under_way.cancel() or under_way.cancelled()):
+            under_way.exception()  # which nobody waits for
 
 
 async def in_thread(call: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
@@ -184,8 +179,13 @@ async def in_thread(call: Callable[[], T], undo: Callable[[T], object] | None = 
         return await sync_to_async(job.run, thread_sensitive=False, executor=_executor())()
     except asyncio.CancelledError:
         if job.call_off():
-            _executor().submit(job.take_back)
+            in_background(job.take_back)
         raise
+
+
+def in_background(call: Callable[[], object]) -> None:
+    """Let a thread make the call, for which nobody waits."""
+    _executor().submit(call)
 
 
 class _Job(Generic[T]):

@@ -63,6 +63,8 @@ strategies.PerTenantPrefix
 tenancy.current_tenant
 tenancy.tenant_bucket_context
 testing.StrategyContract
+views.ObjectView
+views.serve_object
 """
 
 

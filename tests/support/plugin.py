@@ -50,8 +50,10 @@ ON_ANY_SERVER = (
     "storage/test_async.py",
     "storage/test_binding.py",
     "storage/test_migrations.py",
+    "storage/test_responses.py",
     "storage/test_router.py",
     "storage/test_signals.py",
+    "storage/test_streaming.py",
     "storage/test_tracing.py",
     "strategies/",
     "takeover/",
@@ -63,6 +65,7 @@ ON_ANY_SERVER = (
     "test_dates.py",
     "test_naming.py",
     "test_startup.py",
+    "test_views.py",
 )
 
 # Each worker takes a file at a time, so the long ones come first, and the short ones fill up the end.

@@ -79,6 +79,16 @@ def large(kind: str, what: str) -> Callable[[Results, str], list[float]]:
     return numbers
 
 
+def throughput(kind: str) -> Callable[[Results, str], list[float]]:
+    """Return the bytes a second of a streamed download, as a share of the floor's."""
+
+    def ratios(results: Results, name: str) -> list[float]:
+        rows = results.downloads.get(kind, []) if name == "ours" else []
+        return [row["floor"] / row["time"] for row in rows]
+
+    return ratios
+
+
 def routing(results: Results, name: str) -> list[float]:
     """Return the worst of the three kinds of router, in microseconds a call above the backend."""
     if name != "ours":
@@ -108,6 +118,8 @@ GOALS = (
     Goal("256 MiB saved: growth of memory", 24, "MiB", large("save", "growth")),
     Goal("256 MiB read: time", 1.1, "× floor", large("read", "time")),
     Goal("256 MiB read: growth of memory", 2, "MiB", large("read", "growth")),
+    Goal("256 MiB downloaded under WSGI, bytes a second", 0.8, "× floor", throughput("WSGI"), True),
+    Goal("256 MiB downloaded under ASGI, bytes a second", 0.8, "× floor", throughput("ASGI"), True),
     Goal("router above backend, a call", 3, "µs", routing),
     Goal("500 public buckets, first run", 0.5, "× raw loop", bucket_time(0)),
     Goal("500 public buckets, second run", 0.5, "× raw loop", bucket_time(1)),

@@ -25,7 +25,7 @@ def save(bench: Workbench, mebibytes: int, floor_first: bool) -> Result:
     name = bench.new_name()
     target = bench.floor.target("PUT", PRIVATE, bench.new_name())
     with _large_file(mebibytes) as path:
-        result = _compare(
+        result = compare(
             partial(_save_file, bench, path, name), partial(_send_file, bench, path, target), floor_first
         )
     bench.private.delete(name)
@@ -44,7 +44,7 @@ def read(bench: Workbench, name: str, floor_first: bool) -> Result:
     """Compare reading through ``chunks()`` with one GET that is read in blocks."""
     bench.read(bench.stored())
     target = bench.floor.target("GET", PRIVATE, name)
-    return _compare(
+    return compare(
         partial(_read_chunks, bench, name), lambda: sum(map(len, bench.floor.blocks(target))), floor_first
     )
 
@@ -77,7 +77,7 @@ def _read_chunks(bench: Workbench, name: str) -> None:
             pass
 
 
-def _compare(package: Call, floor: Call, floor_first: bool) -> Result:
+def compare(package: Call, floor: Call, floor_first: bool) -> Result:
     """Return both times, the growth of the peak memory in bytes, and the number of temporary files."""
     before = duration(floor) if floor_first else 0
     with _Watch() as watch:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tests.support.proxy import Proxy
 from tools.servers import new_s3
 
-from . import buckets, large, links, operations, steps
+from . import buckets, downloads, large, links, operations, steps
 from .environments import versions
 from .floor import Server
 from .subjects import ENVIRONMENT_OF, PRIVATE, PUBLIC, public_policy, sdk
@@ -66,6 +66,8 @@ class Results:
     routing: Series[float] = field(default_factory=dict)
     threads: Series[float] = field(default_factory=dict)
     large: dict[str, Series[large.Result]] = field(default_factory=dict)
+    downloads: Series[large.Result] = field(default_factory=dict)
+    """By the kind of site."""
     buckets: Series[tuple[int, int]] = field(default_factory=dict)
     growth: dict[int, tuple[int, int]] = field(default_factory=dict)
     layers: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class Run:
         self.results.large = {kind: {name: [] for name in self.names} for kind in ("save", "read")}
         with self.worker("raw") as worker:
             there = worker.measure(large.put, self.size.mebibytes)
+        self.results.downloads = {"WSGI": [], "ASGI": []}
         for number in range(self.size.large_rounds):
             for name in self.names:
                 with self.worker(name) as worker:
@@ -143,6 +146,10 @@ class Run:
                     read = worker.measure(large.read, there, bool(number % 2))
                 self.results.large["save"][name].append(saved)
                 self.results.large["read"][name].append(read)
+            for kind, results in self.results.downloads.items():
+                with self.worker("ours") as worker:
+                    measured = worker.measure(downloads.stream, there, kind == "ASGI", bool(number % 2))
+                results.append(measured)
 
     def buckets(self) -> None:
         makers = [name for name in MAKE_BUCKETS if name in self.names]
