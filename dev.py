@@ -89,6 +89,7 @@ def add_demo(commands) -> None:
     )
     demo.add_argument("--once", action="store_true", help="stop after the account")
     demo.add_argument("--port", type=int, metavar="N", help="serve the site on this port")
+    demo.add_argument("--asgi", action="store_true", help="serve it with uvicorn, as an async site")
     demo.set_defaults(module=demo_module)
 
 
@@ -100,7 +101,8 @@ def demo_module(options, rest: list[str]) -> list[str]:
         module = [*module[:-1], "--without-postgres", "examples.organizations.demo", *database]
     once = ["--once"] if options.once else []
     port = ["--port", str(options.port)] if options.port is not None else []
-    return [*module, *once, *port]
+    asgi = ["--asgi"] if options.asgi else []
+    return [*module, *once, *port, *asgi]
 
 
 def add_servers(commands) -> None:

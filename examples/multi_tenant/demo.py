@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import django
-from django.contrib.staticfiles.handlers import StaticFilesHandler
+import uvicorn
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler, StaticFilesHandler
+from django.core.asgi import get_asgi_application
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
+
+T = TypeVar("T")
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -32,7 +38,8 @@ def main() -> int | str:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # to be read through a pipe
     os.environ["DJANGO_SETTINGS_MODULE"] = "examples.multi_tenant.settings"
     django.setup()
-    with site(options.port) as port:
+    serve = asgi_site if options.asgi else site
+    with serve(options.port) as port:
         try:
             return tell(port) or (0 if options.once else wait(port))
         except KeyboardInterrupt:
@@ -47,6 +54,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--port", type=int, metavar="N", help=f"of the site (default: {PORT}, or a free one if that is taken)"
     )
+    parser.add_argument("--asgi", action="store_true", help="serve the site with uvicorn")
     return parser.parse_args()
 
 
@@ -91,7 +99,7 @@ class QuietHandler(WSGIRequestHandler):
 @contextmanager
 def site(port: int | None) -> Iterator[int]:
     """Serve the project on loopback, in threads of its own. Yield the port."""
-    server = listen(port)
+    server = listen(port, lambda address: ThreadedWSGIServer(address, QuietHandler))
     server.set_app(StaticFilesHandler(get_wsgi_application()))
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     try:
@@ -101,15 +109,31 @@ def site(port: int | None) -> Iterator[int]:
         server.server_close()
 
 
-def listen(port: int | None) -> ThreadedWSGIServer:
+@contextmanager
+def asgi_site(port: int | None) -> Iterator[int]:
+    """Serve the project on loopback with uvicorn, in a thread of its own. Yield the port."""
+    listening = listen(port, socket.create_server)
+    application = ASGIStaticFilesHandler(get_asgi_application())
+    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
     try:
-        return ThreadedWSGIServer((HOST, PORT if port is None else port), QuietHandler)
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def listen(port: int | None, at: Callable[[tuple[str, int]], T]) -> T:
+    """Return what listens on the port; without one on the usual port, or on a free one."""
+    try:
+        return at((HOST, PORT if port is None else port))
     except (OSError, OverflowError) as error:
         if port is not None:
             cause = str(error).rstrip(".")
             sys.exit(f"The site cannot be served on port {port}: {cause}. Give --port another one.")
     print(f"Port {PORT} is taken; the site gets a free one.")
-    return ThreadedWSGIServer((HOST, 0), QuietHandler)
+    return at((HOST, 0))
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def test_the_account_purges_a_third_tenant_and_the_others_keep_what_they_have(fi
 
 @pytest.mark.any_server
 def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(first_start, empty):
-    second = run([DEMO, "--once"], empty)
+    second = run([DEMO, "--once", "--asgi"], empty)  # all that it checks holds under ASGI, too
 
     assert (second.returncode, second.stderr) == (0, "")
     assert second.stdout.count("there already") == 2 + 4 + 2  # tenants, files, emblems

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from pathlib import PurePath
 from typing import Any
 
@@ -16,8 +15,6 @@ tenant_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"))
 # The letters were all in one bucket. Those that `manage.py move_objects` has not moved yet are read there.
 archive = FixedBucket("demo-archive", public_read=False)
 moving_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"), fallback=archive)
-
-DOWNLOAD_STARTS_WITHIN = timedelta(minutes=5)
 
 
 class StoredFile(models.Model):
@@ -56,10 +53,6 @@ class StoredFile(models.Model):
     @property
     def extension(self) -> str:
         return PurePath(self.filename).suffix.lstrip(".")[:4] or "file"
-
-    def download_url(self) -> str:
-        """Return a signed link under which browsers save the file with its own name."""
-        return self.file.storage.url(self.file.name, filename=self.filename, expires=DOWNLOAD_STARTS_WITHIN)
 
 
 class Document(StoredFile):

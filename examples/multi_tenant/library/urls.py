@@ -5,10 +5,10 @@ from .models import Document, Letter, Photo
 
 urlpatterns = [
     path("", views.index, name="index"),
-    path("photos/<uuid:pk>", views.download, {"model": Photo}, name="download-photo"),
+    path("photos/<uuid:pk>", views.Download.as_view(model=Photo), name="download-photo"),
     path("photos/<uuid:pk>/delete", views.delete, {"model": Photo}, name="delete-photo"),
-    path("documents/<uuid:pk>", views.download, {"model": Document}, name="download-document"),
+    path("documents/<uuid:pk>", views.Download.as_view(model=Document), name="download-document"),
     path("documents/<uuid:pk>/delete", views.delete, {"model": Document}, name="delete-document"),
     path("letters/", views.letters, name="letters"),
-    path("letters/<uuid:pk>", views.download, {"model": Letter}, name="download-letter"),
+    path("letters/<uuid:pk>", views.Download.as_view(model=Letter, mode="stream"), name="download-letter"),
 ]
