@@ -21,12 +21,13 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.db.models import Model
 from django.db.models.fields.files import FieldFile
+from django.test import AsyncRequestFactory
 from django_tenants.utils import schema_context
 from django_tenants.utils import tenant_context as tenant_context_of_django_tenants
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from django_minio_router import TenantRequired, tenant_bucket_context
+from django_minio_router import ObjectResponse, TenantRequired, tenant_bucket_context
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.customers.models import Client
 
@@ -37,6 +38,7 @@ KINDS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoice
 TENANTS = st.integers(0, 2)
 NAMES = st.sampled_from(["a.txt", "a.txt", "b.txt", "d/a.txt"])  # of all tenants, so that they meet
 ROWS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices"])
+DIVIDED = st.sampled_from(["contracts", "letters", "reports", "receipts"])  # a place for each tenant
 OUTSIDE = st.sampled_from(["..", "../", "../a.txt", "d/../../a.txt", "./a.txt", "d//a.txt", "\\..\\a.txt"])
 
 Operation = Callable[[], Any]
@@ -385,6 +387,35 @@ class Isolation(RuleBasedStateMachine):
             row.save(force_insert=True)
         self.own_files(kept.kind, tenant)[row.file.name] = files[kept.name]
         self.note(kept.kind, tenant, row.file.name)
+
+    @rule(kind=DIVIDED, tenants=st.permutations([0, 1, 2]), name=NAMES, deletes=st.booleans())
+    def take_turns(self, kind: str, tenants: list[int], name: str, deletes: bool) -> None:
+        """Tasks of two tenants in one event loop, each of whose calls lets the other one go on."""
+
+        async def both() -> None:
+            await asyncio.gather(*(self.act(kind, tenant, name, deletes) for tenant in tenants[:2]))
+
+        asyncio.run(both())
+
+    async def act(self, kind: str, tenant: int, name: str, deletes: bool) -> None:
+        content = f"{kind} of {tenant}: {secrets.token_hex(8)}".encode()
+        files, storage = self.world.files[kind, tenant], self.world.kinds[kind].file("").storage
+        with tenant_bucket_context(self.world.tenants[tenant]):
+            saved = await storage.asave(name, ContentFile(content))
+            assert saved not in files
+            files[saved] = content
+            self.world.note_folder(kind, tenant, saved)
+            assert await storage.aexists(name)
+            async with storage.aopen(name) as file:
+                assert await file.aread() == files[name]
+            assert await storage.asize(saved) == len(content)
+            assert set((await storage.alistdir(""))[1]) == {file for file in files if "/" not in file}
+            response = await ObjectResponse.acreate(storage, saved, request=AsyncRequestFactory().get("/"))
+            assert b"".join([piece async for piece in response]) == content
+            link = await storage.aurl(saved)
+            if deletes:
+                await storage.adelete(files.pop(name) and name)
+        assert http.request("GET", link).status == (404 if deletes and saved == name else 200)
 
     @rule(tenant=TENANTS, name=st.integers(0, 5))
     @precondition(lambda self: not self.contexts and not self.rows)

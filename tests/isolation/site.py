@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
-from django_minio_router import MinioRouter, tenant_bucket_context
+from django_minio_router import MinioRouter, ObjectResponse, ObjectView, tenant_bucket_context
 from django_minio_router.strategies import PerTenant
 
 router = MinioRouter(strategy=PerTenant("test-brands-{schema_name}"))
@@ -89,6 +89,16 @@ async def stream_async(request: HttpRequest, name: str) -> StreamingHttpResponse
     return StreamingHttpResponse(parts())
 
 
+async def respond_async(request: HttpRequest, name: str) -> ObjectResponse:
+    with tenant_bucket_context(request.tenant):
+        response = ObjectResponse.acreate(router, name, request=request)
+    return await response
+
+
+download = ObjectView.as_view(storage=router, permission=lambda request, name: True, mode="stream")
+download.__name__ = "download"
+
+
 def _content(name: str) -> bytes:
     with router.open(name) as file:
         return bytes(file.read())
@@ -103,5 +113,7 @@ VIEWS = [
     store_in_any_thread,
     store_at_once,
     stream_async,
+    respond_async,
+    download,
 ]
 urlpatterns = [path(f"{view.__name__}/<path:name>", view) for view in VIEWS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Coroutine
 from typing import Any
 
@@ -20,10 +21,10 @@ from .site import PATIENCE, router
 LARGE = 1024 * 1024
 
 
-async def ask(tenant: Client, path: str, body: bytes = b"") -> tuple[int, bytes]:
+async def ask(tenant: Client, path: str, body: bytes = b"", method: str = "POST") -> tuple[int, bytes]:
     """Return status and body of what the tenant's site answers."""
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "method": "POST",
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "method": method,
         "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
         "headers": [(b"host", f"{tenant.name}.example".encode())],
     }  # fmt: skip
@@ -83,3 +84,15 @@ def test_responses_that_stream_together_stream_their_own_files(
     answers = together(ask(north, f"/{view}/large.bin"), ask(south, f"/{view}/large.bin"))
 
     assert answers == [(200, b"n" * LARGE), (200, b"s" * LARGE)]
+
+
+@pytest.mark.parametrize("view", ["respond_async", "download"])
+def test_many_downloads_of_two_tenants_stay_apart(view: str, north: Client, south: Client) -> None:
+    contents = {tenant: secrets.token_bytes(LARGE) for tenant in (north, south)}
+    for tenant, content in contents.items():
+        with tenant_bucket_context(tenant):
+            router.save("large.bin", ContentFile(content))
+
+    answers = together(*(ask(tenant, f"/{view}/large.bin", method="GET") for tenant in [north, south] * 10))
+
+    assert answers == [(200, contents[tenant]) for tenant in [north, south] * 10]
