@@ -129,8 +129,10 @@ def test_a_key_is_looked_up_once_and_a_row_never(orgs: Orgs) -> None:
     acme, _ = orgs
     with organization(acme), queries(0):
         assert bucket() == "org-acme"
-    with organization("acme"), queries(1):
-        assert [bucket() for _ in range(3)] == ["org-acme"] * 3
+    # Of one that no test saves: what is saved in a transaction is read each time until the commit.
+    Organization.objects.bulk_create([Organization(slug="quiet")])
+    with organization("quiet"), queries(1):
+        assert [bucket() for _ in range(3)] == ["org-quiet"] * 3
     with tenant_bucket_context("globex"), queries(0):
         assert bucket() == "org-globex"
 
