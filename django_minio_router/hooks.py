@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING
 from .buckets.hooks import BucketHook, required
 from .buckets.tags import read_tags, write_tags
 from .exceptions import ConfigurationError
+from .naming import INCOMING
 from .s3.client import client_of
 from .s3.xml import Element, element, fetch_if_any, send
 
 if TYPE_CHECKING:
     from minio import Minio
 
-__all__ = ["cors", "encryption", "expire", "kms_encryption", "required", "tags", "versioning"]
+__all__ = [
+    "cors",
+    "encryption",
+    "expire",
+    "expire_incoming",
+    "kms_encryption",
+    "required",
+    "tags",
+    "versioning",
+]
 
 
 def versioning(client: Minio, bucket: str) -> bool:
@@ -69,17 +79,24 @@ def expire(days: int | None = None, *, prefix: str = "", old_versions: int | Non
     """
     if days is None and old_versions is None:
         raise ConfigurationError("expire() was given no days. Give it days=… or old_versions=….")
+    life = [] if days is None else [element("Expiration", Days=str(days))]
+    if old_versions is not None:
+        life.append(element("NoncurrentVersionExpiration", NoncurrentDays=str(old_versions)))
+    return _lifecycle("expire", prefix, life)
+
+
+def expire_incoming(days: int = 1) -> BucketHook:
+    """Let the server remove what a direct upload left: files that no form took, and unfinished uploads.
+
+    Where tenants have folders in one bucket, run ``clean_incoming_uploads`` instead.
+    """
+    unfinished = element("AbortIncompleteMultipartUpload", DaysAfterInitiation=str(days))
+    return _lifecycle("expire_incoming", INCOMING, [element("Expiration", Days=str(days)), unfinished])
+
+
+def _lifecycle(name: str, prefix: str, life: Sequence[Element]) -> BucketHook:
     rule = element(
-        "Rule",
-        element("Filter", Prefix=prefix),
-        *([element("Expiration", Days=str(days))] if days is not None else []),
-        *(
-            [element("NoncurrentVersionExpiration", NoncurrentDays=str(old_versions))]
-            if old_versions is not None
-            else []
-        ),
-        ID=f"minio-router:{prefix}",
-        Status="Enabled",
+        "Rule", element("Filter", Prefix=prefix), *life, ID=f"minio-router:{prefix}", Status="Enabled"
     )
 
     def expire(client: Minio, bucket: str) -> bool:
@@ -91,6 +108,7 @@ def expire(days: int | None = None, *, prefix: str = "", old_versions: int | Non
         _write(client, bucket, "lifecycle", element("LifecycleConfiguration", *others, rule))
         return True
 
+    expire.__name__ = name
     return expire
 
 
@@ -102,7 +120,10 @@ def cors(
     exposed: Sequence[str] = ("ETag",),
     max_age: int = 3600,
 ) -> BucketHook:
-    """Let scripts of these origins read objects; ``max_age`` in seconds. Other CORS rules are replaced."""
+    """Let scripts of these origins read objects, and store them if PUT is among the methods.
+
+    ``max_age`` in seconds. Other CORS rules are replaced.
+    """
     rule = element("CORSRule")
     for name, values in [
         ("AllowedOrigin", origins),

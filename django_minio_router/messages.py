@@ -209,3 +209,28 @@ def nothing_is_kept() -> Warning:
         hint="Give it the host and port of an S3 server.",
         id="minio_router.W010",
     )
+
+
+def no_cors() -> Warning:
+    return Warning(
+        "Direct upload is installed, and no hook in MINIO_BUCKET_HOOKS sets CORS, so browsers may not store.",
+        hint="Add hooks.cors([origin of your site], methods=['GET', 'HEAD', 'PUT']). MinIO itself allows all "
+        "origins unless MINIO_API_CORS_ALLOW_ORIGIN is set, and has no CORS of a bucket: silence this there.",
+        id="minio_router.W020",
+    )
+
+
+def stores_in_incoming(where: str, upload_to: str) -> Warning:
+    return Warning(
+        f"The upload_to of {where} is {upload_to!r}, and what is below 'incoming/' is deleted after a day.",
+        hint="Choose another folder: direct upload keeps there what no form has taken yet.",
+        id="minio_router.W021",
+    )
+
+
+def no_upload_url() -> Warning:
+    return Warning(
+        "Direct upload is installed, and its view is in no URLs, so no form can be shown.",
+        hint="Add path('uploads/', include('django_minio_router.direct.urls')) to the sites' URLs.",
+        id="minio_router.W022",
+    )

@@ -17,6 +17,9 @@ MARK_OBJECT = ".django-minio-router"  # in a bucket that can have no tag: who cr
 MAX_OBJECT_NAME = 1024  # bytes of UTF-8
 MAX_BUCKET_NAME = 63
 
+INCOMING = "incoming/"  # where browsers store, below the folder of the storage, until a form takes the file
+_INCOMING = re.compile(rf"(?:.*/)?{INCOMING}\d{{4}}-\d\d-\d\d/[0-9a-f]{{32}}", re.DOTALL)
+
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
 _PLAIN = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -46,6 +49,11 @@ def check_object_name(name: str) -> str:
     """Return the name, or raise ``SuspiciousFileOperation`` as ``quote_object_name`` does."""
     quote_object_name(name)
     return text_of(name)
+
+
+def is_incoming(name: str) -> bool:
+    """Tell whether an object is what a browser stored by itself and no form has taken."""
+    return _INCOMING.fullmatch(name) is not None
 
 
 def text_of(name: object) -> str:

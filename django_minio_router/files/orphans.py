@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, partial
 from itertools import chain, groupby
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.db import DatabaseError, connections, router
+from django.utils import timezone
 
 from ..exceptions import BucketNotFound, ServerError
 from ..inventory.catalogue import Catalogue
@@ -27,7 +28,7 @@ from ..inventory.foreign import foreign_columns, foreign_fields
 from ..inventory.places import Place
 from ..inventory.routes import Route, routes_now
 from ..inventory.uses import StorageUse, configs, uses
-from ..naming import check_object_name
+from ..naming import check_object_name, is_incoming
 from ..s3.bucket import ObjectInfo
 from ..s3.listing import pages
 from ..settings.testing import refuse_in_tests
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _PAGE = 500  # names in one query; SQLite may take no more than 999
 _GROUP = 16  # orphans between a look at the rows and their deletion: a row may take an old name back
 _THREADS = 8
+_INCOMING_LIFE = timedelta(days=1)
 
 
 @dataclass
@@ -245,10 +247,15 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
         for stored in page:
             if stored.key not in left:
                 continue
-            if cast("datetime", stored.modified) < before:
+            if cast("datetime", stored.modified) < _limit(stored.key, before):
                 yield Orphan(place, stored.key, stored.size, stored.etag)
             else:
                 sweep.spared += 1
+
+
+def _limit(name: str, before: datetime) -> datetime:
+    """Leave what a browser stored for a day, whatever the age asked for: a form may be about to take it."""
+    return min(before, timezone.now() - _INCOMING_LIFE) if is_incoming(name) else before
 
 
 def _objects(sweep: Sweep, place: Place) -> Iterator[ObjectInfo]:

@@ -10,6 +10,7 @@ from ..inventory.columns import Column
 from ..inventory.places import Place, TenantPlaces
 from ..inventory.routes import routes_now
 from ..inventory.uses import uses
+from ..naming import is_incoming
 from ..s3.client import get_client
 from ..s3.listing import Version, current, pages
 from ..tenancy import get_tenancy
@@ -21,7 +22,8 @@ class Usage(NamedTuple):
     """What one model stores in one place, ``size`` in bytes.
 
     ``tenant`` is a key, or empty for what is not one tenant's alone. ``model`` is a label, or empty if no row
-    holds the names or it cannot be told whose they are.
+    holds the names or it cannot be told whose they are, or ``"(incoming)"`` for what browsers stored and no
+    form has taken.
     """
 
     tenant: str
@@ -63,10 +65,13 @@ class UsageReport:
         with get_tenancy().context(tenant):
             labels, columns = self._models(place)
         counts: dict[str, tuple[int, int]] = {}
-        if len(labels) == 1:  # so there is no need to ask for rows
-            _add(counts, labels.pop(), _objects(place))
-        else:
-            _add_by_rows(counts, columns, _objects(place))
+        for page in pages(_objects(place), _PAGE):
+            _add(counts, "(incoming)", [version for version in page if is_incoming(version.name)])
+            taken = [version for version in page if not is_incoming(version.name)]
+            if len(labels) == 1:  # so there is no need to ask for rows
+                _add(counts, min(labels), taken)
+            else:
+                _add_by_rows(counts, columns, taken)
         name = "" if tenant is None else get_tenancy().key(tenant)
         for label, (objects, size) in sorted(counts.items()) or [("", (0, 0))]:
             yield Usage(name, place, label, objects, size)
@@ -82,13 +87,12 @@ class UsageReport:
         return labels, [column for column in columns if get_tenancy().can_read(column.tenant)]
 
 
-def _add_by_rows(counts: dict[str, tuple[int, int]], columns: list[Column], found: Iterable[Version]) -> None:
-    for page in pages(found, _PAGE):
-        left = {version.name: version for version in page}
-        for column in columns:
-            held = [left.pop(name) for name in column.holding(left)]
-            _add(counts, column.field.model._meta.label, held)
-        _add(counts, "", left.values())
+def _add_by_rows(counts: dict[str, tuple[int, int]], columns: list[Column], page: Iterable[Version]) -> None:
+    left = {version.name: version for version in page}
+    for column in columns:
+        held = [left.pop(name) for name in column.holding(left)]
+        _add(counts, column.field.model._meta.label, held)
+    _add(counts, "", left.values())
 
 
 def _add(counts: dict[str, tuple[int, int]], label: str, found: Iterable[Version]) -> None:
@@ -100,9 +104,13 @@ def _add(counts: dict[str, tuple[int, int]], label: str, found: Iterable[Version
 
 
 def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:
-    """Return where the tenant's own files are, and how many bytes they take, without asking for rows."""
+    """Return where the tenant's own files are, and how many bytes they take, without asking for rows.
+
+    What waits below ``incoming/`` is not counted: it is there a second time while a form takes it.
+    """
     places = TenantPlaces().of(tenant)
-    return places, sum(version.size for place in places for version in _objects(place))
+    found = (version for place in places for version in _objects(place))
+    return places, sum(version.size for version in found if not is_incoming(version.name))
 
 
 def _objects(place: Place) -> Iterator[Version]:

@@ -191,18 +191,41 @@ class Bucket:
         What is under the key is replaced. ``ServerError`` if the object changed since it was described, or
         the answer was lost: look before you copy again.
         """
-        Copy(
+        copy = self._copy(source, info, key, info.metadata if headers is None else headers)
+        copy.copy(info.size, keeps_metadata=headers is None or headers == info.metadata)
+
+    @limited
+    def copy_new(
+        self, source: Bucket, info: ObjectInfo, key: str, headers: Mapping[str, str], *, only_new: bool
+    ) -> None:
+        """Let the server copy an object that ``source`` described, with these headers.
+
+        With ``only_new`` raise ``FileExistsError`` if the name is taken, else replace what is there.
+        ``ServerError`` if the object changed since it was described.
+        """
+        self._copy(source, info, key, headers, only_new=only_new).copy_new(info.size)
+
+    def _copy(
+        self,
+        source: Bucket,
+        info: ObjectInfo,
+        key: str,
+        headers: Mapping[str, str],
+        *,
+        only_new: bool = False,
+    ) -> Copy:
+        return Copy(
             client=self.client,
             bucket=self.name,
             name=key,
             path=self.path(key),
-            headers=info.metadata if headers is None else headers,
-            only_new=False,
+            headers=headers,
+            only_new=only_new,
             source={
                 "x-amz-copy-source": source.path(info.key),
                 "x-amz-copy-source-if-match": f'"{info.etag}"',
             },
-        ).copy(info.size, keeps_metadata=headers is None or headers == info.metadata)
+        )
 
     @limited
     def delete(self, key: str, *, if_match: str = "", headers: Mapping[str, str] = _NO_HEADERS) -> None:

@@ -217,6 +217,15 @@ class Client:
         query = self._signer.presign(method, signed_path, expires=life, at=at, extra=extra, host=host)
         return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
 
+    def signed_put(
+        self, bucket: str, name: str, headers: Mapping[str, str], life: int, at: int, extra: str = ""
+    ) -> str:
+        """Return a URL to which anybody may PUT with exactly these headers; see ``Signer.presign_put``."""
+        path = f"/{bucket}/{quote_object_name(name)}"
+        host, signed_path = self.server.locate(path)
+        query = self._signer.presign_put(signed_path, headers, expires=life, at=at, extra=extra, host=host)
+        return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
+
     def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
         """Tell whether the server keeps ``If-None-Match: *``; tried once, with an object of that name."""
         # Others wait for the answer, but not one after the other for a server that gives none.

@@ -34,6 +34,8 @@ _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-key-md5"
 
 
 def _get(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
+    if "uploadId" in request.query:
+        return _list_parts(bucket, request)
     stored = _stored(bucket, request.key)
     _check_key(stored.headers, request.headers)
     condition = request.headers.get("if-match", "").strip('"')
@@ -143,10 +145,20 @@ def _put_part(bucket: BucketInMemory, request: Request, source: Stored | None) -
     return Answer(headers={"ETag": f'"{etag}"'}) if source is None else _copied(etag)
 
 
+def _list_parts(bucket: BucketInMemory, request: Request) -> Answer:
+    stored = sorted(_begun(bucket, request).parts.items())
+    found = [
+        element("Part", PartNumber=str(number), ETag=f'"{_md5(data).hexdigest()}"', Size=str(len(data)))
+        for number, data in stored
+    ]
+    return xml_answer(element("ListPartsResult", *found, IsTruncated="false"))
+
+
 def _begun(bucket: BucketInMemory, request: Request) -> Begun:
-    if request.query["uploadId"] not in bucket.uploads:
+    begun = bucket.uploads.get(request.query["uploadId"])
+    if begun is None or begun.key != request.key:
         raise Refused(404, "NoSuchUpload")
-    return bucket.uploads[request.query["uploadId"]]
+    return begun
 
 
 def _post(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:

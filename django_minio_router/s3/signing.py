@@ -107,11 +107,34 @@ class Signer:
         signature = _signature(context, f"{method}\n{path}\n{query}\n{tail}")
         return f"{query}&X-Amz-Signature={signature}"
 
+    def presign_put(
+        self, path: str, headers: Mapping[str, str], *, expires: int, at: int, extra: str = "", host: str = ""
+    ) -> str:
+        """Return the query for a PUT that must come with exactly these headers, in lower case.
+
+        ``extra`` is as in ``presign``.
+        """
+        context = self._context(at)
+        signed = {**headers, "host": host or self.host}
+        names = sorted(signed)
+        query = f"{self._query(context, expires)}&X-Amz-SignedHeaders={quote(';'.join(names), safe='')}"
+        if extra:
+            query = f"{query}&{extra}"
+        canonical = "".join([f"{name}:{signed[name]}\n" for name in names])
+        request = f"PUT\n{path}\n{query}\n{canonical}\n{';'.join(names)}\n{UNSIGNED_PAYLOAD}"
+        return f"{query}&X-Amz-Signature={_signature(context, request)}"
+
     def _link_parts(self, expires: int, at: int, host: str) -> tuple[SigningContext, str, str]:
         context = self._context(at)
         last = self._link
         if last is not None and last[0] is context and last[1] == expires and last[4] == host:
             return context, last[2], last[3]
+        query = f"{self._query(context, expires)}&X-Amz-SignedHeaders=host"
+        tail = f"host:{host}\n\nhost\n{UNSIGNED_PAYLOAD}"
+        self._link = (context, expires, query, tail, host)
+        return context, query, tail
+
+    def _query(self, context: SigningContext, expires: int) -> str:
         query = (
             f"X-Amz-Algorithm={ALGORITHM}"
             f"&X-Amz-Credential={quote(f'{context.keys.access}/{context.scope}', safe='')}"
@@ -119,10 +142,7 @@ class Signer:
         )
         if context.keys.token:
             query += f"&X-Amz-Security-Token={quote(context.keys.token, safe='')}"
-        query += "&X-Amz-SignedHeaders=host"
-        tail = f"host:{host}\n\nhost\n{UNSIGNED_PAYLOAD}"
-        self._link = (context, expires, query, tail, host)
-        return context, query, tail
+        return query
 
     def _context(self, at: int) -> SigningContext:
         """Return the context of this second; the key in it is derived once a day and pair of keys."""

@@ -113,7 +113,7 @@ class Upload:
     def _begin(self, token: str) -> tuple[str, str]:
         """Return the id of the upload, and the name of the server's software."""
         headers = {**self.headers, TOKEN_HEADER: token}
-        if self.client.server.checksums:
+        if self._checks_parts:
             headers["x-amz-checksum-algorithm"] = "CRC32"
         response = self.client.request("POST", self.path, "uploads=", headers=headers)
         if response.status != 200:
@@ -123,6 +123,10 @@ class Upload:
         if not upload_id:
             raise self.client.not_s3(place, "there is no UploadId in its answer")
         return upload_id, response.headers.get("Server", "")
+
+    @property
+    def _checks_parts(self) -> bool:
+        return self.client.server.checksums
 
     def _send_parts(
         self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[Block]
@@ -198,7 +202,7 @@ class Upload:
         method: str,
         query: str,
         headers: Mapping[str, str],
-        body: Body,
+        body: Body | None,
         token: str,
         *,
         only_new: bool,
@@ -210,9 +214,15 @@ class Upload:
         """
         if only_new:
             headers = {**headers, "If-None-Match": "*"}
+        takes_long = method == "POST" or body is None  # the server puts parts together, or copies
         try:
             response = self.client.request(
-                method, self.path, query, headers=headers, body=body, takes_long=method == "POST"
+                method,
+                self.path,
+                query,
+                headers=headers,
+                body=body,
+                takes_long=takes_long,
             )
         except ServerError:
             if self._is_stored(token):

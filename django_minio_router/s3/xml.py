@@ -74,6 +74,14 @@ def fetch_if_any(client: Client, bucket: str, query: str) -> Element | None:
         return None
 
 
+def fetch_object(client: Client, bucket: str, key: str, path: str, query: str) -> Element:
+    """Return a document about an object. ``FileNotFoundError`` if there is no such object."""
+    response = client.request("GET", path, query)
+    if response.status != 200:
+        client.refuse(response, bucket, key)
+    return parsed(client, f"{bucket}/{key}", response.data)
+
+
 def parsed(client: Client, place: str, data: bytes) -> Element:
     """Return what the server sent about a bucket or an object. ``ServerError`` if it is not XML."""
     try:

@@ -156,6 +156,7 @@ SETTINGS: dict[str, Setting] = {
         "a callable of the tenant that returns bytes, or its dotted path",
         lambda value: callable(value) or isinstance(value, str),
     ),
+    "MINIO_DIRECT_UPLOAD": Setting({}, "a dictionary", lambda value: isinstance(value, Mapping)),
     "MINIO_PUBLIC_POLICY": _choice("list", "read"),
     "MINIO_ACTIVE_CONTENT": _choice("inline", "download"),
     "MINIO_URL_EXPIRY_HOURS": _period(),

@@ -28,6 +28,7 @@ from .links import NOTHING, Told, seconds_of, signed_by, writing
 from .saving import ChoosesNames, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
 from .tracing import traced
+from .uploaded import UploadedObject
 
 T = TypeVar("T")
 
@@ -124,13 +125,15 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         save = PendingSave.of(self)
         # A subclass that picks a name although exists() says it is taken wants it replaced.
         may_replace = self.replace_existing or (save is not None and name in save.taken)
-        self.objects.put(
-            self.object_name(check_object_name(name)),
-            save.source if save is not None and save.content is content else content,
-            self.headers.of(name, content),
-            only_new=not may_replace and (save is None or save.only_new),
-            progress=self.progress,
-        )
+        key, headers = self.object_name(check_object_name(name)), self.headers.of(name, content)
+        only_new = not may_replace and (save is None or save.only_new)
+        if isinstance(content, UploadedObject) and self.objects.can_copy_from(content.bucket):
+            self.objects.copy_new(content.bucket, content.info, key, headers, only_new=only_new)
+        else:
+            source = save.source if save is not None and save.content is content else content
+            self.objects.put(key, source, headers, only_new=only_new, progress=self.progress)
+        if isinstance(content, UploadedObject):
+            content.forget()
         if save is None:  # called by itself; save() tells otherwise
             tell(object_saved, self, name, size_of(content))
         return name

@@ -137,6 +137,41 @@ def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> Non
     check(tmp_path)
 
 
+UPLOAD = """
+import html, json, re, urllib3
+from django.contrib.auth.models import User
+from django.test import Client
+browser = Client(SERVER_NAME="localhost")
+browser.force_login(User.objects.create(username="ann"))
+told = re.search(r'data-minio-router="([^"]*)"', browser.get("/").content.decode())[1]
+told = json.loads(html.unescape(told))
+
+def ask(step, **data):
+    answer = browser.post(told["url"], {"step": step, **data}, content_type="application/json")
+    return answer.json()
+
+link = ask("begin", ticket=told["ticket"], name="a.mp4", type="video/mp4", size=5)
+urllib3.request("PUT", link["url"], body=b"video", headers=link["headers"])
+receipt = ask("complete", upload=link["upload"])["receipt"]
+browser.post("/", {"title": "A", "file": receipt})
+from videos.models import Video
+print(Video.objects.get().file.url)
+"""
+
+
+def test_the_page_on_direct_upload_leads_to_a_working_form(tmp_path: Path, bare: Minio) -> None:
+    follow(section("docs/direct-upload.md", "A working form in five minutes"), tmp_path)
+    (tmp_path / "upload.py").write_text(UPLOAD)
+
+    printed = run(tmp_path, "python manage.py shell < upload.py")
+
+    assert read(links(printed)["videos"]) == b"video"
+    assert [entry.object_name for entry in bare.list_objects(bucket_name="videos", recursive=True)] == [
+        "a.mp4"
+    ]
+    check(tmp_path)
+
+
 NO_SERVER = {"MINIO_ENDPOINT": "127.0.0.1:9"}  # nothing listens there
 
 

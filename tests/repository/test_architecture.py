@@ -19,9 +19,10 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 
 # Where a function may import: from packages that a project need not have, and where Django says that
 # all apps are loaded.
-OPTIONAL = {"opentelemetry", "django_tenants", "django_tasks", "django_tasks_db", "celery"}
+OPTIONAL = {"PIL", "opentelemetry", "django_tenants", "django_tasks", "django_tasks_db", "celery"}
 MAY_IMPORT = {
     ("apps.py", "ready"),
+    ("direct/apps.py", "ready"),
     # The module of tasks needs Django 6 or django-tasks.
     ("management/commands/bucket_tasks.py", "_state"),
     ("management/enqueue.py", "_task"),

@@ -29,6 +29,12 @@ apps.DjangoMinioRouterConfig
 apps.DjangoMinioBackendConfig
 dates.get_iso_date
 dates.iso_date_prefix
+direct.admin.DirectUploadMixin
+direct.forms.DirectFileField
+direct.forms.DirectFileInput
+direct.forms.DirectImageField
+direct.forms.DirectUploadForm
+direct.tokens.make_ticket
 exceptions.BucketNotFound
 exceptions.BucketTaken
 exceptions.ConfigurationError
@@ -43,6 +49,7 @@ fields.BucketImageField
 hooks.cors
 hooks.encryption
 hooks.expire
+hooks.expire_incoming
 hooks.kms_encryption
 hooks.required
 hooks.tags
@@ -114,7 +121,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     page = API.read_text()
     listed = set(re.findall(r"::: django_minio_router\.([\w.]+)", page))
     for module, members in re.findall(
-        r"::: django_minio_router\.(\w+)\n    options:\n      members: \[(.*)\]", page
+        r"::: django_minio_router\.([\w.]+)\n    options:\n      members: \[(.*)\]", page
     ):
         listed |= {f"{module}.{name}" for name in members.split(", ")}
 

@@ -25,6 +25,8 @@ pytest.register_assert_rewrite("tests.isolation", "tests.reliability")  # their 
 ON_ANY_SERVER = (
     "budget/",
     "contrib/",
+    "direct/test_bundle.py",
+    "direct/test_upkeep.py",
     "doc_examples/",
     "examples/",
     "files/orphans/test_any_project.py",

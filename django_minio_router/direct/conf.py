@@ -1,0 +1,81 @@
+"""``MINIO_DIRECT_UPLOAD``: who may upload by the browser, how much, for how long, and who looks into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.utils.module_loading import import_string
+
+from ..exceptions import ConfigurationError
+from ..settings.config import Config
+
+if TYPE_CHECKING:
+    from django.db.models import FileField
+    from django.http import HttpRequest
+
+    from ..storage.uploaded import UploadedObject
+
+_DAY = timedelta(days=1)
+_GIB = 1024**3
+
+
+def is_logged_in(request: HttpRequest, field: FileField) -> bool:
+    """Let every user upload who is logged in."""
+    user = getattr(request, "user", None)
+    return user is not None and user.is_authenticated
+
+
+class DirectUpload(NamedTuple):
+    """The setting, with defaults; ``max_size`` in bytes, ``life`` in seconds."""
+
+    permission: Callable[[HttpRequest, FileField], bool]
+    scan: Callable[[UploadedObject], bool] | None
+    max_size: int
+    life: int
+
+
+def direct_upload() -> DirectUpload:
+    """Return what the setting says now. ``ConfigurationError`` if an entry is wrong."""
+    given = Config().get("MINIO_DIRECT_UPLOAD")
+    _refuse_unknown(given)
+    max_size, expiry = given.get("MAX_SIZE", 5 * _GIB), given.get("EXPIRY", _DAY / 2)
+    if type(max_size) is not int or max_size < 1:
+        raise _wrong("MAX_SIZE", max_size, "a number of bytes from 1 up")
+    # What stays below incoming/ is removed after a day.
+    if not isinstance(expiry, timedelta) or not timedelta(minutes=1) <= expiry <= _DAY:
+        raise _wrong("EXPIRY", expiry, "a timedelta from a minute to a day")
+    return DirectUpload(
+        _callable(given, "PERMISSION") or is_logged_in,
+        _callable(given, "SCAN"),
+        max_size,
+        int(expiry.total_seconds()),
+    )
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    known = {"PERMISSION", "SCAN", "MAX_SIZE", "EXPIRY"}
+    for name in given.keys() - known:
+        raise ConfigurationError(
+            f"MINIO_DIRECT_UPLOAD has {name!r}, which it does not know. It takes {', '.join(sorted(known))}."
+        )
+
+
+def _callable(given: Mapping[str, Any], name: str) -> Any:
+    found = given.get(name)
+    if isinstance(found, str):
+        try:
+            found = import_string(found)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"MINIO_DIRECT_UPLOAD[{name!r}] is {given[name]!r}, which cannot be imported: {error}. "
+                "Correct the path."
+            ) from error
+    if found is not None and not callable(found):
+        raise _wrong(name, given[name], "a callable or its dotted path")
+    return found
+
+
+def _wrong(name: str, value: object, takes: str) -> ConfigurationError:
+    return ConfigurationError(f"MINIO_DIRECT_UPLOAD[{name!r}] is {value!r}. It takes {takes}.")

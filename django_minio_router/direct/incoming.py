@@ -1,0 +1,44 @@
+"""What direct uploads left below ``incoming/``: files that no form took, and uploads that were given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ..exceptions import BucketNotFound, ServerError
+from ..inventory.places import Place
+from ..naming import INCOMING, is_incoming
+from ..s3.bucket import Bucket
+from ..s3.client import get_client
+from ..s3.listing import abort, uploads
+
+
+def clean(place: Place, before: datetime) -> Iterator[str]:
+    """Remove what is there since before this (aware) time, and yield the keys. No bucket is nothing to do.
+
+    What is stored anew meanwhile stays. An unfinished upload is as old as the day in its key.
+    """
+    client = get_client(place.server)
+    bucket = Bucket(client, place.bucket, client, (0, 0))
+    prefix = f"{place.prefix}{INCOMING}"
+    try:
+        for found in bucket.list(prefix):
+            is_old = found.modified is not None and found.modified < before
+            if is_incoming(found.key) and is_old and _removed(bucket, found.key, found.etag):
+                yield found.key
+        for begun in list(uploads(client, place.bucket, prefix)):
+            if is_incoming(begun.name) and begun.name.split("/")[-2] < f"{before:%Y-%m-%d}":
+                abort(client, place.bucket, begun)
+                yield begun.name
+    except BucketNotFound:
+        return
+
+
+def _removed(bucket: Bucket, key: str, etag: str) -> bool:
+    try:
+        bucket.delete(key, if_match=etag)
+    except ServerError as error:
+        if error.status != 412:
+            raise
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""Tickets, uploads and receipts: what a browser is handed, signed, and hands back.
+
+A ticket says which field of which tenant a user may upload for. With it an upload begins, whose token says
+the key, the size and the type. A completed upload gives a receipt, which a form takes for the file.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from django.apps import apps
+from django.core import signing
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import FileField
+from django.utils import timezone
+
+from ..exceptions import ConfigurationError
+from ..inventory.places import Place
+from ..naming import INCOMING
+from ..s3.browser import BrowserUpload
+from ..storage.backend import MinioBackend
+from ..storage.router import MinioRouter
+from ..tenancy import get_tenancy
+from .conf import direct_upload
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+T = TypeVar("T", bound="Signed")
+
+
+class Refused(Exception):
+    """A token that does not hold for this request; the message is for the log, not for whoever sent it."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Whose upload it is, and where to. ``field`` is a label such as ``docs.Contract.file``."""
+
+    field: str
+    tenant: str | None
+    place: str
+    user: str
+
+    kind: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        salt = f"django_minio_router.direct.{self.kind}"
+        return signing.dumps(asdict(self), salt=salt, compress=True)
+
+    @classmethod
+    def read(cls: type[T], token: object, request: HttpRequest) -> T:
+        """Return what the token says. ``Refused`` if it is forged, too old, or not for this request."""
+        try:
+            said = signing.loads(
+                str(token), salt=f"django_minio_router.direct.{cls.kind}", max_age=direct_upload().life
+            )
+            found = cls(**{field.name: said[field.name] for field in fields(cls)})
+        except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
+            raise Refused(f"The {cls.kind} is not valid: {error}") from error
+        here = whose(request, found.model_field)
+        if here != (found.field, found.tenant, found.place, found.user):
+            raise Refused(f"The {cls.kind} is for {found}, and the request is for {here}.")
+        return found
+
+    @property
+    def model_field(self) -> FileField:
+        return model_field(self.field)
+
+    @property
+    def backend(self) -> MinioBackend:
+        """The storage of the bucket that the field's files go to now."""
+        return backend_of(self.model_field)
+
+
+@dataclass(frozen=True)
+class Ticket(Signed):
+    """What may be uploaded: up to ``max_size`` bytes, and what ``accept`` lists, as in HTML."""
+
+    max_size: int
+    accept: list[str]
+
+    kind: ClassVar[str] = "ticket"
+
+
+@dataclass(frozen=True)
+class Upload(Signed):
+    """One upload: ``size`` in bytes, in one request, or in parts if it has an ``upload_id``."""
+
+    key: str
+    name: str
+    size: int
+    content_type: str
+    upload_id: str = ""
+    part_size: int = 0
+
+    kind: ClassVar[str] = "upload"
+
+    @property
+    def stored(self) -> BrowserUpload:
+        return BrowserUpload(self.backend.objects, self.key)
+
+    @property
+    def part_count(self) -> int:
+        return -(-self.size // self.part_size) if self.upload_id else 0
+
+    def size_of_part(self, number: int) -> int:
+        return min(self.part_size, self.size - (number - 1) * self.part_size)
+
+
+@dataclass(frozen=True)
+class Receipt(Upload):
+    """An upload that is complete; ``etag`` is the object's."""
+
+    etag: str = ""
+
+    kind: ClassVar[str] = "receipt"
+
+
+def make_ticket(
+    request: HttpRequest, field: FileField, *, max_size: int | None = None, accept: list[str] | None = None
+) -> Ticket | None:
+    """Return a ticket for this user, tenant and model field; None if the user may not upload.
+
+    ``TenantRequired`` if the field's files need a tenant and none is active.
+    """
+    options = direct_upload()
+    if not options.permission(request, field):
+        return None
+    limit = options.max_size if max_size is None else min(max_size, options.max_size)
+    return Ticket(*whose(request, field), max_size=limit, accept=accept or [])
+
+
+def whose(request: HttpRequest, field: FileField) -> tuple[str, str | None, str, str]:
+    """Return for which field, tenant, place and user a request is."""
+    place = Place.of(backend_of(field)).address
+    return label_of(field), get_tenancy().active_key(), place, _user_of(request)
+
+
+def _user_of(request: HttpRequest) -> str:
+    """Return who sent the request: a user, a session, or nobody known."""
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        return f"user:{user.pk}"
+    session = getattr(request, "session", None)
+    if session is None:
+        return ""
+    if session.session_key is None:
+        session.create()
+    return f"session:{session.session_key}"
+
+
+def label_of(field: FileField) -> str:
+    return f"{field.model._meta.label}.{field.name}"
+
+
+def model_field(label: str) -> FileField:
+    """Return the field of a label such as ``docs.Contract.file``. ``ConfigurationError`` if there is none."""
+    model, _, name = label.rpartition(".")
+    try:
+        field = apps.get_model(model)._meta.get_field(name)
+    except (LookupError, ValueError, FieldDoesNotExist) as error:
+        raise ConfigurationError(
+            f"There is no model field {label!r}. Name one such as 'docs.Contract.file'."
+        ) from error
+    if not isinstance(field, FileField):
+        raise ConfigurationError(f"{label} is not a file field, so nothing can be uploaded for it.")
+    return field
+
+
+def backend_of(field: FileField) -> MinioBackend:
+    """Return the storage that the field's files go to now. ``ConfigurationError`` if it is not ours."""
+    storage: Any = field.storage
+    if isinstance(storage, MinioRouter):
+        return storage.backend
+    if isinstance(storage, MinioBackend):
+        return storage
+    raise ConfigurationError(
+        f"{label_of(field)} is for direct upload, and its storage is {type(storage).__name__}. Give it a "
+        "MinioRouter or a MinioBackend."
+    )
+
+
+def new_key(backend: MinioBackend) -> str:
+    """Return a key below ``incoming/`` that nobody can guess."""
+    return f"{backend.prefix}{INCOMING}{timezone.now():%Y-%m-%d}/{secrets.token_hex(16)}"

@@ -1,0 +1,134 @@
+"""An object that a browser stores by itself: requests signed for exactly one size, type and key.
+
+Whoever holds such a link holds it with the rights of our keys, so each link says all that it allows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from ..exceptions import ServerError
+from .limits import limited
+from .listing import Upload, abort
+from .xml import document, element, fetch_object, parsed
+
+if TYPE_CHECKING:
+    from .bucket import Bucket
+
+# MinIO takes a header that is not signed: with x-amz-copy-source, a link to store a file would copy any file
+# that our keys may read. No object has this entity tag, so it would copy none; a plain PUT ignores it.
+NO_COPY: Mapping[str, str] = {"x-amz-copy-source-if-match": '"none"'}
+_PARTS_PAGE = 1000
+
+
+class SignedRequest(NamedTuple):
+    """A PUT that a browser may send: to this URL, with exactly these headers."""
+
+    url: str
+    headers: dict[str, str]
+
+
+class Part(NamedTuple):
+    """A part as it is stored; ``size`` in bytes."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class BrowserUpload:
+    """One object of one bucket, which a browser stores in one request or in parts.
+
+    Every method that asks the server raises ``ServerError`` if it cannot be reached or refuses.
+    """
+
+    bucket: Bucket
+    key: str
+
+    def link(self, size: int, content_type: str, life: int) -> SignedRequest:
+        """Return the request that stores so many bytes of this type, for ``life`` seconds from now."""
+        return self._signed(size, life, headers=self._kept(content_type))
+
+    def part_link(self, upload_id: str, number: int, size: int, life: int) -> SignedRequest:
+        """Return the request that stores so many bytes as this part, for ``life`` seconds from now."""
+        return self._signed(size, life, f"partNumber={number}&uploadId={_quoted(upload_id)}")
+
+    def _signed(
+        self, size: int, life: int, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> SignedRequest:
+        sent = {**(headers or {}), **NO_COPY}
+        signed = {**sent, "content-length": str(size)}  # browsers send it, and no script can change it
+        now = int(time.time())
+        url = self.bucket.links.signed_put(self.bucket.name, self.key, signed, life, now, query)
+        return SignedRequest(url, sent)
+
+    def _kept(self, content_type: str) -> dict[str, str]:
+        """Nothing has looked into the file yet, so no browser shows it."""
+        return {"content-type": content_type, "content-disposition": "attachment"}
+
+    @limited
+    def begin(self, content_type: str) -> str:
+        """Begin to store the object in parts, and return the id of the upload."""
+        client, bucket = self.bucket.client, self.bucket
+        path = bucket.path(self.key)
+        response = client.request("POST", path, "uploads=", headers=self._kept(content_type))
+        if response.status != 200:
+            client.refuse(response, bucket.name, self.key)
+        upload_id = parsed(client, f"{bucket.name}/{self.key}", response.data).findtext("UploadId")
+        if not upload_id:
+            raise client.not_s3(f"{bucket.name}/{self.key}", "there is no UploadId in its answer")
+        return upload_id
+
+    @limited
+    def parts(self, upload_id: str) -> list[Part]:
+        """Return the parts that are stored. ``ServerError`` if there is no such upload of this key."""
+        return list(self._parts(upload_id))
+
+    def _parts(self, upload_id: str) -> Iterator[Part]:
+        client, after = self.bucket.client, "0"
+        while True:
+            query = f"max-parts={_PARTS_PAGE}&part-number-marker={after}&uploadId={_quoted(upload_id)}"
+            root = fetch_object(client, self.bucket.name, self.key, self.bucket.path(self.key), query)
+            for part in root.iter("Part"):
+                etag = (part.findtext("ETag") or "").strip('"')
+                yield Part(int(part.findtext("PartNumber") or 0), int(part.findtext("Size") or 0), etag)
+            last, after = after, root.findtext("NextPartNumberMarker") or ""
+            if root.findtext("IsTruncated") != "true" or after in {"", last}:
+                return
+
+    @limited
+    def complete(self, upload_id: str, etags: list[str]) -> str:
+        """Make one object of these parts, in their order, and return its entity tag."""
+        parts = [
+            element("Part", PartNumber=str(number), ETag=f'"{etag}"') for number, etag in enumerate(etags, 1)
+        ]
+        client, path = self.bucket.client, self.bucket.path(self.key)
+        body = document(element("CompleteMultipartUpload", *parts))
+        query = f"uploadId={_quoted(upload_id)}"
+        response = client.request("POST", path, query, body=body, takes_long=True)
+        etag = ""
+        if response.status == 200 and b"<Error" not in response.data:
+            etag = (parsed(client, self.key, response.data).findtext("ETag") or "").strip('"')
+        if not etag:
+            client.refuse(response, self.bucket.name, self.key)
+        return etag
+
+    @limited
+    def discard(self, upload_id: str = "") -> None:
+        """Remove the object, and the parts of the upload. What is gone is no error."""
+        if upload_id:
+            try:
+                abort(self.bucket.client, self.bucket.name, Upload(self.key, upload_id))
+            except ServerError as error:
+                if error.code != "NoSuchUpload":
+                    raise
+        self.bucket.delete(self.key)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")

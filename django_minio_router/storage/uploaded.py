@@ -1,0 +1,90 @@
+"""``UploadedObject``: a file that a browser stored by itself, as forms and models know uploaded files."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+
+from ..exceptions import ServerError
+from ..s3.reading import ObjectFile, ObjectReader
+
+if TYPE_CHECKING:
+    from ..s3.bucket import Bucket, ObjectInfo
+
+logger = logging.getLogger(__name__)
+
+
+class UploadedObject(UploadedFile):  # type: ignore[type-arg]
+    """An object below ``incoming/``, read by range, and in that version alone.
+
+    A storage of the same server stores it as a copy that the server makes. ``name``, ``size`` (bytes) and
+    ``content_type`` are what the browser said, and the size is what is stored.
+    """
+
+    _file: Any = None
+
+    def __init__(self, bucket: Bucket, info: ObjectInfo, name: str, content_type: str) -> None:
+        super().__init__(None, name, content_type, info.size)
+        self.bucket = bucket
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"<UploadedObject: {self.name} ({self.content_type})>"
+
+    @property
+    def file(self) -> Any:
+        if self._file is None:
+            self._file = ObjectFile(self._open_reader, self.name or "")
+        return self._file
+
+    @file.setter
+    def file(self, file: Any) -> None:
+        """Django sets None: the object is opened when it is read."""
+        self._file = file
+
+    def _open_reader(self) -> ObjectReader:
+        reader = self.bucket.open(self.info.key)
+        if reader.etag.strip('"') != self.info.etag:
+            reader.close()
+            raise self.replaced()
+        return reader
+
+    def replaced(self) -> ServerError:
+        return ServerError(
+            f"{self.info.key!r} in the bucket {self.bucket.name!r} was stored anew after it was checked. "
+            "Upload the file again.",
+            status=412,
+            code="PreconditionFailed",
+        )
+
+    @property
+    def closed(self) -> bool:
+        return self._file is None or self._file.closed
+
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> UploadedObject:
+        """Go back to the start; after ``close()`` open the object anew."""
+        self.file.open(mode, *args, **kwargs)
+        return self
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def forget(self) -> None:
+        """Remove the object below ``incoming/`` once the row is committed: a rollback needs it again."""
+        connection = transaction.get_connection()
+        if connection.in_atomic_block:
+            transaction.on_commit(partial(self._remove), robust=True)
+        else:
+            self._remove()
+
+    def _remove(self) -> None:
+        """What fails is only logged: the file is stored, and what is left below ``incoming/`` expires."""
+        try:
+            self.bucket.delete(self.info.key)
+        except ServerError as error:
+            logger.warning("%r stays in the bucket %r: %s", self.info.key, self.bucket.name, error)
