@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from ..exceptions import ServerError
+from .bucket import NO_COPY
 from .limits import limited
 from .listing import Upload, abort
 from .xml import document, element, fetch_object, parsed
@@ -19,9 +20,6 @@ from .xml import document, element, fetch_object, parsed
 if TYPE_CHECKING:
     from .bucket import Bucket
 
-# MinIO takes a header that is not signed: with x-amz-copy-source, a link to store a file would copy any file
-# that our keys may read. No object has this entity tag, so it would copy none; a plain PUT ignores it.
-NO_COPY: Mapping[str, str] = {"x-amz-copy-source-if-match": '"none"'}
 _PARTS_PAGE = 1000
 
 

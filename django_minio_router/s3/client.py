@@ -198,23 +198,23 @@ class Client:
             raise self.not_s3(bucket, "its 404 is not that of S3", status=404)
         return False
 
-    def link(self, bucket: str, name: str, life: int, at: int, extra: Query = "", method: str = "GET") -> str:
+    def link(self, bucket: str, name: str, life: int, at: int, extra: Query = "") -> str:
         """Return a link with which anybody can read an object, or write it; see ``Signer.presign``.
 
         ``extra`` may be a function of the name: it is called for a link that is not kept.
         """
-        return self._link(self._keys(), bucket, name, life, at, extra, method)
+        return self._link(self._keys(), bucket, name, life, at, extra)
 
     @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
-    def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: Query, method: str) -> str:
+    def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: Query) -> str:
         if extra and not isinstance(extra, str):
             extra = extra(str(name))
         path = f"/{bucket}/{quote_object_name(name)}"
         if self._is_plain:
-            query = self._signer.presign(method, path, expires=life, at=at, extra=extra)
+            query = self._signer.presign("GET", path, expires=life, at=at, extra=extra)
             return f"{self._base_url}{path}?{query}"
         host, signed_path = self.server.locate(path)
-        query = self._signer.presign(method, signed_path, expires=life, at=at, extra=extra, host=host)
+        query = self._signer.presign("GET", signed_path, expires=life, at=at, extra=extra, host=host)
         return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
 
     def signed_put(

@@ -24,7 +24,7 @@ from ..s3.reading import ObjectFile, ObjectReader
 from ..s3.writing import ObjectWriter
 from .asynchronous import AsyncMethods
 from .base import BucketStorage
-from .links import NOTHING, Told, seconds_of, signed_by, writing
+from .links import NOTHING, Told, check_writing, seconds_of, signed_by
 from .saving import ChoosesNames, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
 from .tracing import traced
@@ -276,7 +276,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         ``MINIO_URL_EXPIRY_HOURS``) and stays the same within ``MINIO_URL_WINDOW``, so browsers can keep
         what they loaded. ``filename``, ``disposition`` (``"inline"`` or ``"attachment"``) and those named
         after a header set what the browser is told; a plain link cannot carry them, so one is signed.
-        With the ``method`` ``"PUT"`` the link stores what is sent to it, replacing what has that name.
+        With the ``method`` ``"PUT"`` the link stores what is sent to it, replacing what has that name; see
+        ``NO_COPY`` for the header that the request needs.
         Where active content is to be downloaded (``MINIO_ACTIVE_CONTENT``) a signed link to a name that is
         not known to be safe says ``attachment``, unless ``disposition`` is given. Without a name the address
         of the bucket, or of the folder that all names lie in, which nothing signs.
@@ -294,7 +295,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         now = int(time.time())
         start = now - now % window if window else now
         if method != "GET":
-            return connection.objects.link(key, life, start, "", writing(method, told))
+            check_writing(method, told)
+            return connection.objects.link_for_put(key, life, start)
         query = connection.link_query if by_name else told.query(name, connection.downloads_active)
         if connection.url_signer is None:
             return connection.objects.link(key, life, start, query)

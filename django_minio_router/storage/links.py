@@ -68,13 +68,12 @@ def query_of_name(name: str) -> str:
     return "" if is_safe_to_show(name) else _ATTACHMENT
 
 
-def writing(method: str, told: Told) -> str:
-    """Return the method of a link that is not for reading. ``ValueError`` if there is no such link."""
+def check_writing(method: str, told: Told) -> None:
+    """Raise ``ValueError`` if there is no link with this method, or if it cannot tell what it is told."""
     if method != "PUT":
         raise ValueError(f"The method of a link is {method!r}. Use 'GET' or 'PUT'.")
     if told != NOTHING:
         raise ValueError("A link for PUT shows nothing, so it takes no header for an answer. Leave them out.")
-    return method
 
 
 def signed_by(signer: Callable[[str, datetime], str], url: str, key: str, query: Query, ends: int) -> str:

@@ -41,7 +41,7 @@ def place(tenant: Client) -> Place:
 
 
 def test_cleaning_takes_what_is_old_and_leaves_all_else(
-    ann: Browser, north: Client, keys: Keys, bare: Minio
+    ann: Browser, north: Client, keys: Keys, bare: Minio, on_minio: bool
 ) -> None:
     ann.upload(b"hello")
     begun = ann.begin(PARTS)
@@ -53,8 +53,11 @@ def test_cleaning_takes_what_is_old_and_leaves_all_else(
     assert keys(north) == before
     assert send_parts(begun, PARTS)
 
-    assert len(list(clean(place(north), timezone.now() + timedelta(days=1)))) == 2
+    cleaned = list(clean(place(north), timezone.now() + timedelta(days=1)))
     assert keys(north) == [other]
+    if on_minio:
+        return  # lists no unfinished uploads, and removes them by itself after a day
+    assert len(cleaned) == 2
     objects = FIELD.storage.on_behalf_of(north).backend.objects
     assert list(uploads(objects.client, objects.name, "incoming/")) == []
     assert put(begun["parts"][0], PARTS[: 5 * 1024 * 1024]).status == 404
