@@ -85,6 +85,21 @@ def read(link: str) -> bytes:
     return urllib3.request("GET", link, retries=False).data
 
 
+def test_the_file_of_the_readme_keeps_two_users_apart_and_raises_for_nobody(tmp_path: Path) -> None:
+    (code,) = blocks(section("README.md", "Try it"), "python")
+    (tmp_path / "try_it.py").write_text(code)
+    env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(
+        [sys.executable, "try_it.py"], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+
+    assert done.stdout.splitlines() == [
+        "/minio-memory/memory/files-ann/report.txt b'ann'",
+        "/minio-memory/memory/files-bob/report.txt b'bob'",
+    ]
+    assert "TenantRequired: No tenant is active" in done.stderr
+
+
 def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, bare: Minio) -> None:
     printed = follow(section("docs/start.md", "One bucket"), tmp_path)
 
