@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import posixpath
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.files.storage import Storage
@@ -13,34 +17,90 @@ from django.db.models.fields.files import FieldFile, ImageFieldFile
 from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError, TenantRequired
+from ..tenancy import get_tenancy
 from .router import MinioRouter
 
 Owner: TypeAlias = str | Callable[[Model], Any]
 
 
-class _OwnedFile(FieldFile):
-    """A field's file whose storage acts for the tenant that owns the row."""
+READ = "_minio_router_read"  # of a row: its columns with their values, as they were read
+
+
+class OwnedFile(FieldFile):
+    """A field's file whose storage acts for the tenant that owns the row.
+
+    A stored file belongs to the owner that the row had when it was read, until it is saved with another one.
+    """
+
+    stored_for: Any = None  # what ``whose()`` said, if it was stored here
+    row_as_read: Mapping[str, Any] | None = None
+    _committed: bool  # Django's; typeshed lacks it
+
+    def __init__(self, instance: Model, field: OwnedField, name: str | None) -> None:
+        super().__init__(instance, field, name)
+        self.stored_for, self.row_as_read = vars(instance).get(_note_of(field)), vars(instance).get(READ)
 
     @property
     def storage(self) -> Storage:
         field: OwnedField = self.field
         # django-cleanup takes the row away before it deletes, so that the row stays as it is.
-        return field.storage_of(self.instance if isinstance(self.instance, Model) else self._made_for)
+        row = self.instance if isinstance(self.instance, Model) else self._made_for
+        if not self._committed:
+            return field.storage_of(row)
+        if self.stored_for is not None:
+            return field.router.on_behalf_of(self.stored_for)
+        return field.storage_of(field.as_read(row, self.row_as_read))
 
     @storage.setter
     def storage(self, storage: Storage) -> None:
         """Django sets the field's storage, which knows no row; ours is found anew at each call."""
         self._made_for = self.instance
 
+    def save(self, name: str, content: Any, save: bool = True) -> None:
+        """Store the content for the owner that the row has now."""
+        before, stored = (self.stored_for, self._committed), self.name
+        try:
+            self._committed = False
+            self._note(self.field.whose(self.instance))
+            super().save(name, content, save=save)
+        except BaseException:
+            if self.name == stored:  # else it is the row that was not saved
+                whose, self._committed = before
+                self._note(whose)
+            raise
 
-class _OwnedImageFile(_OwnedFile, ImageFieldFile):
+    def follow_owner(self) -> None:
+        """Copy a stored file to the owner that the row is about to be written with; the old one keeps it."""
+        field: OwnedField = self.field
+        if self.stored_for is None and field.as_read(self.instance, self.row_as_read) is self.instance:
+            return
+        old, new = self.storage, field.storage_of(self.instance)
+        if cast("MinioRouter", old).backend is cast("MinioRouter", new).backend:
+            self._note(field.whose(self.instance))
+            return
+        with old.open(str(self.name)) as content:
+            self.save(posixpath.basename(str(self.name)), content, save=False)
+
+    def _note(self, whose: Any) -> None:
+        """Note whom it was stored for, also for the next object that Django makes for it."""
+        self.stored_for = vars(self.instance)[_note_of(self.field)] = whose
+
+    def __getstate__(self) -> Any:
+        return {**super().__getstate__(), "stored_for": self.stored_for, "row_as_read": self.row_as_read}
+
+
+def _note_of(field: FileField) -> str:
+    return f"_minio_router_owner_{field.attname}"
+
+
+class _OwnedImageFile(OwnedFile, ImageFieldFile):
     pass
 
 
 class OwnedField(FileField):
     """``owner`` names the tenant of a row: a dotted attribute path, a callable of the row, or ``"self"``."""
 
-    attr_class = _OwnedFile
+    attr_class = OwnedFile
 
     def __init__(self, *args: Any, owner: Owner, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,11 +120,63 @@ class OwnedField(FileField):
                 raise ValidationError(_("Choose whose file this is."), code="owner") from error
         return super().clean(value, model_instance)
 
-    def storage_of(self, instance: Model) -> Storage:
-        """Return the field's storage, acting for the owner of the row. ``TenantRequired`` without one."""
+    def pre_save(self, instance: Model, add: bool) -> Any:
+        """Let the file of a row that has another owner now be where the row says."""
+        file: OwnedFile = getattr(instance, self.attname)
+        if file and file._committed:
+            with suppress(TenantRequired):  # of a row without an owner, whose file stays where it is
+                file.follow_owner()
+        return super().pre_save(instance, add)
+
+    @property
+    def router(self) -> MinioRouter:
+        """The field's storage. ``ConfigurationError`` if it does not route."""
         if not isinstance(self.storage, MinioRouter):
             raise ConfigurationError(f"{self} routes by its owner, so its storage must be a MinioRouter.")
-        return self.storage.on_behalf_of(self.owner_of(instance))
+        return self.storage
+
+    def storage_of(self, instance: Model) -> Storage:
+        """Return the field's storage, acting for the owner of the row. ``TenantRequired`` without one."""
+        return self.router.on_behalf_of(self.owner_of(instance))
+
+    def whose(self, instance: Model) -> Any:
+        """Return the key of the owner, or the owner if that is no tenant, to tell it after the row changed.
+
+        None of a row that is the owner itself, and may be renamed.
+        """
+        if self.owner == "self":
+            return None
+        owner = self.owner_of(instance)
+        key = get_tenancy().key_if_any(owner)
+        return owner if key is None else key
+
+    def as_read(self, instance: Model, read: Mapping[str, Any] | None) -> Model:
+        """Return the row with the owner that it had when it was read: itself, unless that was changed.
+
+        ``read`` is what was read with the file, which may be later than the row, and less.
+        """
+        known, changed = vars(instance), {}
+        for name in self._owner_columns:
+            before = next((row for row in (read, known.get(READ)) if row and name in row), known)
+            if known.get(name) != before.get(name):
+                changed[name] = before[name]
+        if not changed:
+            return instance
+        was = copy.copy(instance)
+        for name, value in changed.items():
+            setattr(was, name, value)
+        return was
+
+    @cached_property
+    def _owner_columns(self) -> frozenset[str]:
+        """The columns of the row that tell its owner; for a callable any might."""
+        if self.owner == "self":
+            return frozenset()
+        columns = {
+            f.name: f.attname for f in self.model._meta.concrete_fields if not isinstance(f, FileField)
+        }
+        first = self.owner.partition(".")[0] if isinstance(self.owner, str) else ""
+        return frozenset([columns[first]] if first in columns else columns.values())
 
     def owner_of(self, instance: Model) -> Any:
         """Return the tenant that the row belongs to. ``TenantRequired`` without one."""

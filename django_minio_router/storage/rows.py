@@ -18,7 +18,7 @@ from django.db.models.fields.files import FieldFile, ImageFieldFile
 
 from ..exceptions import RoutingError
 from ..tenancy import get_tenancy
-from .fields import OwnedField
+from .fields import READ, OwnedField, OwnedFile
 from .router import MinioRouter
 
 _KEY = "_minio_router_tenant"  # of a row: the key of the tenant, or of what is shared, whose table it is in
@@ -103,11 +103,10 @@ def _unpickled(attr_class: type[FieldFile]) -> RowFile:
 
 def follow_rows(field: FileField) -> None:
     """Let the files of this field follow their rows; an owner comes first."""
-    if isinstance(field, OwnedField):
-        return
-    if not issubclass(field.attr_class, RowFile):
-        field.attr_class = _row_file_class(cast("Any", field.attr_class))
-    field.pre_save = partial(_pre_save, field)  # type: ignore[method-assign]
+    if not isinstance(field, OwnedField):
+        if not issubclass(field.attr_class, RowFile):
+            field.attr_class = _row_file_class(cast("Any", field.attr_class))
+        field.pre_save = partial(_pre_save, field)  # type: ignore[method-assign]
     _remember(field.model)
 
 
@@ -129,16 +128,25 @@ def _remember(model: type[Model]) -> None:
     def remembering(cls: type[Model], db: str | None, field_names: Collection[str], values: Any) -> Model:
         row = original(cls, db, field_names, values)
         key = _shared_key(cls) or get_tenancy().key_of_rows(db)
+        state = vars(row)
         if key is not None:
-            state = vars(row)
             state[_KEY] = key
-            for name in _sized_images(cls):  # which Django has opened already
-                if isinstance(state.get(name), RowFile):
-                    state[name].tenant_key = key
+        if _has_owners(cls):
+            state[READ] = dict(zip(field_names, values, strict=False))
+        for name in _sized_images(cls):  # which Django has opened already
+            if isinstance(state.get(name), RowFile):
+                state[name].tenant_key = key
+            elif isinstance(state.get(name), OwnedFile):
+                state[name].row_as_read = state[READ]
         return row
 
     remembering.minio_router_remembers = True  # type: ignore[attr-defined]
     model.from_db = classmethod(remembering)  # type: ignore[method-assign, assignment]
+
+
+@cache
+def _has_owners(model: type[Model]) -> bool:
+    return any(isinstance(field, OwnedField) for field in model._meta.fields)
 
 
 @cache
@@ -171,14 +179,16 @@ def _written_to(instance: Model) -> str | None:
         return shared
     home = tenancy.key_of_rows(database_router.db_for_write(type(instance), instance=instance))
     active = tenancy.active_key()
-    if home in {None, tenancy.shared_key}:
-        return active or home
-    if active != home:
-        raise RoutingError(
-            f"A row of {instance._meta.label} would be written for {home!r}, and its file stored for "
-            f"{active!r}, whose tenant_bucket_context() is active. Enter tenant_context() instead."
-        )
-    return home
+    if home is not None and active != (None if home == tenancy.shared_key else home):
+        raise _parted(instance, home, active)
+    return home or active
+
+
+def _parted(instance: Model, home: str, whose: str | None) -> RoutingError:
+    return RoutingError(
+        f"A row of {instance._meta.label} would be written for {home!r}, and its file stored for "
+        f"{whose!r}. Enter tenant_context() for both, instead of tenant_bucket_context()."
+    )
 
 
 def _take_along(file: RowFile, storage: MinioRouter, key: str) -> None:

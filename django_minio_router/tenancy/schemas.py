@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -56,12 +56,22 @@ class SchemaTenancy(Tenancy):
     def connected_tenant(self) -> Any:
         return self.connection().tenant
 
-    def _database_context(self, tenant: Any) -> AbstractContextManager[Any]:
-        if isinstance(tenant, str):
-            context: AbstractContextManager[Any] = self._utils.schema_context(tenant)
-        else:
-            context = self._utils.tenant_context(tenant)
-        return context
+    @contextmanager
+    def _database_context(self, tenant: Any) -> Iterator[None]:
+        """Enter it, and set the search path again if a query within moved it: the caller's cursor may be
+        open already, as in the middle of an INSERT."""
+        enter = self._utils.schema_context if isinstance(tenant, str) else self._utils.tenant_context
+        connection = self.connection()
+        path, moved = connection.search_path_set_schemas, None
+        try:
+            with enter(tenant):
+                try:
+                    yield
+                finally:
+                    moved = connection.search_path_set_schemas
+        finally:
+            if path is not None and moved is not None and moved != path:
+                connection.cursor().close()
 
     # Who there is
 

@@ -11,13 +11,15 @@ import pytest
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.forms import modelform_factory
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 from PIL import Image
 
 from django_minio_router import TenantRequired
+from django_minio_router.exceptions import BucketNotFound
 from tests.apps.brands.models import Brand, Font, Seal
 from tests.apps.customers.models import Client
 
@@ -91,21 +93,105 @@ def test_a_file_whose_row_is_taken_away_still_belongs_to_its_owner(
     assert list(contents(bucket_of(south))) == ["logo.png"]
 
 
-def test_a_file_is_handed_over_by_the_storage_that_it_had(
-    north: Client, south: Client, contents: Contents
+def read_brand(brand: Brand) -> Brand:
+    return Brand.objects.get(pk=brand.pk)
+
+
+def again(brand: Brand) -> Brand:
+    return brand
+
+
+@pytest.mark.parametrize("how", [read_brand, again])
+def test_a_file_whose_row_gets_another_owner_is_copied_to_it_when_that_is_saved(
+    north: Client, south: Client, contents: Contents, how: Callable[[Brand], Brand]
 ) -> None:
     Brand.objects.create(company=south, logo=png(2, 1))
-    brand = Brand.objects.create(company=north, logo=png(4, 3))
-    storage, name = brand.logo.storage, brand.logo.name
-    brand.company = south
-    with storage.open(name) as file:
-        brand.logo.save(name, file)
-    storage.delete(name)
+    brand = how(Brand.objects.create(company=north, logo=png(4, 3)))
 
-    kept = Brand.objects.get(pk=brand.pk)
-    assert (kept.width, kept.height) == (4, 3)
-    assert Image.open(kept.logo).size == (4, 3)
-    assert (len(contents(bucket_of(north))), len(contents(bucket_of(south)))) == (0, 2)
+    brand.company = south
+    assert Image.open(brand.logo).size == (4, 3)
+    brand.logo.close()
+    assert bucket_of(north) in brand.logo.url
+    brand.save()
+
+    assert brand.logo.name != "logo.png"  # which is south's own
+    for row in (brand, Brand.objects.get(pk=brand.pk)):
+        assert (row.width, row.height) == (4, 3)
+        assert bucket_of(south) in row.logo.url
+        assert Image.open(row.logo).size == (4, 3)
+    assert (len(contents(bucket_of(north))), len(contents(bucket_of(south)))) == (1, 2)
+
+
+def test_the_page_that_is_shown_again_links_no_file_of_the_new_owner(north: Client, south: Client) -> None:
+    Brand.objects.create(company=south, logo=png(2, 1))
+    brand = Brand.objects.create(company=north, logo=png(4, 3))
+    form_class = modelform_factory(Brand, fields=["company", "logo"])
+    for company, errors in ((south.pk, {"logo"}), ("", {"logo"}), (-1, {"company"})):
+        shown = Brand.objects.get(pk=brand.pk)
+        form = form_class({"company": company}, {"logo": ContentFile(b"no image", "x.png")}, instance=shown)
+        assert errors <= set(form.errors)
+        page = form.as_p()
+        assert bucket_of(north) in page
+        assert bucket_of(south) not in page
+
+
+def test_a_new_file_is_stored_for_the_new_owner_and_the_old_one_keeps_his(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    brand = read_brand(Brand.objects.create(company=north, logo=png(4, 3)))
+    brand.company = south
+    brand.logo = png(2, 1)
+    brand.save()
+
+    assert list(contents(bucket_of(south))) == list(contents(bucket_of(north))) == ["logo.png"]
+    assert Image.open(read_brand(brand).logo).size == (2, 1)
+
+
+def test_a_row_that_is_read_again_has_the_owner_that_it_says(north: Client, south: Client) -> None:
+    brand = read_brand(Brand.objects.create(company=north, logo=png(4, 3)))
+    other = read_brand(brand)
+    other.company = south
+    other.save()
+
+    brand.refresh_from_db()
+
+    assert bucket_of(south) in brand.logo.url
+
+
+def test_another_owner_of_a_callable_is_followed_too(
+    north: Client, south: Client, contents: Contents
+) -> None:
+    one, other = Brand.objects.create(company=north), Brand.objects.create(company=south)
+    made = Font.objects.create(
+        brand=one, file=ContentFile(b"a", name="a.woff"), licence=ContentFile(b"b", name="b.txt")
+    )
+    font = Font.objects.defer("licence").get(pk=made.pk)
+    font.brand = other
+    font.licence  # noqa: B018  which reads the row once more
+    font.save()
+
+    assert contents(bucket_of(south)) == {"a.woff": b"a", "b.txt": b"b"}
+
+
+def test_a_row_whose_owner_stays_is_saved_without_a_query_for_it(north: Client) -> None:
+    brand = read_brand(Brand.objects.create(company=north, logo=png(1, 1)))
+    with CaptureQueriesContext(connection) as sent:
+        brand.save()
+    assert not any("customers_client" in query["sql"] for query in sent)
+
+
+def test_if_a_file_cannot_be_copied_the_row_is_not_saved(
+    north: Client, south: Client, bare, settings
+) -> None:
+    settings.MINIO_PROVISION_TENANTS = False  # else the bucket of a new tenant is made now
+    brand = read_brand(Brand.objects.create(company=north, logo=png(1, 1)))
+    bare.remove_bucket(bucket_name=bucket_of(south))
+    brand.company = south
+    with pytest.raises(BucketNotFound), transaction.atomic():
+        brand.save()
+
+    assert bucket_of(north) in brand.logo.url
+    assert read_brand(brand).company == north
 
 
 def test_a_row_may_own_its_file_itself(north: Client, contents: Contents) -> None:

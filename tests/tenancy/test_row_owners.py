@@ -164,6 +164,36 @@ def test_an_owner_may_be_anything_that_the_strategy_knows(
     assert stored_files()["user-ann"] == {"receipt.txt": b"receipt"}
 
 
+def test_a_file_follows_its_row_to_another_owner(orgs: Orgs) -> None:
+    acme, globex = orgs
+    made = Document.objects.create(organization=acme, file=file(b"file"), scan=file(b"scan"))
+    before = stored_files()["org-acme"]
+    for document in (made, Document.objects.get()):
+        document.organization = globex
+        assert (document.file.read(), document.scan.read()) == (b"file", b"scan")
+    document.save()
+    assert stored_files()["org-acme"] == before
+    assert sorted(stored_files()["org-globex"].values()) == [b"file", b"scan"]
+    document = Document.objects.get()
+    assert (document.file.read(), document.scan.read()) == (b"file", b"scan")
+
+
+def test_a_file_follows_its_row_to_an_owner_that_is_not_a_tenant(
+    orgs: Orgs, route: Callable[[BucketStrategy], None]
+) -> None:
+    route(PerUploader())
+    ann, bob = (get_user_model().objects.create(username=name) for name in ("ann", "bob"))
+    document = Document(uploaded_by=ann)
+    document.receipt.save("receipt.txt", file(b"receipt"), save=False)
+    document.uploaded_by = bob
+    assert document.receipt.read() == b"receipt"
+    document.receipt.close()
+    document.save()
+    stored = {"receipt.txt": b"receipt"}
+    assert stored_files() == {"user-ann": stored, "user-bob": stored}
+    assert Document.objects.get().receipt.read() == b"receipt"
+
+
 def test_an_owner_that_is_not_a_tenant_has_no_bucket_of_a_tenant(orgs: Orgs) -> None:
     user = get_user_model().objects.create(username="acme")
     with organization("acme"), pytest.raises(TenantRequired, match="is not a tenant"):

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.files.base import ContentFile
 from django.db import connections, models, transaction
+from django.db.migrations.state import ProjectState
 from django.db.models import Model
 from django.template import Context, Template
 from django_tenants.utils import schema_context, tenant_context
@@ -21,6 +23,7 @@ from PIL import Image
 from django_minio_router import MinioRouter, RoutingError, TenantRequired, tenant_bucket_context
 from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import PerTenant
+from django_minio_router.tenancy import current_key
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Invoice, InvoiceProxy, Letter, PaidInvoice, Photo
 from tests.apps.everywhere.models import Paper
@@ -216,9 +219,18 @@ def test_a_row_and_its_file_never_part(north: Client, south: Client) -> None:
         tenant_context(north),
         tenant_bucket_context(south),
         pytest.raises(RoutingError, match="Enter tenant_context"),
+        transaction.atomic(),
     ):
         Contract.objects.create(file=ContentFile(b"x", name="a.txt"))
 
+    with (
+        tenant_bucket_context(south),
+        pytest.raises(RoutingError, match="would be written for 'public'"),
+        transaction.atomic(),
+    ):
+        Paper.objects.create(file=ContentFile(b"x", name="a.txt"))  # which has a table on public too
+
+    assert Paper.objects.count() == 0
     with tenant_context(south):
         assert MinioRouter(strategy=Contract._meta.get_field("file").storage.strategy).listdir("") == ([], [])
 
@@ -240,6 +252,28 @@ def test_the_first_row_of_a_schema_is_written_to_that_schema(
     assert Paper.objects.count() == 0
 
 
+class Asking(PerTenant):
+    """Sends a query where no tenant is active."""
+
+    def bucket_for(self, model: type[Model] | None) -> str:
+        assert current_key() or Client.objects.exists()
+        return super().bucket_for(model)
+
+
+def test_whoever_sends_a_query_on_public_for_a_quota_the_row_goes_to_its_schema(
+    north: Client, strategy: PerTenant, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = Paper._meta.get_field("file")
+    monkeypatch.setattr(field, "storage", MinioRouter(strategy=Asking(strategy.template)))
+    bind_field(field)
+    settings.MINIO_QUOTA = lambda tenant: 10_000
+
+    with tenant_context(north):
+        Paper.objects.create(file=ContentFile(b"north", name="a.txt"))
+        assert Paper.objects.count() == 1
+    assert Paper.objects.count() == 0
+
+
 def test_the_rows_own_connection_decides(north: Client, south: Client, primary: str) -> None:
     connections[primary].set_tenant(south)
     made = Paper.objects.using(primary).create(file="a.txt")
@@ -251,12 +285,42 @@ def test_the_rows_own_connection_decides(north: Client, south: Client, primary: 
         made.delete()
 
 
-def test_proxies_and_historical_models_know_it_too(north: Client, south: Client) -> None:
+def test_proxies_know_it_too(north: Client, south: Client) -> None:
     row = store(north, Invoice)
     with tenant_context(north):
         proxy = InvoiceProxy.objects.get(pk=row.pk)
     with tenant_context(south):
         assert content_of(proxy) == b"north"
+
+
+def test_rows_of_a_data_migration_know_it(north: Client, south: Client, strategy: PerTenant) -> None:
+    row, other = store(north), store(south)
+    then = ProjectState.from_apps(apps).apps.get_model("docs", "Contract")
+    field = then._meta.get_field("file")
+    field.storage = MinioRouter(strategy=strategy)
+    bind_field(field)
+    with tenant_context(north):
+        old = then.objects.get(pk=row.pk)
+    with tenant_context(south):
+        assert content_of(old) == b"north"
+        old.file.delete(save=False)
+        assert content_of(other) == b"south"
+
+
+def test_a_call_leaves_each_connection_on_its_schema(
+    north: Client, strategy: PerTenant, primary: str, settings: Any
+) -> None:
+    """Also the one that tenants are told by, although their rows are on public."""
+    settings.TENANT_DB_ALIAS = primary
+    for alias in ("default", primary):
+        connections[alias].set_schema(north.schema_name)
+        assert Paper.objects.using(alias).count() == 0
+
+    MinioRouter(strategy=strategy).url("a.txt")
+
+    for alias in ("default", primary):
+        with connections[alias].connection.cursor() as raw:  # which does not set it first
+            assert raw.execute("SHOW search_path").fetchone()[0].startswith(north.schema_name)
 
 
 def test_of_an_upload_that_fails_the_old_file_stays_the_rows(north: Client, south: Client) -> None:
