@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import pickle
 import secrets
 import threading
@@ -18,7 +19,7 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from django.db.models import Model
 from django.db.models.fields.files import FieldFile
 from django.test import AsyncRequestFactory
@@ -27,22 +28,34 @@ from django_tenants.utils import tenant_context as tenant_context_of_django_tena
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from django_minio_router import ObjectResponse, TenantRequired, tenant_bucket_context
+from django_minio_router import ObjectResponse, RoutingError, TenantRequired, tenant_bucket_context
+from django_minio_router.s3 import memory
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.customers.models import Client
 
-from .world import ALL, Kind, World
+from .world import ALL, REPLICA, Kind, World
 
 PUBLIC = None
-KINDS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices", "fonts"])
+KINDS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices", "fonts", "notices"])
 TENANTS = st.integers(0, 2)
 NAMES = st.sampled_from(["a.txt", "a.txt", "b.txt", "d/a.txt"])  # of all tenants, so that they meet
-ROWS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices"])
+ROWS = st.sampled_from(["contracts", "letters", "reports", "receipts", "invoices", "notices"])
 DIVIDED = st.sampled_from(["contracts", "letters", "reports", "receipts"])  # a place for each tenant
 OUTSIDE = st.sampled_from(["..", "../", "../a.txt", "d/../../a.txt", "./a.txt", "d//a.txt", "\\..\\a.txt"])
 
 Operation = Callable[[], Any]
 http = urllib3.PoolManager(retries=False)
+logger = logging.getLogger(__name__)
+
+
+def fetch(link: str) -> tuple[int, bytes]:
+    """Follow a link as a browser does; one to a server in memory leads to a view of the project."""
+    if link.startswith("/minio-memory/"):
+        _, _, host, target = link.split("/", 3)
+        found = memory.answer(host, "GET", f"/{target}")
+        return found.status, found.body
+    answer = http.request("GET", link)
+    return answer.status, answer.data
 
 
 class Entered(NamedTuple):
@@ -66,6 +79,15 @@ def _pickled(model: type[Model], made: Model) -> Model:
     return pickle.loads(pickle.dumps(model.objects.get(pk=made.pk)))
 
 
+def _from_a_replica(model: type[Model], made: Model) -> Model:
+    """Through another connection, while the usual one is on public."""
+    connections[REPLICA].set_schema(connection.schema_name)
+    with get_tenancy().context(None):
+        row = model.objects.using(REPLICA).get(pk=made.pk)
+    row._state.db = DEFAULT_DB_ALIAS  # where a project with a replica writes
+    return row
+
+
 # How a row comes to be in somebody's hands.
 READINGS: dict[str, Callable[[type[Model], Any], Any]] = {
     "made": lambda model, made: made,
@@ -73,15 +95,12 @@ READINGS: dict[str, Callable[[type[Model], Any], Any]] = {
     "only": lambda model, made: model.objects.only("file").get(pk=made.pk),
     "copied": lambda model, made: copy.copy(model.objects.get(pk=made.pk)),
     "pickled": _pickled,
+    "from a replica": _from_a_replica,
 }
 
 
 def _public_of(make: Callable[[str], AbstractContextManager[Any]]) -> Callable[[Client], Any]:
     return lambda tenant: make("public")
-
-
-def _by_name(tenant: Client) -> AbstractContextManager[Any]:
-    return tenant_bucket_context(tenant.schema_name)
 
 
 # How to make a tenant active, and for whom that holds: the connection, the package's own context.
@@ -204,6 +223,10 @@ class Isolation(RuleBasedStateMachine):
 
     def active(self, runner: Callable[..., Any]) -> int | None:
         """Return the tenant for whom an operation acts that runs like this; None if there is none."""
+        return self.connected_and_active(runner)[1]
+
+    def connected_and_active(self, runner: Callable[..., Any]) -> tuple[int | None, int | None]:
+        """Return whose rows the operation reads and writes, and for whom it acts."""
         connection: int | None = PUBLIC
         acting: tuple[int | None, int | None] | None = None  # for whom, and what the connection said then
         for entered, tenant in self.contexts if runner in SAME_CONTEXT else ():
@@ -214,8 +237,8 @@ class Isolation(RuleBasedStateMachine):
         if runner not in SAME_THREAD:
             connection = PUBLIC
         if acting is None or connection not in {*acting, PUBLIC}:
-            return connection  # a tenant that was entered within comes first
-        return acting[0]
+            return connection, connection  # a tenant that was entered within comes first
+        return connection, acting[0]
 
     # Operations
 
@@ -277,12 +300,8 @@ class Isolation(RuleBasedStateMachine):
         if content is TenantRequired:
             assert link is TenantRequired
         else:
-            answer = http.request("GET", link)
-            assert (
-                (answer.status, answer.data) == (200, content)
-                if content is not FileNotFoundError
-                else (answer.status == 404)
-            )
+            status, found = fetch(link)
+            assert (status, found) == (200, content) if isinstance(content, bytes) else status == 404
 
     @rule(kind=KINDS, owner=TENANTS, name=NAMES, runner=RUNNERS)
     def delete(self, kind: str, owner: int, name: str, runner: Callable[..., Any]) -> None:
@@ -338,17 +357,40 @@ class Isolation(RuleBasedStateMachine):
 
     # Rows, which outlive the call that read them
 
-    @rule(kind=ROWS, tenant=TENANTS, name=NAMES, how=st.sampled_from(list(READINGS)))
+    @rule(kind=ROWS, tenant=TENANTS, name=NAMES, how=st.sampled_from(list(READINGS)), by_name=st.booleans())
     @precondition(lambda self: len(self.rows) < 4)
-    def read_a_row(self, kind: str, tenant: int, name: str, how: str) -> None:
+    def read_a_row(self, kind: str, tenant: int, name: str, how: str, by_name: bool) -> None:
         """Store a row with its file as one tenant, and keep what was read back."""
         model, content = self.world.kinds[kind].model, secrets.token_bytes(8)
-        with get_tenancy().context(self.world.tenants[tenant]):
+        entered = self.world.tenants[tenant]
+        with get_tenancy().context(entered.schema_name if by_name else entered):
             made = model.objects.create(file=ContentFile(content, name=name))
             row = READINGS[how](model, made)
         self.own_files(kind, tenant)[made.file.name] = content
         self.note(kind, tenant, made.file.name)
         self.rows.append(Kept(kind, tenant, made.file.name, row))
+
+    @rule(kind=ROWS, name=NAMES)
+    @precondition(lambda self: len(self.rows) < 4)
+    def write_a_row(self, kind: str, name: str) -> None:
+        """In whatever contexts are active: row and file go to one tenant, or neither is written."""
+        what, content = self.world.kinds[kind], secrets.token_bytes(8)
+        connected, active = self.connected_and_active(here)
+        if connected is PUBLIC and kind == "invoices":
+            return  # whose bucket is everybody's, so that only the table is missing
+        try:
+            row = what.model.objects.create(file=ContentFile(content, name=name))
+        except (RoutingError, DatabaseError):
+            assert not what.on_public
+            assert connected is PUBLIC or connected != active
+            return
+        if not what.on_public:
+            assert connected is not PUBLIC
+            assert connected == active
+        tenant = 0 if connected is PUBLIC else connected
+        self.own_files(kind, tenant)[row.file.name] = content
+        self.note(kind, tenant, row.file.name)
+        self.rows.append(Kept(kind, tenant, row.file.name, row))
 
     def own_files(self, kind: str, tenant: int) -> dict[str, bytes]:
         return self.world.files[kind, ALL if self.world.kinds[kind].shared else tenant]
@@ -363,8 +405,8 @@ class Isolation(RuleBasedStateMachine):
         kept = self.rows[number % len(self.rows)]
         content = self.own_files(kept.kind, kept.tenant).get(kept.name, FileNotFoundError)
         assert self.run(runner, lambda: kept.row.file.storage.open(kept.name).read()) == content
-        link = http.request("GET", self.run(runner, lambda: kept.row.file.url))
-        assert link.data == content if isinstance(content, bytes) else link.status == 404
+        status, found = fetch(self.run(runner, lambda: kept.row.file.url))
+        assert found == content if isinstance(content, bytes) else status == 404
 
     @rule(number=st.integers(0, 3), runner=RUNNERS)
     @precondition(lambda self: self.rows)
@@ -372,6 +414,16 @@ class Isolation(RuleBasedStateMachine):
         """As django-cleanup does, after the commit and perhaps in another tenant."""
         kept = self.rows.pop(number % len(self.rows))
         self.run(runner, lambda: kept.row.file.delete(save=False))
+        self.own_files(kept.kind, kept.tenant).pop(kept.name, None)
+
+    @rule(number=st.integers(0, 3), tenant=TENANTS)
+    @precondition(lambda self: self.rows)
+    def delete_after_the_commit(self, number: int, tenant: int) -> None:
+        """Which comes when another tenant is active."""
+        kept = self.rows.pop(number % len(self.rows))
+        own, other = (get_tenancy().context(self.world.tenants[number]) for number in (kept.tenant, tenant))
+        with other, transaction.atomic(), own:
+            transaction.on_commit(lambda: kept.row.file.delete(save=False))
         self.own_files(kept.kind, kept.tenant).pop(kept.name, None)
 
     @rule(number=st.integers(0, 3), tenant=TENANTS)
@@ -415,7 +467,7 @@ class Isolation(RuleBasedStateMachine):
             link = await storage.aurl(saved)
             if deletes:
                 await storage.adelete(files.pop(name) and name)
-        assert http.request("GET", link).status == (404 if deletes and saved == name else 200)
+        assert fetch(link)[0] == (404 if deletes and saved == name else 200)
 
     @rule(tenant=TENANTS, name=st.integers(0, 5))
     @precondition(lambda self: not self.contexts and not self.rows)
@@ -429,3 +481,6 @@ class Isolation(RuleBasedStateMachine):
     def every_file_is_its_tenants(self) -> None:
         if self.world.files:
             self.world.check()
+            self.world.steps += 1
+            if self.world.steps % 1000 == 0:
+                logger.info("%d steps", self.world.steps)

@@ -1,0 +1,79 @@
+"""Faults that the package had, each put back by taking out what mended it: the machine must find them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_minio_router.storage import rows
+from django_minio_router.tenancy import Tenancy, get_tenancy
+from django_minio_router.tenancy.context import Acting
+from django_minio_router.tenancy.schemas import SchemaTenancy
+
+Leak = Callable[[pytest.MonkeyPatch], None]
+
+
+def rows_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row's file is whoever's is active at the call."""
+    monkeypatch.setattr(rows, "_storage_for", lambda storage, key: storage)
+
+
+def shared_rows_are_the_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of a table on public is looked for in the bucket of the site that shows it."""
+    monkeypatch.setattr(rows, "_shared_key", lambda model: None)
+
+
+def bucket_contexts_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant that is entered within ``tenant_bucket_context`` gets its row, and the other one the file."""
+
+    def said(self: Tenancy, entered: Acting) -> str:
+        return self.key(entered.tenant)
+
+    monkeypatch.setattr(Tenancy, "_key_within", said)
+    monkeypatch.setattr(rows, "_written_to", lambda *args: get_tenancy().active_key())
+
+
+def rows_part_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row is written for one tenant, and its file stored for another."""
+    monkeypatch.setattr(rows, "_written_to", lambda *args: get_tenancy().active_key())
+
+
+def replicas_are_taken_for_the_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose a row is tells the usual connection, not the one that it was read through."""
+
+    def of_the_usual(self: SchemaTenancy, alias: str | None) -> Any:
+        return self.connected_key()
+
+    monkeypatch.setattr(SchemaTenancy, "key_of_rows", of_the_usual)
+
+
+def copies_leave_the_file_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that is written in another tenant names a file that this one does not have."""
+
+    def named(file: rows.RowFile, storage: Any, key: str) -> None:
+        file._give_to(key)
+
+    monkeypatch.setattr(rows, "_take_along", named)
+
+
+def reading_a_tenant_moves_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant's row is read on public, in the middle of an INSERT."""
+
+    def read(self: SchemaTenancy, key: str) -> Any:
+        with self._utils.schema_context(self.shared_key):
+            return self.model._base_manager.get(schema_name=key)
+
+    monkeypatch.setattr(SchemaTenancy, "_read_row", read)
+
+
+LEAKS: list[Leak] = [
+    rows_forget,
+    shared_rows_are_the_tenants,
+    bucket_contexts_win,
+    rows_part_from_files,
+    replicas_are_taken_for_the_tenants,
+    copies_leave_the_file_behind,
+    reading_a_tenant_moves_the_schema,
+]
