@@ -67,17 +67,18 @@ class Listed:
             self._found.pop(name, None)
 
 
-def time_beside_source(name: str, found: ObjectInfo, part_size: int) -> datetime | None:
-    """Return a time that tells ``collectstatic`` whether the object has the content of the project's file:
-    the time of that file if it has, else an earlier one. None if the project has no such file."""
+def beside_source(name: str, found: ObjectInfo, part_size: int) -> tuple[datetime, bool] | None:
+    """Return a time that tells ``collectstatic`` whether the object has the content of the project's file,
+    and whether it has: the time of that file, else an earlier one. None if the project has no such file."""
     source = finders.find(name)
     if not source:
         return None
     path = Path(source)
     modified = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-    if not _has_content(found, path, part_size):
+    is_same = _has_content(found, path, part_size)
+    if not is_same:
         modified -= timedelta(seconds=2)
-    return modified if settings.USE_TZ else make_naive(modified)
+    return (modified if settings.USE_TZ else make_naive(modified)), is_same
 
 
 def _has_content(found: ObjectInfo, path: Path, part_size: int) -> bool:

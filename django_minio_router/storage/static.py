@@ -22,7 +22,7 @@ from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import ObjectInfo
 from ..settings.config import Config
 from .backend import MinioBackend
-from .collecting import Listed, time_beside_source
+from .collecting import Listed, beside_source
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class MinioBackendStatic(MinioBackend):
         self._folders: set[str] = set()
         self._seen: tuple[str, float, ObjectInfo] | None = None
         self._listed = Listed()
-        self._to_replace = ""
+        self._to_replace = ("", 0.0)
 
     def _default_bucket(self, config: Config) -> str:
         return config.static_bucket
@@ -97,16 +97,17 @@ class MinioBackendStatic(MinioBackend):
         """
         seen, self._seen = self._seen, None
         if seen is not None and seen[0] == name and time.monotonic() - seen[1] < _FRESH:
-            beside = time_beside_source(name, seen[2], self.objects.multipart[0])
+            beside = beside_source(name, seen[2], self.objects.multipart[0])
             if beside is not None:
-                self._to_replace = name
-                return beside
+                modified, is_same = beside
+                self._to_replace = ("", 0.0) if is_same else (name, time.monotonic())
+                return modified
         return super().get_modified_time(name)
 
     def delete(self, name: str) -> None:
         """Remove the file; not if it is about to be replaced, as visitors would miss it until then."""
-        replaced, self._to_replace = name == self._to_replace, ""
-        if not replaced:
+        (replaced, since), self._to_replace = self._to_replace, ("", 0.0)
+        if name != replaced or time.monotonic() - since > _FRESH:
             self._listed.drop(name)
             super().delete(name)
 

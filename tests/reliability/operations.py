@@ -93,5 +93,5 @@ OPERATIONS = [
     ),
     Operation("delete", _delete, lambda found: found is False, 1 + ABSENT),
     Operation("listdir", lambda storage: storage.listdir(), lambda found: found == ([], [*HELD])),
-    Operation("initialize", _initialize, lambda state: state in {"created", "changed", "unchanged"}, 3),
+    Operation("initialize", _initialize, lambda state: state in {"created", "changed", "unchanged"}, 4),
 ]

@@ -274,7 +274,7 @@ class TestTheStrategyOption:
             f"{PATH}.PerTenant",
             {"BACKEND": f"{PATH}.PerTenant"},
             {"BACKEND": f"{PATH}.PerTenant", "OPTIONS": {}},
-            {"BACKEND": PerTenant, "OPTIONS": {"template": "{schema_name}"}},
+            {"BACKEND": PerTenant, "OPTIONS": {"template": None}},
             f"{__name__}.A_STRATEGY",
         ],
     )

@@ -201,6 +201,22 @@ class TestCollecting:
 
         assert contents(assets).keys() == SOURCES.keys()
 
+    def test_clear_removes_what_was_just_found_unchanged(self, assets, contents):
+        collect()
+        collect()
+
+        assert "unmodified" not in collect(clear=True)
+        assert contents(assets).keys() == SOURCES.keys()
+
+    def test_a_file_that_was_found_unchanged_can_be_deleted(self, assets, contents):
+        collect()
+        assert staticfiles_storage.exists("parts/base.css")
+        staticfiles_storage.get_modified_time("parts/base.css")
+
+        staticfiles_storage.delete("parts/base.css")
+
+        assert "parts/base.css" not in contents(assets)
+
     def test_clear_twice_in_one_process(self, assets, contents):
         collect(clear=True)
         collect(clear=True)

@@ -135,7 +135,7 @@ class TestOtherBuckets:
         with pytest.raises(ConfigurationError, match="MINIO_TESTING is 'real'"):
             list(delete_orphans(Sweep([], set()), [orphan], timezone.now()))
         with pytest.raises(ConfigurationError, match="MINIO_TESTING is 'real'"):
-            BucketFiles(storage).remove("a.txt")
+            BucketFiles(storage).remove("a.txt", orphan.etag)
         assert names_in(bare, real) == ["a.txt"]
 
 
