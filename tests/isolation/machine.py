@@ -457,6 +457,7 @@ class Isolation(RuleBasedStateMachine):
             assert saved not in files
             files[saved] = content
             self.world.note_folder(kind, tenant, saved)
+            assert name in files
             assert await storage.aexists(name)
             async with storage.aopen(name) as file:
                 assert await file.aread() == files[name]

@@ -223,7 +223,10 @@ def hears(request: pytest.FixtureRequest, project: Any) -> bool:
 @pytest.fixture
 def tenants(transactional_db: None) -> list[Organization]:
     """Three whose names are easily taken for each other's."""
-    Organization.objects.bulk_create(Organization(slug=slug) for slug in ("a_b", "a-b", "a-b-c"))
+    Organization.objects.bulk_create(
+        Organization(pk=number, slug=slug)  # of three digits, as shorter names get a digest
+        for number, slug in enumerate(("a_b", "a-b", "a-b-c"), 100)
+    )
     return list(Organization.objects.order_by("pk"))
 
 
