@@ -96,7 +96,7 @@ class BucketTemplate:
             return False
         start, longer_start = sorted([self.literals[0], other.literals[0]], key=len)
         if self.fields != other.fields:
-            return longer_start.replace(".", "-").startswith(start.replace(".", "-"))
+            return _slug(longer_start).startswith(_slug(start))
         end, longer_end = sorted([self._end, other._end], key=len)
         if not (longer_start.startswith(start) and longer_end.endswith(end)):
             return False
@@ -117,10 +117,16 @@ class BucketTemplate:
         # The length before each text keeps ("ab", "c") and ("a", "bc") apart.
         message = "".join(f"{len(text)}:{text}" for text in texts).encode("utf-8", "surrogatepass")
         digest = base64.b32encode(sha256(message).digest()).decode().lower()[:_DIGEST_LENGTH]
-        slug = re.sub(r"[^a-z0-9]+", "-", self._join(texts).lower()).strip("-")
-        slug = slug[: MAX_BUCKET_NAME - len(_DIGEST_MARK) - _DIGEST_LENGTH].rstrip("-")
+        slug = _slug(self._join(texts).lower()).rstrip("-")
         name = f"{slug or 'x'}{_DIGEST_MARK}{digest}"
         return name if bucket_name_problem(name) is None else f"x{_DIGEST_MARK}{digest}"
+
+
+def _slug(text: str) -> str:
+    """Return what a name with a digest begins with, if it is made of this."""
+    return re.sub(r"[^a-z0-9]+", "-", text).lstrip("-")[
+        : MAX_BUCKET_NAME - len(_DIGEST_MARK) - _DIGEST_LENGTH
+    ]
 
 
 @lru_cache(maxsize=256)

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags
 from django.core.checks import register as register_check
+from django.db import router
 
 from . import messages
 from .bucket_template import BucketTemplate
 from .buckets.hooks import bucket_hooks
 from .buckets.policies import opens_to_everybody, policy_of
-from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError
+from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError, TenantRequired
 from .files.quota import quota
 from .inventory.sources import BucketSource, listed_sources, used_source
 from .inventory.uses import ListedBuckets, StorageUse, configs, hooks, listed, models_by_strategy, uses
@@ -27,9 +28,13 @@ from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
 from .settings.endpoints import endpoint_problem, shown_endpoint, split_endpoint
 from .settings.testing import is_isolated
+from .storage.fields import OwnedField
 from .storage.router import MinioRouter
 from .strategies import BucketStrategy, Location
 from .tenancy import get_tenancy
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 # Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
 _SIMILAR = 0.82
@@ -41,6 +46,7 @@ def register() -> None:
     register_check(check_settings, Tags.files)
     register_check(check_storages, Tags.files)
     register_check(check_https, Tags.security, deploy=True)
+    register_check(check_public_uploads, Tags.security, deploy=True)
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -173,6 +179,7 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         *_contradictions(readable, different),
         *_meeting_templates(readable, different),
         *_shared_by_tenants(readable),
+        *_shared_rows(readable),
         *_shared_thumbnails(readable),
     ]
 
@@ -228,12 +235,15 @@ def _not_varying(found: list[StorageUse], different: list[Config]) -> Iterator[B
 
 
 def _meeting_templates(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
-    """Compare the templates of each place; what fields and functions give is known with the tenants."""
-    places: dict[tuple[str, str], dict[BucketStrategy, BucketTemplate]] = {}
+    """Compare the templates of each place; what fields and functions give is known with the tenants.
+
+    Servers are told apart by the key, since one may be known under two names.
+    """
+    places: dict[tuple[object, str], dict[BucketStrategy, BucketTemplate]] = {}
     in_settings = [(entry.strategy, config) for entry, config in _entries(different)]
     for strategy, config in [*in_settings, *((use.strategy, use.config) for use in found)]:
         if strategy is not None and strategy.tenant_template is not None:
-            place = (config.get("MINIO_ENDPOINT"), str(getattr(strategy, "bucket", "")))
+            place = (config.get("MINIO_ACCESS_KEY"), str(getattr(strategy, "bucket", "")))
             places.setdefault(place, {})[strategy] = strategy.tenant_template
     for templates in places.values():
         for (one, template), (other, another) in combinations(templates.items(), 2):
@@ -252,6 +262,33 @@ def _shared_by_tenants(found: list[StorageUse]) -> Iterator[CheckMessage]:
         of_tenants = use.model is None or (tenancy.divides(use.model) and not tenancy.is_shared(use.model))
         if of_tenants and (use.model is None or use.alias is None):  # an alias once, not for each field
             yield messages.bucket_of_all_tenants(use.where, use.config.media_bucket)
+
+
+def _shared_rows(found: list[StorageUse]) -> Iterator[CheckMessage]:
+    """Report fields whose rows are everybody's, while their files have no place or are one tenant's."""
+    tenancy = get_tenancy()
+    if tenancy.problem() is not None or tenancy.shared_key is None:
+        return  # where tenants are rows, all tables are for all, and only owners tell whose a row is
+    for use in found:
+        strategy, model = use.strategy, use.model
+        if strategy is None or model is None or use.is_fallback or isinstance(use.field, OwnedField):
+            continue
+        if tenancy.is_shared(model):
+            if not _has_place(strategy, model, tenancy.shared_key):
+                yield messages.shared_rows(use.where, strategy, "has no bucket for public: each call raises")
+        elif strategy.varies_by_tenant and tenancy.key_of_rows(router.db_for_write(model)) is None:
+            yield messages.shared_rows(use.where, strategy, "stores for whichever tenant is active")
+
+
+def _has_place(strategy: BucketStrategy, model: type[Model], key: str | None) -> bool:
+    try:
+        with get_tenancy().bucket_context(key):
+            strategy.bucket_for(model)
+    except TenantRequired:
+        return False
+    except (ConfigurationError, RoutingError):
+        pass  # reported as what it is
+    return True
 
 
 def _shared_thumbnails(found: list[StorageUse]) -> Iterator[CheckMessage]:
@@ -294,6 +331,16 @@ def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     except ConfigurationError:
         return []
     return [message for config in different for message in _plain_http(config)]
+
+
+def check_public_uploads(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Under ``check --deploy``: report strategies whose buckets anybody may read, and fields store in."""
+    try:
+        found = uses()
+    except ConfigurationError:
+        return []
+    public = [use.strategy for use in found if use.field is not None and use.strategy is not None]
+    return [messages.public_uploads(strategy) for strategy in dict.fromkeys(public) if strategy.public_read]
 
 
 def _plain_http(config: Config) -> Iterator[CheckMessage]:

@@ -150,6 +150,15 @@ def bucket_of_all_tenants(where: str, bucket: str) -> Error:
     )
 
 
+def shared_rows(where: str, strategy: Any, problem: str) -> Error:
+    return Error(
+        f"All tenants share the rows of {where}, and {strategy!r} {problem}.",
+        hint="Use BucketFileField with the owner of a row, give the strategy a bucket for public, or move "
+        "the app to TENANT_APPS.",
+        id="minio_router.E017",
+    )
+
+
 def plain_http(setting: str, endpoint: str) -> Warning:
     return Warning(
         f"{setting} is off, so files and links of {endpoint} travel unencrypted.",
@@ -183,6 +192,16 @@ def hook_opens(target: object) -> Warning:
         hint="Add a Principal or a Condition to the policy, or declare public what shall be: in "
         "MINIO_PUBLIC_BUCKETS, or by the strategy's public_read.",
         id="minio_router.W004",
+    )
+
+
+def public_uploads(strategy: Any) -> Warning:
+    return Warning(
+        f"Anybody may read the buckets of {strategy!r}, and most S3 servers let whoever asks choose the type "
+        "of a file in them, so that a script in a visitor's file runs.",
+        hint="Make them private, or serve them through a proxy that drops response-*, or from a domain of "
+        "their own: see docs/files.md.",
+        id="minio_router.W007",
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from django.apps import apps
 from django.core.checks import CheckMessage, run_checks
 from django.db import connections
+from django.db.utils import load_backend
 from minio.credentials import EnvAWSProvider
 
 from django_minio_router import MinioBackend, MinioRouter
@@ -576,6 +577,65 @@ def test_e015_not_for_templates_that_stay_apart(use, template, other):
     use(Receipt, MinioRouter(strategy=PerTenant(other)))
 
     assert ids() == []
+
+
+def test_e015_of_one_server_under_two_names(project, use):
+    project.MINIO_SERVERS = {
+        "same": {
+            "MINIO_ENDPOINT": "files.internal:9000",
+            "MINIO_ACCESS_KEY": project.MINIO_ACCESS_KEY,
+            "MINIO_SECRET_KEY": project.MINIO_SECRET_KEY,
+        }
+    }
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    use(Receipt, MinioRouter(strategy=PerTenant("a-{schema_name}"), server="same"))
+
+    assert only("E015")
+
+
+def test_e015_of_templates_whose_names_are_cut_where_they_differ(use):
+    start = "a" * 34
+    use(Contract, MinioRouter(strategy=PerTenant(f"{start}x-{{schema_name}}")))
+    use(Receipt, MinioRouter(strategy=PerTenant(f"{start}y-{{id}}")))
+
+    assert only("E015")
+
+
+def test_e017_rows_of_public_whose_files_have_no_bucket_there(use):
+    use(Notice, MinioRouter(strategy=PerTenant()))
+    message = only("E017")
+    assert "in_public.Notice.file" in message.msg
+    assert "no bucket for public" in message.msg
+
+    use(Notice, MinioRouter(strategy=PerTenant(public="notices")))
+    assert ids() == []
+
+
+def test_e017_rows_of_another_database_whose_files_go_to_the_active_tenant(use, project):
+    project.DATABASE_ROUTERS = [f"{__name__}.Archive"]
+    connections["archive"] = load_backend("django.db.backends.sqlite3").DatabaseWrapper({}, "archive")
+    try:
+        use(Contract, MinioRouter(strategy=PerTenant()))
+        assert "whichever tenant is active" in only("E017").msg
+    finally:
+        del connections["archive"]
+
+
+class Archive:
+    """Keeps contracts in a database that knows no tenants."""
+
+    def db_for_write(self, model, **hints):
+        return "archive" if model is Contract else None
+
+
+def test_w007_visitors_files_in_buckets_that_anybody_may_read(project, use):
+    project.MINIO_USE_HTTPS = True
+    use(Contract, MinioRouter(strategy=PerTenant(public_read=True)))
+    assert "public_read=True" in only("W007", deploy=True).msg
+    assert ids() == []
+
+    use(Contract, MinioRouter(strategy=PerTenant()))
+    assert ids(deploy=True) == []
 
 
 def test_e015_not_on_different_servers(project, use):
