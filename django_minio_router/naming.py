@@ -51,6 +51,18 @@ def check_object_name(name: str) -> str:
     return text_of(name)
 
 
+def check_new_name(name: str) -> str:
+    """Return the name, or raise ``SuspiciousFileOperation``, also if some server would keep the object and
+    not list it: SeaweedFS hides folders that it uses itself."""
+    name = check_object_name(name)
+    if any(folder == ".uploads" or folder.endswith(".versions") for folder in name.split("/")[:-1]):
+        raise SuspiciousFileOperation(
+            f"The object name {name[:200]!r} has a folder that SeaweedFS does not list: '.uploads', or one "
+            "that ends in '.versions'. Name the folder otherwise."
+        )
+    return name
+
+
 def is_incoming(name: str) -> bool:
     """Tell whether an object is what a browser stored by itself and no form has taken."""
     return _INCOMING.fullmatch(name) is not None

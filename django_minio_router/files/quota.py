@@ -65,10 +65,11 @@ def _forget(**kwargs: object) -> None:
 setting_changed.connect(_forget)
 
 
-def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> None:
+def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int, *, name: str | None = None) -> None:
     """Raise ``ValidationError`` if the tenant has no room for so many bytes; None is the active one.
 
-    One that has no limit, or that does not store in a place of its own, is never refused.
+    What is stored under the ``name`` makes room, if that may be replaced. One that has no limit, or that
+    does not store in a place of its own, is never refused.
     """
     limit = quota()
     if limit is None:
@@ -83,7 +84,7 @@ def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int) -> None:
         if Place.of(backend).address not in places:
             return
         if used + size > allowed:
-            used, _places = _measured(key, anew=True)
+            used = _measured(key, anew=True)[0] - _replaced(backend, name)
         if used + size > allowed:
             raise _too_large(size, allowed, used)
 
@@ -118,13 +119,25 @@ def _validate(*, field: FileField, **kwargs: Any) -> None:
         field.validators.append(within_quota)
 
 
-def _refuse(*, router: MinioRouter, backend: MinioBackend, size: int, **kwargs: Any) -> None:
-    refuse_over_limit(router.tenant, backend, size)
+def _refuse(*, router: MinioRouter, backend: MinioBackend, name: str, size: int, **kwargs: Any) -> None:
+    refuse_over_limit(router.tenant, backend, size, name=name)
+
+
+def _replaced(backend: MinioBackend, name: str | None) -> int:
+    """Return the bytes that a save under this name takes the place of."""
+    if not (name and backend.replace_existing):
+        return 0
+    try:
+        return backend.objects.head(backend.object_name(name), backend.headers.reading()).size
+    except FileNotFoundError:
+        return 0
 
 
 def _count(*, storage: MinioBackend, size: int, tenant: str | None, **kwargs: Any) -> None:
     if quota() is None or tenant is None:
         return
+    if storage.replace_existing:  # so it may be less
+        store.delete(_name(tenant, "fresh"))
     if Place.of(storage).address in store.get(_name(tenant, "places"), ()):
         with suppress(ValueError):  # the measurement is over, and the next one will see the file
             store.incr(_name(tenant, "bytes"), size)

@@ -65,6 +65,8 @@ class Source:
             )
         self._content = content
         self.size = size_of(content)
+        self.sent = 0
+        """Bytes that were handed out since the last ``start()``: all of them, once it is stored."""
         self._block_size = max(part_size, -(-self.size // MAX_PARTS))
         if self.size <= threshold:
             self._block_size = max(self._block_size, self.size)
@@ -82,20 +84,27 @@ class Source:
                 "The name was taken while the content was on its way, and the content cannot be read a "
                 "second time. Save it again from the start."
             )
-        self._started = True
+        self._started, self.sent = True, 0
 
     def only_block(self) -> Block | None:
         """Return the whole content, or None if it takes more than one block."""
         self._read_head()
-        return self._head[0] if len(self._head) < 2 else None
+        if len(self._head) > 1:
+            return None
+        self.sent = len(self._head[0])
+        return self._head[0]
 
     def blocks(self) -> Iterator[Block]:
         """Yield each block, and keep none."""
         rest = self._read_head()
         self._rest = None
         while self._head:
-            yield self._head.popleft()
-        yield from rest
+            block = self._head.popleft()
+            self.sent += len(block)
+            yield block
+        for block in rest:
+            self.sent += len(block)
+            yield block
 
     def _read_head(self) -> Iterator[Block]:
         if self._rest is None:
@@ -107,7 +116,7 @@ class Source:
 def size_of(content: File[Any]) -> int:
     """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
     try:
-        return int(content.size or 0)
+        return max(0, int(content.size or 0))
     except Exception:  # content of other packages, which raises what it likes where it cannot tell
         return 0
 

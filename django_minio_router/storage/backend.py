@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
 from ..exceptions import BucketNotFound, ServerError
-from ..naming import check_object_name, text_of
+from ..naming import check_new_name, check_object_name, text_of
 from ..s3.bucket import ObjectInfo
 from ..s3.content import size_of
 from ..s3.limits import limited
@@ -72,7 +72,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             name = getattr(content, "name", None)
         if not hasattr(content, "chunks"):
             content = File(content, name)
-        name = check_object_name(name or "")
+        name = check_new_name(name or "")
         only_new = not self.replace_existing and self._creating_bucket(
             lambda: self.refuses_taken_names(name, content)
         )
@@ -81,7 +81,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         if not only_new and not self.replace_existing:
             save.taken.add(name)
         stored = self._creating_bucket(lambda: self._save_under_free_name(save, name, max_length))
-        tell(object_saved, self, stored, source.size)
+        tell(object_saved, self, stored, source.sent or source.size)
         return stored
 
     def _creating_bucket(self, store: Callable[[], T]) -> T:
@@ -125,7 +125,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         save = PendingSave.of(self)
         # A subclass that picks a name although exists() says it is taken wants it replaced.
         may_replace = self.replace_existing or (save is not None and name in save.taken)
-        key, headers = self.object_name(check_object_name(name)), self.headers.of(name, content)
+        key, headers = self.object_name(check_new_name(name)), self.headers.of(name, content)
         only_new = not may_replace and (save is None or save.only_new)
         if isinstance(content, UploadedObject) and self.objects.can_copy_from(content.bucket):
             self.objects.copy_new(content.bucket, content.info, key, headers, only_new=only_new)
@@ -153,7 +153,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     def _open(self, name: str, mode: str = "rb", **text: Any) -> Any:
         if is_writing(name, mode):
-            return self._writer(check_object_name(name), mode, text)
+            return self._writer(check_new_name(name), mode, text)
         return ObjectFile(lambda: self._read(name), text_of(name), mode, **text)
 
     def _writer(self, name: str, mode: str, text: dict[str, Any]) -> ObjectWriter:
@@ -252,7 +252,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     @traced
     def delete(self, name: str) -> None:
         """Remove the object. A missing one is no error, as Django's contract says."""
-        self.objects.delete(self.object_name(name))
+        self.objects.delete(self.object_name(name), headers=self.headers.reading())
         tell(object_deleted, self, name)
 
     # Links

@@ -17,7 +17,7 @@ from django.utils.deconstruct import deconstructible
 from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, RoutingError
-from ..naming import bucket_name_problem, check_bucket_name, check_object_name
+from ..naming import bucket_name_problem, check_bucket_name, check_new_name
 from ..s3.content import size_of
 from ..s3.status import MinioServerStatus
 from ..s3.writing import ObjectWriter
@@ -195,7 +195,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         bucket = check_bucket_name(location.bucket, repr(strategy))
         bucket_chosen.send(type(self), strategy=strategy, location=location)
         if location.prefix:
-            check_object_name(f"{location.prefix.removesuffix('/')}/_")
+            check_new_name(f"{location.prefix.removesuffix('/')}/_")
         where = {"server": location.server, "prefix": location.prefix}
         options = answer.options if isinstance(answer, Location) else {}
         said = {name: value for name, value in where.items() if value} | options
@@ -220,18 +220,21 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
 
     @traced
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
-        return self._announced(content, lambda backend: backend.save_for(self, name, content, max_length))
+        return self._announced(
+            name, content, lambda backend: backend.save_for(self, name, content, max_length)
+        )
 
     def _save(self, name: str, content: Any) -> str:
         save = PendingSave.of(self)
         if save is not None:
             return save.backend._save(name, content)
-        return self._announced(content, lambda backend: backend._save(name, content))
+        return self._announced(name, content, lambda backend: backend._save(name, content))
 
-    def _announced(self, content: Any, store: Callable[[MinioBackend], str]) -> str:
+    def _announced(self, name: str | None, content: Any, store: Callable[[MinioBackend], str]) -> str:
         backend = self.backend
         size = size_of(content if hasattr(content, "chunks") else File(content))
-        object_saving.send(type(self), router=self, backend=backend, size=size)
+        name = name or getattr(content, "name", None)
+        object_saving.send(type(self), router=self, backend=backend, name=name, size=size)
         with self._acting():
             return store(backend)
 
@@ -252,7 +255,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
                 tell(object_saved, backend, str(file.name), size)
 
         file.before_store = lambda size: object_saving.send(
-            type(self), router=self, backend=backend, size=size
+            type(self), router=self, backend=backend, name=file.name, size=size
         )
         file.after_store = told
 

@@ -25,8 +25,8 @@ bucket_missing = Signal()
 returns True."""
 
 object_saving = Signal()
-"""A router is about to store a file. Arguments: ``router``, ``backend``, ``size`` (bytes; 0 if unknown). A
-receiver that raises keeps it from being stored."""
+"""A router is about to store a file. Arguments: ``router``, ``backend``, ``name`` (as it was asked for),
+``size`` (bytes; 0 if unknown). A receiver that raises keeps it from being stored."""
 
 object_saved = Signal()
 """A file is stored. Arguments: those of ``tell``."""

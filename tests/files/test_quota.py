@@ -106,6 +106,48 @@ def test_a_stream_of_unknown_size_counts_with_the_next_measurement(
     assert [entry.object_name for entry in bare.list_objects(bucket_name=bucket_of(north))] == ["a.txt"]
 
 
+class Lying(ContentFile):
+    """Says what it likes of its size."""
+
+    said: Any = None
+
+    @property
+    def size(self) -> Any:
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
+
+    @size.setter
+    def size(self, size: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "said", [-(10**9), 0, 1, None, "much", float("nan"), float("-inf"), RuntimeError("no")], ids=repr
+)
+def test_what_was_stored_counts_whatever_the_content_says_of_its_size(north: Client, said: Any) -> None:
+    content = Lying(b"x" * 100)
+    content.said = said
+    with tenant_bucket_context(north):
+        router.save("zero.txt", ContentFile(b""))  # so that there is a measurement to add to
+        router.save("a.txt", content)
+        with pytest.raises(ValidationError):
+            router.save("b.txt", file_of(1))
+
+
+def test_what_is_replaced_makes_room(north: Client, bare: Minio) -> None:
+    replacing = MinioRouter(strategy=router.strategy, replace_existing=True)
+    with tenant_bucket_context(north):
+        for size in (60, 70, 100, 60):
+            replacing.save("a.txt", file_of(size))
+        router.save("b.txt", file_of(40))
+        with pytest.raises(ValidationError):
+            replacing.save("a.txt", file_of(61))
+        with pytest.raises(ValidationError):
+            replacing.save("new.txt", file_of(1))
+        with replacing.open("a.txt", "wb") as file:
+            file.write(b"x" * 60)
+
+
 def test_all_buckets_of_the_tenant_count_together(north: Client, bare: Minio) -> None:
     put(bare, north.schema_name, "contract.pdf", 90)
 

@@ -18,7 +18,8 @@ from minio.sse import SseCustomerKey, SseKMS, SseS3
 
 from django_minio_router import ConfigurationError, MinioBackend
 from django_minio_router.exceptions import ServerError
-from tests.support.proxy import Proxy
+from tests.support.proxy import Action, Exchange, Proxy, drop_answer, reset
+from tests.support.server import names_in
 from tests.support.storages import Make, keys
 
 KEY = SseCustomerKey(b"k" * 32)
@@ -107,6 +108,38 @@ def test_a_taken_name_is_seen_although_it_is_encrypted(encrypted: MinioBackend) 
     second = encrypted.save("x.bin", ContentFile(CONTENT))
 
     assert first != second
+
+
+@pytest.mark.parametrize("failure", [drop_answer, reset], ids=["answer lost", "request lost"])
+def test_a_deletion_in_doubt_is_settled_although_it_is_encrypted(
+    encrypted: MinioBackend, gate: Proxy, bare: Minio, bucket: str, failure: Action
+) -> None:
+    encrypted.save("x.bin", ContentFile(b"secret"))
+    gate.forget()
+    gate.when(failure, method="DELETE")
+
+    encrypted.delete("x.bin")
+
+    assert "x.bin" not in names_in(bare, bucket)
+    assert all(KEY_HEADER in request.headers for request in gate.requests if request.method == "HEAD")
+
+
+def test_what_another_writer_stores_meanwhile_stays_although_it_is_encrypted(
+    encrypted: MinioBackend, gate: Proxy
+) -> None:
+    encrypted.save("x.bin", ContentFile(b"old"))
+
+    def replace_and_lose(exchange: Exchange) -> None:
+        for _ in exchange.forward().body():
+            pass
+        encrypted.save("x.bin", ContentFile(b"new"))
+        exchange.reset()
+
+    gate.when(replace_and_lose, method="DELETE")
+
+    encrypted.delete("x.bin")
+
+    assert encrypted.open("x.bin").read() == b"new"
 
 
 def test_encryption_by_the_server_needs_no_https(through: Make, proxy: Proxy) -> None:

@@ -67,6 +67,9 @@ OPERATIONS: dict[str, Callable[[MinioBackend, Any], Any]] = {
     "stat": lambda storage, name: storage.stat(name),
 }
 
+# SeaweedFS keeps what is stored there, and does not list it.
+HIDDEN = ["a.versions/x.txt", "a/.versions/x.txt", ".uploads/x.txt", "a/.uploads/b/x.txt"]
+
 # A row may name what another storage wrote with a slash at the start, and may have no name; folders exist.
 TAKEN = {
     *{(operation, "leading slash") for operation in OPERATIONS if operation != "save"},
@@ -81,6 +84,31 @@ safe_names = st.lists(safe_segments, min_size=1, max_size=4).map("/".join)
 any_names = st.text(st.characters(exclude_categories=[]) | st.sampled_from("./\\%+#? "), max_size=12)
 
 with_the_server = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_folder_that_some_server_hides_is_refused_for_new_files_alone(
+    through: Make, proxy: Proxy, name: str
+) -> None:
+    storage = through()
+    for store in (
+        lambda: storage.save(name, ContentFile(b"x")),
+        lambda: storage.open(name, "wb"),
+        lambda: storage._save(name, ContentFile(b"x")),
+    ):
+        with pytest.raises(SuspiciousFileOperation, match="SeaweedFS does not list"):
+            store()
+    assert proxy.requests == []
+    assert storage.exists(name) is False
+    storage.delete(name)
+
+
+@pytest.mark.parametrize("name", ["a.uploads/x.txt", "a.versions.d/x.txt", "b.versions", ".uploads"])
+def test_names_that_are_nearly_so_are_stored_and_listed(
+    storage: MinioBackend, bare: Minio, bucket: str, name: str
+) -> None:
+    assert storage.save(name, ContentFile(b"x")) == name
+    assert names_in(bare, bucket) == [name]
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def router(bucket: str) -> MinioRouter:
 def test_whoever_counts_what_is_stored_hears_of_it(router: MinioRouter) -> None:
     heard: list[Any] = []
 
-    def hear(*, size: int, name: str = "", **kwargs: Any) -> None:
+    def hear(*, size: int, name: str, **kwargs: Any) -> None:
         heard.append((size, name))
 
     for signal in (object_saving, object_saved):
@@ -151,7 +151,7 @@ def test_whoever_counts_what_is_stored_hears_of_it(router: MinioRouter) -> None:
     finally:
         for signal in (object_saving, object_saved):
             signal.disconnect(hear)
-    assert heard == [(6, ""), (6, "x.txt")]
+    assert heard == [(6, "x.txt"), (6, "x.txt")]
 
 
 @pytest.mark.parametrize("size", [1, 3 * PART])
