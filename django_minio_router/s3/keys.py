@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import ServerError
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from minio.credentials.providers import Provider
 
     from ..settings.server import Server
-
-_PASSWORDS = re.compile(r"(?<=//)[^\s/@]*@|\?\S*")  # before a host and in a query
 
 
 class Keys(NamedTuple):
@@ -49,12 +46,20 @@ class ProvidedKeys:
         try:
             found = self._provider.retrieve()
         except Exception as error:  # a provider is a project's own code, or asks a service over the network
-            # The text may hold the whole URL, and identity services take passwords and tokens in its query.
-            cause = _PASSWORDS.sub("…", str(getattr(error, "reason", None) or error))
-            problem = f"{type(self._provider).__name__}, gave no keys: {type(error).__name__}: {cause}"
+            # Not its text: identity services take passwords and tokens in a URL's query, and answer with
+            # what they were sent.
+            problem = f"{type(self._provider).__name__}, gave no keys: {type(error).__name__}{_where(error)}"
         else:
             if self._last is None or self._last[0] is not found:
                 self._last = found, Keys(found.access_key, found.secret_key, found.session_token)
             return self._last[1]
-        # Not from the error: its message and the variables of its frames may hold what was cut out.
-        raise ServerError(f"The provider in MINIO_CREDENTIALS, {problem}")
+        # Not from the error: its message and the variables of its frames may hold them too.
+        raise ServerError(
+            f"The provider in MINIO_CREDENTIALS, {problem}. Call its retrieve() in a shell to see why."
+        )
+
+
+def _where(error: Exception) -> str:
+    """Return the host that was asked, if urllib3 tells it."""
+    host = getattr(getattr(error, "pool", None), "host", None)
+    return f" at {host}" if host else ""

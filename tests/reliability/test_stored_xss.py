@@ -6,6 +6,8 @@ and script are what they must be for the other half to say anything.
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +22,7 @@ from playwright.sync_api import Browser, Error, Page, expect
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import FixedBucket
 from tests.support.chromium import chromium, needs_chromium
+from tests.support.proxy import Exchange, Proxy, forward
 
 pytestmark = needs_chromium
 
@@ -152,6 +155,51 @@ def test_without_the_protection_it_runs(
 
     assert listener.heard.wait(30)
     assert listener.calls == [RAN]
+
+
+CHANGED = "response-content-type=text/html&response-content-disposition=inline"
+
+
+def without_query_unless_signed(exchange: Exchange) -> None:
+    """What docs/files.md lets a proxy before public buckets do."""
+    start, target, version = exchange.message.start.split(" ")
+    path, _, query = target.partition("?")
+    if not re.search("(^|&)X-Amz-Credential=", query):
+        exchange.message.start = f"{start} {path} {version}"
+    forward(exchange)
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_plain_link_that_is_changed_runs_it_unless_a_proxy_drops_what_is_asked(
+    bucket: str, listener: Listener, page: Page, kind: str
+) -> None:
+    """The servers obey what anybody adds to the link of a public bucket; docs/files.md says what helps."""
+    link = uploaded(bucket, CASES[kind], listener, public_read=True)
+    with Proxy(os.environ["MINIO_ENDPOINT"]) as proxy:
+        proxy.when(without_query_unless_signed, times=None)
+        guarded = link.replace(os.environ["MINIO_ENDPOINT"], proxy.endpoint)
+        for query in (CHANGED, CHANGED.replace("-", "%2D"), f"{CHANGED}&x=X-Amz-Credential=x"):
+            with page.expect_download(), suppress(Error):
+                page.goto(f"{guarded}?{query}")
+        assert listener.calls == []
+
+    if CASES[kind].content == HTML:
+        page.goto(f"{link}?{CHANGED}")
+        assert listener.heard.wait(30)
+
+
+def test_a_signed_link_that_is_changed_is_refused(bucket: str, listener: Listener, page: Page) -> None:
+    link = uploaded(bucket, CASES["a page"], listener, public_read=False)
+
+    for changed in (
+        f"{link}&{CHANGED}",
+        link.replace("=attachment", "=inline"),
+        f"{link.split('?')[0]}?{CHANGED}",
+    ):
+        answer = page.goto(changed)
+        assert answer is not None
+        assert answer.status == 403
+    assert listener.calls == []
 
 
 def framed(page: Page, listener: Listener, link: str) -> None:
