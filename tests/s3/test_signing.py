@@ -158,11 +158,11 @@ class Broken(Provider):
         raise ValueError("the metadata service is down")
 
 
-def test_a_provider_that_has_no_keys_is_named_with_its_reason() -> None:
+def test_a_provider_that_has_no_keys_is_named_with_the_type_of_its_error() -> None:
     storage = storage_at(("files.example.com", True, "us-east-1"), Broken())
 
     for use in (storage.url, storage.exists, storage.open, storage.delete):
-        with pytest.raises(ServerError, match=r"MINIO_CREDENTIALS.*Broken.*the metadata service is down"):
+        with pytest.raises(ServerError, match=r"MINIO_CREDENTIALS, Broken, gave no keys: ValueError"):
             use("x")
 
 

@@ -50,9 +50,9 @@ class Site:
         (folder / "site_settings.py").write_text(text)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-c", MANAGE, *arguments)
+        return self.interpreter("-c", MANAGE, *arguments)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def interpreter(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the folder of the site."""
         return subprocess.run(
             [sys.executable, *arguments],
@@ -80,7 +80,7 @@ class Site:
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
         """Run code as ``manage.py shell -c`` would, after the project is set up."""
-        return self.run("-c", "import django; django.setup()\n" + textwrap.dedent(code))
+        return self.interpreter("-c", "import django; django.setup()\n" + textwrap.dedent(code))
 
     def at_start(self, code: str) -> None:
         """Run code in each process of the site before anything else."""

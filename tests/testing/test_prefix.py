@@ -204,7 +204,7 @@ class TestRunners:
         self, site: Site, bare: Minio, command: str, workers: int
     ) -> None:
         bare.make_bucket(bucket_name=self.bucket)
-        run = site.run(*[MANAGE if word == "MANAGE" else word for word in command.split()])
+        run = site.interpreter(*[MANAGE if word == "MANAGE" else word for word in command.split()])
 
         assert run.returncode == 0, run.stdout + run.stderr
         made = {file.name.rpartition(".")[0] for file in (site.folder / "made").iterdir()}
