@@ -21,7 +21,7 @@ BUDGET = {
     "private link": 0,
     "public link": 0,
     "delete": 1,
-    "100 buckets, first run": 201,
+    "100 buckets, first run": 301,
     "100 buckets, second run": 101,
 }
 GLANCE = 260_000  # bytes
