@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.management.utils import get_random_secret_key
 
+from django_minio_router.hooks import cors, expire_incoming
+
 BASE_DIR = Path(__file__).resolve().parent
 DEBUG = os.environ.get("DEBUG") == "1"
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
@@ -22,6 +24,10 @@ MINIO_SECRET_KEY = os.environ["MINIO_SECRET_KEY"]
 MINIO_USE_HTTPS = os.environ.get("MINIO_USE_HTTPS") == "1"
 MINIO_REGION = os.environ.get("MINIO_REGION", "us-east-1")
 MINIO_URL_EXPIRY_HOURS = timedelta(hours=1)
+# The demo knows no users, so every visitor of a tenant's site may upload.
+MINIO_DIRECT_UPLOAD = {"PERMISSION": lambda request, field: True}
+# MinIO lets scripts of all sites store and has no CORS of a bucket, which is a warning there.
+MINIO_BUCKET_HOOKS = [cors(["*"], methods=["GET", "HEAD", "PUT"]), expire_incoming()]
 
 # The database: one schema for each tenant
 
@@ -47,6 +53,7 @@ TENANT_DOMAIN_MODEL = "customers.Domain"
 SHARED_APPS = [
     "django_tenants",
     "django_minio_router",
+    "django_minio_router.direct",
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.staticfiles",
@@ -67,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "examples.multi_tenant.library.middleware.ContentPolicyMiddleware",
     "examples.multi_tenant.library.middleware.ServerErrorMiddleware",
 ]
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"

@@ -7,6 +7,12 @@ const SELECTOR = "input[type=file][data-minio-router]";
 const AHEAD = 50; // parts that one answer has links for
 const known = new WeakMap();
 
+// A site's style for all buttons would show what has the attribute alone
+function see(element, shown) {
+  element.hidden = !shown;
+  element.style.display = shown ? "" : "none";
+}
+
 class DirectInput {
   constructor(input) {
     this.input = input;
@@ -25,13 +31,13 @@ class DirectInput {
 
   makeElements() {
     const make = (tag, attributes = {}) => Object.assign(document.createElement(tag), attributes);
-    const button = (text) => make("button", { type: "button", hidden: true, textContent: this.told.text[text] });
+    const button = (text) => make("button", { type: "button", textContent: this.told.text[text] });
     const { input } = this;
     const there = input.parentElement.querySelector(`input[type=hidden][name="${CSS.escape(input.name)}"]`);
     this.receipt = there ?? make("input", { type: "hidden", name: input.name });
     this.receipt.disabled = true;
     this.box = make("div", { className: "minio-router-direct" });
-    this.bar = make("progress", { max: 1, value: 0, hidden: true });
+    this.bar = make("progress", { max: 1, value: 0 });
     this.bar.setAttribute("aria-label", this.told.text.progress);
     this.status = make("span");
     this.status.setAttribute("aria-live", "polite");
@@ -263,7 +269,6 @@ class DirectInput {
     const share = Math.min(bytes / size, 1);
     // A screen reader hears each tenth; the bar moves on.
     this.show("uploading", { name, percent: Math.floor(share * 10) * 10 }, [this.cancel]);
-    this.bar.hidden = false;
     this.bar.value = share;
     this.tell("progress", { name, bytes, size });
   }
@@ -272,8 +277,8 @@ class DirectInput {
     const all = { name: this.file?.name ?? "", ...values };
     const said = this.told.text[text].replace(/{(\w+)}/g, (_, key) => all[key]);
     if (this.status.textContent !== said) this.status.textContent = said;
-    this.bar.hidden = true;
-    for (const button of [this.cancel, this.retry, this.remove]) button.hidden = !buttons.includes(button);
+    see(this.bar, text === "uploading");
+    for (const button of [this.cancel, this.retry, this.remove]) see(button, buttons.includes(button));
   }
 
   tell(what, detail) {

@@ -1,21 +1,23 @@
 from django import forms
 
+from django_minio_router.direct.forms import DirectFileField, DirectImageField, DirectUploadForm
+
 from .models import Document, Photo
 
 
-class DocumentForm(forms.ModelForm):
+class DocumentForm(DirectUploadForm, forms.ModelForm):
     prefix = "document"
 
     class Meta:
         model = Document
         fields = ["title", "file"]
-        widgets = {"file": forms.FileInput}
+        field_classes = {"file": DirectFileField}
 
 
-class PhotoForm(forms.ModelForm):
+class PhotoForm(DirectUploadForm, forms.ModelForm):
     prefix = "photo"
 
     class Meta:
         model = Photo
         fields = ["title", "file"]
-        widgets = {"file": forms.FileInput}
+        field_classes = {"file": DirectImageField}

@@ -1,10 +1,11 @@
-from django.urls import path
+from django.urls import include, path
 
 from . import views
 from .models import Document, Letter, Photo
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("uploads/", include("django_minio_router.direct.urls")),
     path("photos/<uuid:pk>", views.Download.as_view(model=Photo), name="download-photo"),
     path("photos/<uuid:pk>/delete", views.delete, {"model": Photo}, name="delete-photo"),
     path("documents/<uuid:pk>", views.Download.as_view(model=Document), name="download-document"),

@@ -21,7 +21,8 @@ def index(request: HttpRequest) -> HttpResponse:
     """Show the tenant's files, and take a new one."""
     kind = request.POST.get("add")
     forms = {
-        name: form(request.POST, request.FILES) if name == kind else form() for name, form in FORMS.items()
+        name: form(request.POST, request.FILES, request=request) if name == kind else form(request=request)
+        for name, form in FORMS.items()
     }
     sent = forms.get(kind)
     if sent is not None and sent.is_valid():
