@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import mimetypes
 import posixpath
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from django.views.generic.detail import SingleObjectMixin
 from .exceptions import ConfigurationError
 from .storage.active_content import is_safe_to_show
 from .storage.backend import MinioBackend
+from .storage.content_types import guess_type
 from .storage.links import Told, seconds_of
 from .storage.responses import ObjectResponse
 from .storage.router import MinioRouter
@@ -108,8 +108,7 @@ def _behind_proxy(
     content_type = None
     if as_attachment is None:
         # On the site's own origin the type is what the name says, whatever was declared.
-        content_type, encoding = mimetypes.guess_type(name)
-        content_type = "application/octet-stream" if encoding or not content_type else content_type
+        content_type = guess_type(name) or "application/octet-stream"
         as_attachment = not is_safe_to_show(name)
     told = Told(filename or posixpath.basename(name), content_type, _disposition(as_attachment))
     key, life, query = backend.object_name(name), seconds_of(expires), told.query(name, False)

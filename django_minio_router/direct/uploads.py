@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from ..exceptions import ServerError
 from ..files.quota import quota, refuse_over_limit
 from ..naming import INCOMING, check_object_name
 from ..s3.content import MAX_PARTS
+from ..storage.content_types import guess_type
 from ..storage.uploaded import UploadedObject
 from .conf import direct_upload
 from .tokens import Receipt, Refused, Ticket, Upload, new_key
@@ -188,7 +188,7 @@ def _checked_name(name: object) -> str:
 def _checked_type(content_type: object, name: str) -> str:
     """Return the type that the browser declares, or if it knows none the one that the name tells."""
     plain = str(content_type).partition(";")[0].strip().lower()
-    known = plain if _TYPE.fullmatch(plain) and plain != _UNKNOWN else mimetypes.guess_type(name)[0]
+    known = plain if _TYPE.fullmatch(plain) and plain != _UNKNOWN else guess_type(name)
     return known or _UNKNOWN
 
 

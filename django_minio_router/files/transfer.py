@@ -281,7 +281,9 @@ class BucketFiles:
         with origin.read(name) as content:
             file = content if isinstance(content, File) else File(content)
             own, kept = self._backend.headers, found.info.metadata
-            headers = own.guarded(name, kept) | own.encryption() if kept else own.of(name, file)
+            headers = (
+                own.guarded(name, kept) | own.encryption() if kept else self._backend.headers_of(name, file)
+            )
             self._put(name, file, headers, may_replace=claimed)
 
     def _put(

@@ -19,13 +19,18 @@ from .content import Block, Source
 from .copying import Copy
 from .deleting import Deletion
 from .limits import limited
-from .reading import ObjectReader, modified_time
+from .reading import ObjectFile, ObjectReader, modified_time
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
 if TYPE_CHECKING:
     from django.core.files import File
 
     from .client import Client
+
+# The servers that compare the entity tag at the end of a copy of an object onto itself, or keep its content
+# where it is. Of 200 saves at the same moment SeaweedFS 4.48 and MinIO lost up to 20; of as many beside a
+# PUT with If-Match they lost none, but VersityGW did.
+_SAFE_COPIES = ("AmazonS3", "VERSITYGW")
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -120,6 +125,14 @@ class Bucket:
         missing."""
         return ObjectReader(self.client, self.name, key, self.path(key), headers)
 
+    def open_described(self, info: ObjectInfo, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
+        """Open what was described. ``ServerError`` with the status 412 if it was replaced since."""
+        reader = self.open(info.key, headers)
+        if reader.etag.strip('"') != info.etag:
+            reader.close()
+            raise self.stored_anew(info.key)
+        return reader
+
     def list(self, prefix: str = "", *, recursive: bool = True) -> Iterator[ObjectInfo]:
         """Yield the objects whose keys start with the prefix, a page at a time.
 
@@ -209,6 +222,39 @@ class Bucket:
         """
         self._copy(source, info, key, headers, only_new=only_new).copy_new(info.size)
 
+    @limited
+    def set_headers(self, info: ObjectInfo, headers: Mapping[str, str], *, by_copy: bool = False) -> None:
+        """Store the object that was described anew, with these headers alone.
+
+        ``ServerError`` with the status 412, or 409, if it was replaced meanwhile, ``FileNotFoundError`` if it
+        was deleted; both stay as they are.
+
+        The server copies it onto itself if its copies keep the condition up to the end, else the content
+        goes through here, in one conditional request. ``by_copy`` lets each server copy, and what is stored
+        at that moment may be lost on some.
+        """
+        if by_copy or info.headers.get("Server", "").startswith(_SAFE_COPIES):
+            copy = self._copy(self, info, info.key, headers, if_match=info.etag)
+            copy.copy(info.size, keeps_metadata=False)
+            return
+        if info.size > max(self.multipart):
+            raise ServerError(
+                f"{info.key!r} has {info.size} bytes, too many to be stored in one request that another "
+                "writer cannot get between. Let the server copy it while nobody writes."
+            )
+        key_headers = {k: v for k, v in headers.items() if "-customer-" in k.lower()}
+        with ObjectFile(partial(self.open_described, info, key_headers), info.key) as content:
+            upload = Upload(
+                client=self.client,
+                bucket=self.name,
+                name=info.key,
+                path=self.path(info.key),
+                headers=headers,
+                only_new=False,
+                if_match=info.etag,
+            )
+            upload.run(self.source(content))
+
     def _copy(
         self,
         source: Bucket,
@@ -217,6 +263,7 @@ class Bucket:
         headers: Mapping[str, str],
         *,
         only_new: bool = False,
+        if_match: str = "",
     ) -> Copy:
         return Copy(
             client=self.client,
@@ -225,6 +272,7 @@ class Bucket:
             path=self.path(key),
             headers=headers,
             only_new=only_new,
+            if_match=if_match,
             source={
                 "x-amz-copy-source": source.path(info.key),
                 "x-amz-copy-source-if-match": f'"{info.etag}"',
@@ -247,7 +295,7 @@ class Bucket:
             except FileNotFoundError:
                 return
             if meant.etag != if_match:
-                raise self._stored_anew(key)
+                raise self.stored_anew(key)
         Deletion(
             client=self.client,
             bucket=self.name,
@@ -257,9 +305,9 @@ class Bucket:
             key_headers=headers,
         ).run()
 
-    def _stored_anew(self, key: str) -> ServerError:
+    def stored_anew(self, key: str) -> ServerError:
         return ServerError(
-            f"{key!r} in the bucket {self.name!r} was stored anew meanwhile, so it was not deleted.",
+            f"{key!r} in the bucket {self.name!r} was stored anew meanwhile, so it stays as it is.",
             status=412,
             code="PreconditionFailed",
         )

@@ -31,6 +31,8 @@ class Copy(Upload):
             self.run(cast("Source", _Ranges(size)))
             return
         changed = {} if keeps_metadata else {"x-amz-metadata-directive": "REPLACE", **self.headers}
+        if self.if_match:
+            changed["If-Match"] = f'"{self.if_match}"'
         response = self.client.request(
             "PUT", self.path, headers={**self.source, **changed}, takes_long=True, repeat=False
         )

@@ -62,7 +62,8 @@ def checksum_of(block: Block, client: Client) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Upload:
-    """One save of one object. With ``only_new`` an object of that name must not be there yet.
+    """One save of one object. With ``only_new`` an object of that name must not be there yet; with
+    ``if_match`` it must be there, and have that entity tag.
 
     ``claim_headers`` tell the empty object that holds the name for a moment from an empty file.
     """
@@ -75,6 +76,7 @@ class Upload:
     only_new: bool
     progress: Any = None
     claim_headers: Mapping[str, str] = field(default_factory=dict)
+    if_match: str = ""
 
     def run(self, source: Source) -> None:
         """Send the content. Raise ``FileExistsError`` when the name is taken; nothing is stored then."""
@@ -212,8 +214,7 @@ class Upload:
         An object may be stored although the answer was lost, or was an error of a proxy on the way, and
         then a repeat of the request finds the name taken. The token in the object tells whose it is.
         """
-        if only_new:
-            headers = {**headers, "If-None-Match": "*"}
+        headers = {**headers, **self._condition(only_new)}
         takes_long = method == "POST" or body is None  # the server puts parts together, or copies
         try:
             response = self.client.request(
@@ -242,6 +243,11 @@ class Upload:
             if only_new and (error.status in (409, 412) or error.code in _TAKEN):
                 raise self._taken() from error
             raise
+
+    def _condition(self, only_new: bool) -> dict[str, str]:
+        if only_new:
+            return {"If-None-Match": "*"}
+        return {"If-Match": f'"{self.if_match}"'} if self.if_match else {}
 
     def _is_stored(self, token: str) -> bool:
         if self._stored_with(token) is None:

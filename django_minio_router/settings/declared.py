@@ -183,7 +183,11 @@ OPTIONS: dict[str, Setting] = {
     "prefix": _text(),
     "public": _flag(),
     "replace_existing": _flag(),
-    "metadata": Setting(None, "a dictionary", lambda value: isinstance(value, Mapping)),
+    "metadata": Setting(
+        None,
+        "a dictionary, a callable of (name, content) that returns one, or its dotted path",
+        lambda value: isinstance(value, Mapping | str) or callable(value),
+    ),
     "sse": _object_with("headers", "an encryption of minio.sse"),
     "progress": _object_with(
         "set_meta", "an object with set_meta() and update(), as the SDK's put_object does"

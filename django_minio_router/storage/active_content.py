@@ -74,13 +74,14 @@ video/x-msvideo                     avi
 
 _LINES = [line.split() for line in _SAFE.strip().splitlines()]
 _SAFE_TYPES = frozenset(line[0] for line in _LINES)
-_SAFE_EXTENSIONS = frozenset(ending for line in _LINES for ending in line[1:])
+SAFE_ENDINGS = {ending: line[0] for line in _LINES for ending in line[1:]}
+"""Each ending of a name that is safe to show, with its type."""
 
 
 def is_safe_to_show(name: str, content_type: str | None = None) -> bool:
     """Tell whether the extension of the name and, if given, the content type are known to be safe."""
     _, dot, ending = name.rpartition(".")
-    if not dot or ending.lower() not in _SAFE_EXTENSIONS:
+    if not dot or ending.lower() not in SAFE_ENDINGS:
         return False
     return content_type is None or _is_safe_type(content_type)
 

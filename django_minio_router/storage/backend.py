@@ -40,7 +40,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     """Store files in one bucket; without a name in the default media bucket.
 
     ``replace_existing`` overwrites instead of choosing another name. ``metadata``, ``sse`` and ``progress``
-    have the meaning that they have in the SDK's ``put_object``, ``http_client`` is a ``urllib3`` pool.
+    have the meaning that they have in the SDK's ``put_object``; ``metadata`` may also be a callable of
+    ``(name, content)``, or its dotted path. ``http_client`` is a ``urllib3`` pool.
     ``server`` names an entry of ``MINIO_SERVERS``, ``storage_name`` an alias of ``STORAGES`` whose
     ``MINIO_*`` options are used; such options can be given here as well. ``public`` tells whether links
     are plain; the default is what the settings declare. ``prefix`` is a folder, such as ``"acme/"``, that all
@@ -118,14 +119,14 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         known = self.objects.honours_conditions
         if known is not None:
             return known
-        return self.objects.try_conditions(self.object_name(name), self.headers.of(name, content))
+        return self.objects.try_conditions(self.object_name(name), self.headers_of(name, content))
 
     def _save(self, name: str, content: File[Any]) -> str:
         """Store the content; raise ``FileExistsError`` if the name is taken and may not be replaced."""
         save = PendingSave.of(self)
         # A subclass that picks a name although exists() says it is taken wants it replaced.
         may_replace = self.replace_existing or (save is not None and name in save.taken)
-        key, headers = self.object_name(check_new_name(name)), self.headers.of(name, content)
+        key, headers = self.object_name(check_new_name(name)), self.headers_of(name, content)
         only_new = not may_replace and (save is None or save.only_new)
         if isinstance(content, UploadedObject) and self.objects.can_copy_from(content.bucket):
             self.objects.copy_new(content.bucket, content.info, key, headers, only_new=only_new)
@@ -165,7 +166,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
                 "name, or set replace_existing."
             )
         only_new = only_new and self.refuses_taken_names(name, empty)
-        key, headers, bucket = self.object_name(name), self.headers.of(name, empty), self.objects
+        key, headers, bucket = self.object_name(name), self.headers_of(name, empty), self.objects
 
         def store(content: File[Any]) -> None:
             bucket.put(key, content, headers, only_new=only_new, progress=self.progress)

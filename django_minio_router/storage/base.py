@@ -20,12 +20,13 @@ from ..settings.config import Config
 from ..settings.declared import DEFAULTS, OPTIONS, PREFIX, check_options
 from ..settings.redacted import Hidden
 from ..settings.testing import is_under_test, prefix_of_tests
-from .headers import ObjectHeaders
+from .headers import Metadata, ObjectHeaders
 from .installed import warn_if_not_installed
 from .links import query_of_name
 from .serialization import Portable
 
 if TYPE_CHECKING:
+    from django.core.files import File
     from minio import Minio
 
     from ..s3.client import Query
@@ -63,7 +64,7 @@ class BucketStorage(Portable, Storage):
         storage_name: str = "default",
         *,
         replace_existing: bool = False,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Metadata = None,
         sse: Any = None,
         progress: Any = None,
         http_client: Any = None,
@@ -215,6 +216,10 @@ class BucketStorage(Portable, Storage):
         return ObjectHeaders(
             self.metadata, self.sse, connection.objects.client.server, connection.downloads_active
         )
+
+    def headers_of(self, name: str, content: File[Any]) -> dict[str, str]:
+        """Return the headers that this file is stored with."""
+        return self.headers.of(name, content)
 
     # The server
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError
 from ..s3.tokens import TOKEN_HEADER
 from ..s3.uploads import KEPT_HEADERS
 from .active_content import stored_as_attachment
+from .content_types import guess_type
 
 if TYPE_CHECKING:
     from django.core.files import File
 
     from ..settings.server import Server
+
+Metadata: TypeAlias = "Mapping[str, Any] | Callable[[str, File[Any]], Mapping[str, Any] | None] | str | None"
+"""Metadata for all files, or a function of a file's name and content, which may be named by its path."""
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, in lower case
@@ -38,15 +43,17 @@ _REQUEST_HEADERS = (  # they say what the request is, and what came with it
 class ObjectHeaders:
     """The headers of one storage's objects; ``sse`` is one of the SDK's, ``server`` where it is sent to."""
 
-    metadata: Mapping[str, Any] | None
+    metadata: Metadata
     sse: Any
     server: Server
     downloads_active: bool
 
     def of(self, name: str, content: File[Any]) -> dict[str, str]:
-        """Return the headers to store the content with."""
-        headers = {_header(key): _plain_text(key, value) for key, value in (self.metadata or {}).items()}
-        headers["content-type"] = content_type_of(name, content)
+        """Return the headers to store the content with. Only metadata of this very file tells its type."""
+        own = _described(self.metadata, name, content)
+        headers = {_header(key): _plain_text(key, value) for key, value in own.items()}
+        if own is self.metadata or "content-type" not in headers:
+            headers["content-type"] = content_type_of(name, content)
         return self.guarded(name, headers | self.encryption())
 
     def guarded(self, name: str, headers: dict[str, str]) -> dict[str, str]:
@@ -78,7 +85,30 @@ def content_type_of(name: str, content: File[Any]) -> str:
     declared = getattr(content, "content_type", None)
     if not isinstance(declared, str) or not _PRINTABLE.fullmatch(declared):  # a browser may send anything
         declared = None
-    return declared or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return declared or guess_type(name) or "application/octet-stream"
+
+
+def _described(metadata: Metadata, name: str, content: File[Any]) -> Mapping[str, Any]:
+    describe = _imported(metadata) if isinstance(metadata, str) else metadata
+    described = describe(name, content) if callable(describe) else describe
+    if described is None:
+        return {}
+    if not isinstance(described, Mapping):
+        raise ConfigurationError(
+            f"The option 'metadata' of a storage, {metadata!r}, returned {described!r} for {name!r}. Let it "
+            "return a dictionary."
+        )
+    return described
+
+
+def _imported(path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The option 'metadata' of a storage names {path!r}, which cannot be imported: {error}. Correct "
+            "the path."
+        ) from error
 
 
 def _header(key: str) -> str:

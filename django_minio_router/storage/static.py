@@ -23,10 +23,12 @@ from ..s3.bucket import ObjectInfo
 from ..settings.config import Config
 from .backend import MinioBackend
 from .collecting import Listed, beside_source
+from .uploaded import StoredFile
 
 logger = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds
+_FOR_GOOD = "max-age=31536000, immutable"
 
 
 @deconstructible(path="django_minio_router.models.MinioBackendStatic")
@@ -193,6 +195,17 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
             super()._save(name, content)
             self._there.add(name)
         return name
+
+    def headers_of(self, name: str, content: File[Any]) -> dict[str, str]:
+        """Return the headers; browsers keep a file for good whose name says its content."""
+        headers = super().headers_of(name, content)
+        return {"cache-control": _FOR_GOOD, **headers} if self._is_hashed(name, content) else headers
+
+    def _is_hashed(self, name: str, content: File[Any]) -> bool:
+        if self._there is not None:
+            return self._tells_content(name)
+        # One that is stored already; while files are collected, the manifest is none of this time.
+        return isinstance(content, StoredFile) and name in self.hashed_files.values()
 
     def _tells_content(self, name: str) -> bool:
         """Tell whether an object of this name has this content, since the name holds its hash."""

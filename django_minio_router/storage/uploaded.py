@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -26,6 +28,7 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
     """
 
     _file: Any = None
+    key_headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, bucket: Bucket, info: ObjectInfo, name: str, content_type: str) -> None:
         super().__init__(None, name, content_type, info.size)
@@ -47,19 +50,7 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
         self._file = file
 
     def _open_reader(self) -> ObjectReader:
-        reader = self.bucket.open(self.info.key)
-        if reader.etag.strip('"') != self.info.etag:
-            reader.close()
-            raise self.replaced()
-        return reader
-
-    def replaced(self) -> ServerError:
-        return ServerError(
-            f"{self.info.key!r} in the bucket {self.bucket.name!r} was stored anew after it was checked. "
-            "Upload the file again.",
-            status=412,
-            code="PreconditionFailed",
-        )
+        return self.bucket.open_described(self.info, self.key_headers)
 
     @property
     def closed(self) -> bool:
@@ -88,3 +79,7 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
             self.bucket.delete(self.info.key)
         except ServerError as error:
             logger.warning("%r stays in the bucket %r: %s", self.info.key, self.bucket.name, error)
+
+
+class StoredFile(UploadedObject):
+    """A file that is there already, as whoever describes files gets it: read only if they read it."""

@@ -16,6 +16,7 @@ from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.template import Context, Template
+from minio.commonconfig import CopySource
 from minio.credentials import StaticProvider
 
 from django_minio_router.storage.static import MinioManifestStaticStorage
@@ -336,6 +337,34 @@ class TestHashedNames:
         stored_anew = [request.path for request in proxy.requests if request.method == "PUT"]
         assert stored_anew == [f"/{hashed}/staticfiles.json"]
         assert counts(proxy)["HEAD"] == 1, "all other names are known from a listing"
+
+    def test_browsers_keep_hashed_files_for_good_and_no_others(self, project, hashed, bare):
+        def kept() -> dict[str, str]:
+            found = bare.list_objects(bucket_name=hashed, recursive=True)
+            stats = [bare.stat_object(bucket_name=hashed, object_name=entry.object_name) for entry in found]
+            return {s.object_name: s.metadata.get("Cache-Control", "") for s in stats}
+
+        collect()
+        hashes = set(staticfiles_storage.hashed_files.values())
+        assert hashes == {name for name, says in kept().items() if says == "max-age=31536000, immutable"}
+
+        collect(clear=True)
+        options = {"metadata": {"Cache-Control": "max-age=60"}}
+        project.STORAGES = {**project.STORAGES, "staticfiles": {"BACKEND": HASHED, "OPTIONS": options}}
+        call_command("sync_object_headers", "--storage", "staticfiles", stdout=StringIO())
+        assert set(kept().values()) == {"max-age=60"}, "the project says so"
+
+    def test_hashed_files_of_before_are_marked_too(self, hashed, bare):
+        collect()
+        name = staticfiles_storage.hashed_files["app.css"]
+        source = CopySource(bucket_name=hashed, object_name=name)
+        bare.copy_object(hashed, name, source, metadata={"a": "b"}, metadata_directive="REPLACE")
+        out = StringIO()
+
+        call_command("sync_object_headers", "--storage", "staticfiles", stdout=out)
+        assert "1 changed, 8 right already" in out.getvalue()
+        found = bare.stat_object(bucket_name=hashed, object_name=name)
+        assert found.metadata["Cache-Control"] == "max-age=31536000, immutable"
 
     def test_a_hashed_file_that_somebody_removed_is_stored_again(self, hashed, bare, contents):
         collect()

@@ -51,6 +51,7 @@ ON_ANY_SERVER = (
     "storage/test_any_answer.py",
     "storage/test_async.py",
     "storage/test_binding.py",
+    "storage/test_headers.py",
     "storage/test_migrations.py",
     "storage/test_responses.py",
     "storage/test_router.py",
