@@ -32,11 +32,18 @@ _DIGEST = 8  # characters that stand for the rest of a long name
 def is_under_test() -> bool:
     """Tell whether Django's test environment is set up: its runner, pytest-django and parallel workers do it.
 
-    Asked for at each call of a storage, so without an import. What ``setup_test_environment()`` saves is a
+    Asked at each call of a storage, so without an import. What ``setup_test_environment()`` saves is a
     sign that nothing else leaves: ``mail.outbox`` is there also in a project with the locmem e-mail backend.
     """
     utils = sys.modules.get("django.test.utils")
     return utils is not None and hasattr(utils._TestState, "saved_data")
+
+
+def test_state() -> str | None:
+    """Return None if no tests are running, else what buckets begin with: cheap where there are none."""
+    if "django.test.utils" not in sys.modules or not is_under_test():
+        return None
+    return prefix_of_tests()
 
 
 def is_isolated() -> bool:

@@ -19,7 +19,7 @@ from ..s3.status import MinioServerStatus, probe
 from ..settings.config import Config
 from ..settings.declared import DEFAULTS, OPTIONS, PREFIX, check_options
 from ..settings.redacted import Hidden
-from ..settings.testing import is_under_test, prefix_of_tests
+from ..settings.testing import test_state
 from .headers import Metadata, ObjectHeaders
 from .installed import warn_if_not_installed
 from .links import query_of_name
@@ -39,7 +39,7 @@ class Connection:
     """What the calls of a backend need, looked up once and again when settings change or after a fork."""
 
     epoch: int
-    under_test: bool
+    test_state: str | None
     config: Config
     objects: Bucket
     has_plain_links: bool
@@ -49,10 +49,7 @@ class Connection:
 
     def holds(self) -> bool:
         """Tell whether it is still right. A test's prefix changes with its database."""
-        if self.epoch != clients.epoch or self.under_test != is_under_test():
-            return False
-        prefix = self.objects.client.server.test_prefix
-        return not prefix or prefix == prefix_of_tests()
+        return self.epoch == clients.epoch and self.test_state == test_state()
 
 
 class BucketStorage(Portable, Storage):
@@ -190,7 +187,7 @@ class BucketStorage(Portable, Storage):
         downloads_active = self._downloads_active(config)
         self._connected = connection = Connection(
             epoch,
-            is_under_test(),
+            test_state(),
             config,
             objects,
             self._has_plain_links(),

@@ -1,4 +1,4 @@
-"""What `python3 dev.py load` calls growth. The visitors themselves run in .ci/run."""
+"""What `python3 dev.py load` calls growth. The visitors themselves run in .ci/nightly."""
 
 from __future__ import annotations
 
