@@ -81,7 +81,7 @@ class WithoutRenames(Isolation):
 
 
 SHOWN = (AssertionError, DatabaseError, FileNotFoundError, RoutingError)
-UNTIL_FOUND = settings(steps(40, 40), max_examples=40, stateful_step_count=40, phases=[Phase.generate])
+UNTIL_FOUND = settings(steps(40, 40), max_examples=400, stateful_step_count=40, phases=[Phase.generate])
 
 
 class OnlyRows(WithoutRenames):
