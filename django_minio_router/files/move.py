@@ -25,6 +25,7 @@ from ..exceptions import ConfigurationError, RoutingError, ServerError
 from ..inventory.columns import Column, all_file_fields, own_columns
 from ..inventory.routes import storage_doubt
 from ..naming import bucket_name_problem
+from ..s3.errors import creating_command
 from ..settings.config import Config
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields
@@ -69,15 +70,24 @@ class FileOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Move:
-    """The files of these fields, from ``source``, to where each field stores, or to ``target``."""
+    """The files of these fields, from ``source``, to where each field stores, or to ``target``.
 
-    source: Storage
+    Without a source, from where each field stores for another tenant, ``copied``.
+    """
+
+    source: Storage | None
     fields: tuple[FileField, ...]
     target: BucketStrategy | None = None
+    copied: Any = None
 
     def origin(self, field: FileField) -> Origin:
         """Return where the files of a field were under the active tenant."""
-        return origin_of(_backend(self.source, field))
+        if self.source is not None:
+            return origin_of(_backend(self.source, field))
+        storage = field.storage
+        return origin_of(
+            _plain(storage.on_behalf_of(self.copied) if isinstance(storage, MinioRouter) else storage)
+        )
 
     def target_of(self, field: FileField) -> MinioBackend:
         """Return where they go."""
@@ -146,12 +156,18 @@ def _plain(storage: Storage) -> Storage:
     return storage.without_fallback().backend if isinstance(storage, MinioRouter) else storage
 
 
-def make_move(source: str, to: str | None = None, labels: Collection[str] = ()) -> Move:
-    """Return the move that the words of a person ask for. ``ConfigurationError`` where it cannot be done."""
+def make_move(
+    source: str | None, to: str | None = None, labels: Collection[str] = (), *, copied: Any = None
+) -> Move:
+    """Return the move that the words of a person ask for. ``ConfigurationError`` where it cannot be done.
+
+    Without a source, the files are copied from another tenant, ``copied``.
+    """
     target = None if to is None else load_strategy(to)
-    origin = load_source(source)
-    refuse_missing_source(origin)
-    return Move(origin, fields_to_move(target, labels), target)
+    origin = None if source is None else load_source(source)
+    if origin is not None:
+        refuse_missing_source(origin)
+    return Move(origin, fields_to_move(target, labels), target, copied)
 
 
 def fields_to_move(target: BucketStrategy | None, labels: Collection[str]) -> tuple[FileField, ...]:
@@ -198,10 +214,8 @@ class _ColumnMove:
 
     def run(self, threads: ThreadPoolExecutor) -> Iterator[FileOutcome]:
         if not self.target.is_there:
-            cause = (
-                f"the bucket {self.target.bucket!r} does not exist. Create it with "
-                "'manage.py initialize_buckets'"
-            )
+            command = creating_command(None if self.tenant is None else get_tenancy().key(self.tenant))
+            cause = f"the bucket {self.target.bucket!r} does not exist. Create it with '{command}'"
             yield from _column_outcome(self.column, MoveState.FAILED, cause)
             return
         for page in self.column.pages():

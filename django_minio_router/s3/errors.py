@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from ..exceptions import BucketNotFound, ServerError
+from ..exceptions import BucketNotFound, ConfigurationError, RoutingError, ServerError
+from ..tenancy import get_tenancy
 
 if TYPE_CHECKING:
     from ..settings.server import Server
@@ -43,10 +45,21 @@ def is_in_doubt(error: ServerError) -> bool:
 def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
     return BucketNotFound(
         f"The bucket {bucket!r} does not exist at {server.endpoint}. "
-        "Create it with 'manage.py initialize_buckets'.",
+        f"Create it with '{creating_command(_active_key())}'.",
         status=404,
         code="NoSuchBucket",
     )
+
+
+def creating_command(key: str | None) -> str:
+    """Return the command that creates buckets: without an option those of tenants are left out."""
+    return "manage.py initialize_buckets" + ("" if key is None else f" --tenant {key}")
+
+
+def _active_key() -> str | None:
+    with suppress(RoutingError, ConfigurationError):
+        return get_tenancy().active_key()
+    return None
 
 
 def refused(server: Server, place: str, status: int | None, code: str, message: str) -> ServerError:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import connections, router, transaction
 from django.db.models import QuerySet
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save, pre_save
 
 from ..exceptions import ConfigurationError, TenantRequired
 from .base import Tenancy
@@ -23,6 +23,8 @@ from .kept_rows import forget_when_saved, kept_row, listen
 
 if TYPE_CHECKING:
     from django.db.models import Model
+
+_CLONED = "_minio_router_cloned"
 
 
 class SchemaTenancy(Tenancy):
@@ -223,6 +225,10 @@ class SchemaTenancy(Tenancy):
         def when_ready(*, tenant: Any, **kwargs: object) -> None:
             transaction.on_commit(partial(created, tenant), using=self.alias)
 
+        def when_inserted(*, instance: Any, **kwargs: object) -> None:
+            if vars(instance).pop(_CLONED, False):  # django-tenants, which takes it for an old row, is silent
+                when_ready(tenant=instance)
+
         def when_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
             if instance.schema_name != self.shared_key and not _is_cleaning_up():
                 row = copy.copy(instance)  # Django takes the key away from the instance
@@ -233,7 +239,16 @@ class SchemaTenancy(Tenancy):
         models = self.models_of_tenants()
         forget_when_saved(models, attrgetter("schema_name"))
         for model in models:
+            listen(pre_save, model, note_clone)
+            listen(post_save, model, when_inserted)
             listen(post_delete, model, when_deleted)
+
+
+def note_clone(*, instance: Any, **kwargs: object) -> None:
+    """Note that a row that was read is saved as another, without its key, as ``clone_tenant`` does."""
+    if instance.pk is None and not instance._state.adding:
+        instance._state.adding = True  # as Django asks of whoever copies a row
+        vars(instance)[_CLONED] = True
 
 
 def _apps_by_type() -> dict[str, set[str]]:

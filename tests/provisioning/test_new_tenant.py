@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from importlib import import_module
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import connection, models, transaction
+from django.db import connection, migrations, models, transaction
 from django.dispatch import Signal
 from django_tenants.signals import post_schema_sync, schema_needs_to_be_sync
 from django_tenants.utils import schema_context, schema_exists
@@ -462,6 +463,22 @@ class TestFilesOfATenantThatIsBeingCreated:
 
         assert contents(f"test-brands-{tenant.schema_name}") == {"first.txt": b"x"}
         assert "former" not in caplog.text
+
+    def test_a_data_migration_stores_files_too(
+        self, new_name: NewName, contents: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def seed(apps: Any, editor: Any) -> None:
+            router.save("seed.txt", ContentFile(b"x"))
+
+        migration: Any = import_module("tests.apps.per_tenant.migrations.0001_initial").Migration
+        monkeypatch.setattr(migration, "operations", [*migration.operations, migrations.RunPython(seed)])
+        monkeypatch.setattr(Client, "auto_create_schema", True)
+        tenant = Client(schema_name=new_name("s"), name="x")
+        tenant.save(verbosity=0)
+        try:
+            assert contents(f"test-brands-{tenant.schema_name}") == {"seed.txt": b"x"}
+        finally:
+            tenant.delete(force_drop=True)
 
     def test_what_it_stored_in_a_folder_is_not_of_a_former_tenant(
         self, use: Any, bucket: str, new_name: NewName, caplog: pytest.LogCaptureFixture

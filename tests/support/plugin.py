@@ -37,6 +37,7 @@ ON_ANY_SERVER = (
     "inventory/",
     "isolation/",
     "management/",
+    "provisioning/test_clones.py",
     "provisioning/test_new_tenant.py",
     "provisioning/test_plan.py",
     "reliability/test_forks.py",

@@ -12,7 +12,7 @@ from django_minio_router.files.move import FileOutcome, Move, MoveState, count_f
 from django_minio_router.management.base import RouterCommand, add_jobs_argument, add_no_input_argument
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each, refuse_dry_run
 from django_minio_router.management.progress import ProgressBar
-from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
+from django_minio_router.management.tenants import add_tenant_arguments, named_tenants, tenants_or_active
 from django_minio_router.tenancy import get_tenancy
 
 _WARNED = {MoveState.MISSING, MoveState.SKIPPED}
@@ -28,13 +28,19 @@ class Command(RouterCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
-        parser.add_argument(
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument(
             "--from",
-            required=True,
             dest="source",
             metavar="PLACE",
             help="an alias of STORAGES, a bucket, the dotted path of a strategy, or 'media' for MEDIA_ROOT; "
             "'bucket:NAME' is always a bucket",
+        )
+        source.add_argument(
+            "--copy",
+            dest="copied",
+            metavar="TENANT",
+            help="from where the fields store for this other tenant, of which the one of --tenant is a clone",
         )
         parser.add_argument(
             "--to",
@@ -64,7 +70,8 @@ class Command(RouterCommand):
         self.dry_run, self.jobs = options["dry_run"], options["jobs"]
         refuse_dry_run(options)
         try:
-            move = make_move(options["source"], options["to"], options["labels"] or ())
+            copied = _copied(**options)
+            move = make_move(options["source"], options["to"], options["labels"] or (), copied=copied)
             if options["enqueue"]:
                 self._enqueue(**options)
             else:
@@ -86,8 +93,9 @@ class Command(RouterCommand):
         if delete_source:
             self._delete(ledger, ask=options["interactive"])
 
-    def _enqueue(self, *, source: str, to: str | None, delete_source: bool, **options: Any) -> None:
-        chosen = [f"--from={source}", f"--jobs={self.jobs}"]
+    def _enqueue(self, *, source: str | None, to: str | None, delete_source: bool, **options: Any) -> None:
+        origin = f"--from={source}" if source is not None else f"--copy={options['copied']}"
+        chosen = [origin, f"--jobs={self.jobs}"]
         chosen += [f"--to={to}"] if to else []
         chosen += [f"--model={label}" for label in options["labels"] or ()]
         if delete_source:
@@ -151,3 +159,15 @@ class Command(RouterCommand):
             else:
                 self.fail(f"kept: {left.name}: {left.cause}")
         self.say(f"{deleted} were deleted from the old place.")
+
+
+def _copied(*, copied: str | None, tenants: list[str] | None, delete_source: bool, **options: Any) -> Any:
+    """Return the tenant whose files are copied, or None. ``CommandError`` if it would lose them."""
+    if copied is None:
+        return None
+    if not tenants or copied in tenants or delete_source:
+        raise CommandError(
+            f"--copy {copied} copies files of one tenant for another, and keeps them. Name the other one "
+            "with --tenant, and leave out --delete-source."
+        )
+    return next(iter(named_tenants(all_tenants=False, tenants=[copied])))

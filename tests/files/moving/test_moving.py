@@ -337,7 +337,8 @@ def test_a_missing_bucket_is_told_once_and_the_other_tenants_are_moved(
     put(old, "c")
     name_in_rows(south, "c")
     done = move(f"--from={old}", "--all-tenants")
-    assert done.output.count("does not exist. Create it with 'manage.py initialize_buckets'") == 1
+    remedy = f"does not exist. Create it with 'manage.py initialize_buckets --tenant {north.schema_name}'"
+    assert done.output.count(remedy) == 1
     assert done.error is not None
     assert contents(bucket_of(receipts, south)) == {"c": b"x"}
 
