@@ -1,6 +1,7 @@
 """Pictures of the demo, as the README and the site show them, in Chromium.
 
-python3 dev.py run tools.screenshots    # writes docs/images/demo-*.png
+python3 dev.py run tools.screenshots           # writes docs/images/demo-*.png
+python3 dev.py run tools.screenshots FOLDER    # those and further pages, to be looked at
 """
 
 from __future__ import annotations
@@ -26,16 +27,22 @@ PICTURES: dict[str, dict[str, Any]] = {
     "demo-phone": {"color_scheme": "light", "viewport": PHONE, "device_scale_factor": 2},
 }
 
+FURTHER = {"landing": "localhost:{port}/", "isolation": "orchard.localhost:{port}/try/harbour"}
+
 
 def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    IMAGES.mkdir(exist_ok=True)
+    folder, further = (Path(sys.argv[1]), FURTHER) if sys.argv[1:] else (IMAGES, {})
+    folder.mkdir(exist_ok=True)
     with demo() as port, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, options in PICTURES.items():
             page = browser.new_context(**options).new_page()
             page.goto(f"http://harbour.localhost:{port}/", wait_until="networkidle")
-            page.screenshot(path=IMAGES / f"{name}.png")
+            page.screenshot(path=folder / f"{name}.png")
+            for other, address in further.items():
+                page.goto(f"http://{address.format(port=port)}", wait_until="networkidle")
+                page.screenshot(path=folder / f"{name.replace('demo', other)}.png")
         browser.close()
 
 

@@ -77,13 +77,14 @@ def tell(port: int) -> str:
 
 def wait(port: int) -> int:
     """Leave the site up until Ctrl-C."""
-    from .samples import SAMPLES
+    from .samples import LOGIN, SAMPLES
 
     addresses = {"localhost": "all tenants"} | {f"{s.schema_name}.localhost": s.name for s in SAMPLES}
     try:
         print("\nThe site:")
         for host, name in addresses.items():
             print(f"  {f'http://{host}:{port}/':<36} {name}")
+        print(f"  {'/admin/ on each of them':<36} user {LOGIN}, password {LOGIN}")
         print("Ctrl-C stops it.")
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django_tenants.utils import tenant_context
 
@@ -13,6 +14,7 @@ from . import pictures
 from .customers.models import Client, Domain
 from .library.models import Document, Photo, StoredFile
 
+LOGIN = "demo"  # the name and the password
 OPENING_HOURS = "opening-hours.txt"  # both tenants have a file of this name
 
 
@@ -70,6 +72,14 @@ def make_tenant(sample: Sample) -> tuple[Client, bool]:
     client.create_schema(check_if_exists=True, verbosity=0)  # a start may have been cut short before it
     Domain.objects.get_or_create(domain=f"{sample.schema_name}.localhost", tenant=client)
     return client, is_new
+
+
+def make_login() -> None:
+    """Let somebody into the admin; the site is on loopback alone."""
+    user, _ = get_user_model().objects.get_or_create(username=LOGIN)
+    user.is_staff = user.is_superuser = True
+    user.set_password(LOGIN)
+    user.save()
 
 
 def store_files(client: Client, sample: Sample) -> list[Kept]:

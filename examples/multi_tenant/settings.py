@@ -24,7 +24,7 @@ MINIO_SECRET_KEY = os.environ["MINIO_SECRET_KEY"]
 MINIO_USE_HTTPS = os.environ.get("MINIO_USE_HTTPS") == "1"
 MINIO_REGION = os.environ.get("MINIO_REGION", "us-east-1")
 MINIO_URL_EXPIRY_HOURS = timedelta(hours=1)
-# The demo knows no users, so every visitor of a tenant's site may upload.
+# The sites have no log-in, so every visitor of a tenant's site may upload.
 MINIO_DIRECT_UPLOAD = {"PERMISSION": lambda request, field: True}
 # MinIO lets scripts of all sites store and has no CORS of a bucket, which is a warning there.
 MINIO_BUCKET_HOOKS = [cors(["*"], methods=["GET", "HEAD", "PUT"]), expire_incoming()]
@@ -54,8 +54,11 @@ SHARED_APPS = [
     "django_tenants",
     "django_minio_router",
     "django_minio_router.direct",
+    "django.contrib.admin",
+    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "examples.multi_tenant.customers",
 ]
@@ -70,8 +73,10 @@ SHOW_PUBLIC_IF_NO_TENANT_FOUND = True
 MIDDLEWARE = [
     "django_tenants.middleware.main.TenantMainMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "examples.multi_tenant.library.middleware.ContentPolicyMiddleware",
@@ -86,6 +91,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "examples.multi_tenant.customers.context_processors.sites",
             ]

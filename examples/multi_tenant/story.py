@@ -17,7 +17,7 @@ from .account import Account
 from .customers.models import Client
 from .leaving import BOTH_FILES, counted, guest, usage_of
 from .letters import COUNT, EVERY_LETTER, LABEL, put_into_archive, readers
-from .samples import SAMPLES, Kept, make_tenant, store_files, store_logo
+from .samples import SAMPLES, Kept, make_login, make_tenant, store_files, store_logo
 from .visitors import SAME, Visitors, browser, bucket_of
 
 # What a server that is away, a wrong key or a wrong setting ends in; their messages say enough.
@@ -53,6 +53,7 @@ def _tenants(account: Account) -> list[Client]:
     call_command("migrate_schemas", shared=True, verbosity=0)
     made = [make_tenant(sample) for sample in SAMPLES]
     call_command("migrate_schemas", tenant=True, verbosity=0)
+    make_login()
     for client, is_new in made:
         places = f"schema {client.schema_name}, bucket {bucket_of(client)}"
         print(f"    {client.name:<16} {places} ({_new(is_new)})")

@@ -11,8 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import urllib3
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = "examples.multi_tenant.demo"
@@ -53,6 +57,13 @@ def output_until(process: subprocess.Popen[str], words: str) -> str:
         if words in line:
             return "".join(lines)
     raise AssertionError(f"It ended without {words!r}, having printed:\n{''.join(lines)}")
+
+
+def log_in(page: Page) -> None:
+    """Fill in the log-in of the admin, as the demo prints it."""
+    page.get_by_label("Username").fill("demo")
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Log in").click()
 
 
 class Visitor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,6 +18,7 @@ from playwright.sync_api import Page, expect
 from tests.support.chromium import chromium, needs_chromium
 
 from .conftest import Site
+from .projects import log_in
 
 pytestmark = needs_chromium
 
@@ -77,7 +79,13 @@ def test_a_photo_is_uploaded_seen_downloaded_and_deleted(page: Page, site: Site,
     assert download.value.suggested_filename == filename
     assert Path(download.value.path()).read_bytes() == content
 
+    asked = page.get_by_role("form", name=f"Delete {title}?")
     page.get_by_role("button", name=f"Delete {title}").click()
+    asked.get_by_role("button", name="Keep it").click()
+    expect(asked).to_be_hidden()
+    assert is_stored(bare, name)
+    page.get_by_role("button", name=f"Delete {title}").click()
+    asked.get_by_role("button", name="Yes, delete it").click()
     expect(page.get_by_role("status")).to_have_text(f"Deleted {filename} from the bucket demo-harbour.")
     expect(page.get_by_role("img", name=title)).to_have_count(0)
     assert not is_stored(bare, name)
@@ -114,6 +122,28 @@ def test_the_sites_lead_to_each_other(page: Page, site: Site):
     expect(page).to_have_url(site.url("harbour"))
 
 
+def test_a_visitor_tries_to_read_the_other_tenants_file(page: Page, site: Site):
+    page.goto(site.url("orchard"))
+    page.get_by_role("link", name="Try to read Harbour Museum’s file").click()
+
+    got = page.get_by_role("listitem").locator(".got")
+    refused = ["404", "403", "403", "TenantRequired"]
+    expect(got).to_have_text([*refused, re.compile("^200, the same bytes, saved as ")])
+    page.goto(f"{site.url('orchard')}try/orchard")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is at this address")
+
+
+def test_the_list_of_tenants_leads_to_the_docs_and_to_its_admin(page: Page, site: Site):
+    page.goto(f"http://localhost:{site.port}/")
+    for link in page.get_by_role("region", name="How it is done").get_by_role("link").all():
+        answer = page.goto(f"http://localhost:{site.port}{link.get_attribute('href')}")
+        assert answer.ok
+        page.go_back()
+    page.goto(f"http://localhost:{site.port}/admin/customers/client/")
+    log_in(page)
+    expect(page.get_by_role("link", name="Harbour Museum")).to_be_visible()
+
+
 def test_a_page_loads_only_from_the_site_and_from_the_s3_server(page: Page, site: Site):
     hosts, messages = set(), []
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
@@ -129,6 +159,7 @@ def test_a_page_loads_only_from_the_site_and_from_the_s3_server(page: Page, site
 def test_no_page_is_wider_than_its_window(page: Page, site: Site, width: int):
     page.set_viewport_size({"width": width, "height": 700})
 
-    for address in (f"http://localhost:{site.port}/", site.url("harbour")):
+    harbour = site.url("harbour")
+    for address in (f"http://localhost:{site.port}/", harbour, f"{harbour}try/orchard"):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") == width

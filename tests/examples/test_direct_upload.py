@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from minio import Minio
+from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.support.chromium import chromium, needs_chromium
 
 from .conftest import Site
+from .projects import log_in
 
 pytestmark = needs_chromium
 MIB = 1024 * 1024
@@ -89,8 +91,8 @@ def send(page: Page) -> None:
     page.get_by_role("button", name="Upload the document").click()
 
 
-def is_stored_whole(bare: Minio, path: Path) -> bool:
-    stored = bare.get_object(bucket_name="demo-harbour", object_name=f"documents/{path.name}")
+def is_stored_whole(bare: Minio, path: Path, folder: str = "documents") -> bool:
+    stored = bare.get_object(bucket_name="demo-harbour", object_name=f"{folder}/{path.name}")
     with path.open("rb") as file, stored:
         return all(chunk == file.read(len(chunk)) for chunk in stored.stream(MIB)) and not file.read(1)
 
@@ -175,7 +177,8 @@ def test_an_upload_goes_on_in_a_page_that_is_opened_again(
 ) -> None:
     path = large_file(tmp_path, 20 * MIB)
     page.route(part(3), lambda route: None)  # no answer
-    choose(page, path)
+    with page.expect_response(part(1)), page.expect_response(part(2)):
+        choose(page, path)
     expect(page.get_by_role("progressbar")).to_have_js_property("value", 16 / 20)
     context = page.context
     page.close()
@@ -226,6 +229,24 @@ def test_two_files_go_at_once(page: Page, bare: Minio, tmp_path: Path, incoming:
     found = bare.list_objects(bucket_name="demo-harbour", prefix="incoming/", recursive=True)
     for entry in list(found):
         bare.remove_object(bucket_name="demo-harbour", object_name=entry.object_name)
+
+
+def test_a_row_of_the_admin_that_was_added_by_add_another(
+    page: Page, site: Site, bare: Minio, tmp_path: Path, incoming: None
+) -> None:
+    path = tmp_path / f"{secrets.token_hex(6)}.png"
+    Image.new("RGB", (30, 20), "red").save(path)
+    page.goto(site.url("harbour") + "admin/library/album/add/")
+    log_in(page)
+    traffic = Traffic(page)
+    page.locator("[name=title]").fill("Summer")
+    page.get_by_text("Add another Photo").click()
+    page.locator("[name=photos-0-title]").fill("A red square")
+    page.locator("#id_photos-0-file").set_input_files(path)
+    page.locator("[name=_save]").click()  # at once: the form waits
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    assert len(traffic.of("PUT", S3)) == 1
+    assert is_stored_whole(bare, path, "photos")
 
 
 def test_a_form_that_fails_elsewhere_keeps_the_upload(

@@ -59,7 +59,15 @@ class Document(StoredFile):
     file = models.FileField(storage=tenant_files, upload_to="documents/")
 
 
+class Album(models.Model):
+    title = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class Photo(StoredFile):
+    album = models.ForeignKey(Album, models.SET_NULL, null=True, blank=True, related_name="photos")
     file = models.ImageField(
         storage=tenant_files, upload_to="photos/", width_field="width", height_field="height"
     )

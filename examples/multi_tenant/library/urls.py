@@ -1,3 +1,4 @@
+from django.contrib import admin
 from django.urls import include, path
 
 from . import views
@@ -5,6 +6,8 @@ from .models import Document, Letter, Photo
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("admin/", admin.site.urls),
+    path("try/<slug:schema_name>", views.attempt, name="try"),
     path("uploads/", include("django_minio_router.direct.urls")),
     path("photos/<uuid:pk>", views.Download.as_view(model=Photo), name="download-photo"),
     path("photos/<uuid:pk>/delete", views.delete, {"model": Photo}, name="delete-photo"),

@@ -10,6 +10,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from django_minio_router import ObjectView
 
+from ..customers.models import Client
+from .attempts import attempts
 from .forms import DocumentForm, PhotoForm
 from .models import Document, Letter, Photo, StoredFile
 
@@ -39,6 +41,15 @@ def index(request: HttpRequest) -> HttpResponse:
         "bucket": Photo().bucket,
     }
     return render(request, "library/index.html", context, status=200 if sent is None else 422)
+
+
+@require_GET
+def attempt(request: HttpRequest, schema_name: str) -> HttpResponse:
+    """Try to read a file of another tenant, and show what came of it."""
+    others = Client.objects.exclude(pk=request.tenant.pk)
+    owner = get_object_or_404(others, schema_name=schema_name)
+    found = attempts(owner, request.tenant, int(request.get_port()))
+    return render(request, "library/attempts.html", {"owner": owner, "attempts": found})
 
 
 @require_GET
