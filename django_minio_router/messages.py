@@ -205,6 +205,15 @@ def public_uploads(strategy: Any) -> Warning:
     )
 
 
+def not_installed(app: str) -> Warning:
+    return Warning(
+        f"Storages of {app!r} are used, and it is not in INSTALLED_APPS: a MinioRouter with a strategy "
+        "raises at first use, and there are no other checks, no commands and no buckets for new tenants.",
+        hint=f"Add {app!r} to INSTALLED_APPS.",
+        id="minio_router.W008",
+    )
+
+
 def shared_thumbnails(library: str, remedy: str) -> Warning:
     return Warning(
         f"{library!r} remembers by name which thumbnails there are, and tenants share that memory, so they "

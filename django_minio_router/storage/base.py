@@ -21,7 +21,7 @@ from ..settings.declared import DEFAULTS, OPTIONS, PREFIX, check_options
 from ..settings.redacted import Hidden
 from ..settings.testing import test_state
 from .headers import Metadata, ObjectHeaders
-from .installed import warn_if_not_installed
+from .installed import check_if_installed, warn_if_not_installed
 from .links import query_of_name
 from .serialization import Portable
 
@@ -71,6 +71,7 @@ class BucketStorage(Portable, Storage):
         defaults: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
+        check_if_installed()
         options = Hidden(options)
         _refuse_unknown(options)
         check_options({name: value for name, value in locals().items() if name in OPTIONS})

@@ -1,12 +1,16 @@
-"""Is the app in ``INSTALLED_APPS``? Said at first use, since an app that is not there checks nothing."""
+"""Is the app in ``INSTALLED_APPS``? Said by a check that the first storage registers, and at first use."""
 
 from __future__ import annotations
 
 import logging
 from functools import cache
+from typing import Any
 
 from django.apps import apps
+from django.core.checks import CheckMessage, Tags
+from django.core.checks import register as register_check
 
+from .. import messages
 from ..exceptions import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -17,6 +21,16 @@ _REMEDY = f"Add {_APP!r} to INSTALLED_APPS."
 
 def _is_missing() -> bool:
     return apps.apps_ready and not apps.is_installed(_APP)
+
+
+@cache
+def check_if_installed() -> None:
+    """Let ``manage.py check`` say it too. An app that is not there registers nothing, so the storages do."""
+    register_check(_check, Tags.files)
+
+
+def _check(**kwargs: Any) -> list[CheckMessage]:
+    return [messages.not_installed(_APP)] if _is_missing() else []
 
 
 def refuse_if_not_installed(strategy: object) -> None:

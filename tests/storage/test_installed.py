@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.sites import SERVER, Site
 
 
@@ -55,3 +57,31 @@ def test_an_installed_app_is_not_mentioned(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+MODELS = """
+from django.db import models
+from django_minio_router import {storage}
+from django_minio_router.strategies import FixedBucket
+
+
+class Paper(models.Model):
+    file = models.FileField(storage={storage}({options}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("storage", "options"), [("MinioRouter", "strategy=FixedBucket('papers')"), ("MinioBackend", "'papers'")]
+)
+def test_a_check_says_so_of_the_storage_of_a_field(tmp_path: Path, storage: str, options: str) -> None:
+    app = tmp_path / "papers"
+    app.mkdir()
+    (app / "models.py").write_text(MODELS.format(storage=storage, options=options))
+    site = Site(
+        tmp_path,
+        SERVER,
+        "INSTALLED_APPS = ['papers']",
+        "DEFAULT_AUTO_FIELD = 'django.db.models.BigAutoField'",
+    )
+
+    assert "(minio_router.W008) Storages of 'django_minio_router' are used" in site.manage("check").stderr
