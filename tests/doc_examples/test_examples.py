@@ -196,12 +196,16 @@ NO_SERVER = {"MINIO_ENDPOINT": "127.0.0.1:9"}  # nothing listens there
         ("One bucket", "With Django's test runner", "python manage.py test files"),
         ("One bucket", "With pytest", "python -m pytest -q --ds=mysite.settings test_documents.py"),
         ("A bucket per tenant", "With tenants", "python manage.py test contracts"),
+        ("A bucket per organization", "With organizations", "python manage.py test orgs"),
         ("A bucket per model", "With models", "python manage.py test office"),
     ],
 )
 def test_the_tests_of_a_quick_start_run_without_a_server(
     tmp_path: Path, database: str, quick_start: str, page: str, command: str
 ) -> None:
+    """They have ten lines."""
+    (code,) = blocks(section("docs/testing.md", page), "python")
+    assert len([line for line in code.splitlines() if line and not line.startswith("#")]) <= 10
     text = section("docs/start.md", quick_start)
     apps = re.findall(r"startapp (\w+)", text)
     environment = {**NO_SERVER, "DATABASE_URL": database, "PYTHONPATH": str(tmp_path)}

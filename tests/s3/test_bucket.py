@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,8 +26,10 @@ LARGE = os.urandom(9 * 1024 * 1024)
 class BucketContract:
     """A subclass has the fixtures ``objects``, an empty bucket, and ``missing``, one that was not made."""
 
-    def fetch(self, link: str) -> bytes:
-        return urllib3.request("GET", link).data
+    def fetch(self, link: str, **headers: str) -> tuple[int, bytes, str | None]:
+        """Follow a link, and return the status, the content and whether it is shown or downloaded."""
+        answer = urllib3.request("GET", link, headers=headers, retries=False)
+        return answer.status, answer.data, answer.headers.get("Content-Disposition")
 
     def put(self, objects: Bucket, key: str, content: bytes = b"content", **options: bool) -> None:
         objects.put(key, ContentFile(content), PLAIN, **options)
@@ -123,8 +126,31 @@ class BucketContract:
     def test_a_link_shows_the_object(self, objects: Bucket) -> None:
         self.put(objects, "a b.txt")
         link = objects.link("a b.txt", 60, int(timezone.now().timestamp()))
-        assert self.fetch(link) == b"content"
+        assert self.fetch(link) == (200, b"content", None)
+        assert self.fetch(link, Range="bytes=1-3") == (206, b"ont", None)
         assert objects.plain_link("a b.txt") == link.partition("?")[0]
+        assert self.fetch(objects.plain_link("a b.txt"))[0] == 403
+        assert self.fetch(link.replace("a%20b", "c"))[0] == 403
+
+    def test_what_a_browser_would_run_is_downloaded_as_the_object_or_the_link_says(
+        self, objects: Bucket
+    ) -> None:
+        at = int(timezone.now().timestamp())
+        objects.put("stored.html", ContentFile(b"<p>"), {**PLAIN, "content-disposition": "attachment"})
+        self.put(objects, "linked.html", b"<p>")
+
+        link = objects.link("linked.html", 60, at, "response-content-disposition=attachment")
+        assert self.fetch(objects.link("stored.html", 60, at)) == (200, b"<p>", "attachment")
+        assert self.fetch(link) == (200, b"<p>", "attachment")
+
+    def test_any_part_is_read_on_its_own(self, objects: Bucket) -> None:
+        self.put(objects, "large.bin", LARGE)
+        with io.BufferedReader(objects.open("large.bin")) as reader:
+            for start, size in ((8_000_000, 7), (3, 5), (len(LARGE) - 2, 100), (2_000_000, 3_000_000)):
+                reader.seek(start)
+                assert reader.read(size) == LARGE[start : start + size]
+            assert reader.seek(len(LARGE) + 1) > len(LARGE)
+            assert reader.read(1) == b""
 
     def test_an_unsafe_key_is_refused(self, objects: Bucket) -> None:
         for call in (objects.head, objects.open, objects.stat, objects.delete, objects.plain_link):
@@ -160,6 +186,7 @@ class TestBucketInMemory(BucketContract):
     def missing(self, objects: Bucket) -> Bucket:
         return replace(objects, name=f"{objects.name}-missing")
 
-    def fetch(self, link: str) -> bytes:
+    def fetch(self, link: str, **headers: str) -> tuple[int, bytes, str | None]:
         with override_settings(ROOT_URLCONF="django_minio_router.testing.urls", MIDDLEWARE=[]):
-            return b"".join(Client().get(link))
+            answer = Client().get(link, headers=headers)
+        return answer.status_code, b"".join(answer), answer.get("Content-Disposition")

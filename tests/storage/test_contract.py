@@ -12,7 +12,7 @@ import json
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,7 +40,11 @@ STORAGES = ["FileSystemStorage", "MinioBackend", "FixedBucket", "PerTenant", "me
 
 
 @pytest.fixture(params=STORAGES)
-def storage(request: pytest.FixtureRequest, tmp_path: Path, bucket: str) -> Iterator[Storage]:
+def storage(
+    request: pytest.FixtureRequest, tmp_path: Path, new_name: Callable[[str], str]
+) -> Iterator[Storage]:
+    without_a_server = request.param in ("FileSystemStorage", "memory")
+    bucket = new_name("bucket") if without_a_server else request.getfixturevalue("bucket")
     with tenant_context(Client(schema_name=bucket)):
         yield {
             "FileSystemStorage": lambda: FileSystemStorage(tmp_path / "media", "/media/"),
