@@ -20,12 +20,14 @@ from django.db.models import Model
 from minio import Minio
 
 from django_minio_router.s3.memory import MemoryPool
+from django_minio_router.settings import testing
 from tests.support.which_server import is_minio
 
 if TYPE_CHECKING:
     from tests.apps.customers.models import Client
 
 pytest_plugins = ["django_minio_router.testing.plugin"]
+testing.servers_hold_only_tests = True  # they are started for the tests alone
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)

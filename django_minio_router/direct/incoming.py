@@ -11,6 +11,7 @@ from ..naming import INCOMING, is_incoming
 from ..s3.bucket import Bucket
 from ..s3.client import get_client
 from ..s3.listing import abort, uploads
+from ..settings.testing import refuse_in_tests
 
 
 def clean(place: Place, before: datetime) -> Iterator[str]:
@@ -18,17 +19,18 @@ def clean(place: Place, before: datetime) -> Iterator[str]:
 
     What is stored anew meanwhile stays. An unfinished upload is as old as the day in its key.
     """
+    refuse_in_tests(place.server, place.address)
     client = get_client(place.server)
-    bucket = Bucket(client, place.bucket, client, (0, 0))
+    bucket = Bucket(client, place.on_server, client, (0, 0))
     prefix = f"{place.prefix}{INCOMING}"
     try:
         for found in bucket.list(prefix):
             is_old = found.modified is not None and found.modified < before
             if is_incoming(found.key) and is_old and _removed(bucket, found.key, found.etag):
                 yield found.key
-        for begun in list(uploads(client, place.bucket, prefix)):
+        for begun in list(uploads(client, bucket.name, prefix)):
             if is_incoming(begun.name) and begun.name.split("/")[-2] < f"{before:%Y-%m-%d}":
-                abort(client, place.bucket, begun)
+                abort(client, bucket.name, begun)
                 yield begun.name
     except BucketNotFound:
         return

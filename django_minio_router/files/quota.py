@@ -6,6 +6,7 @@ the next measurement. Without ``MINIO_QUOTA`` nothing of this runs.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from decimal import Decimal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Quota: TypeAlias = Callable[[Any], "int | None"]
 
 _KEPT = 300  # seconds; so long may files that were deleted, or stored by other means, count wrongly
+_of_this_test = ""  # empty outside of tests
 _FRESH = 10  # seconds; before a file is refused, an older measurement is repeated
 
 
@@ -188,4 +190,10 @@ def _measured(key: str, *, anew: bool) -> tuple[int, list[str]]:
 
 def _name(key: str, kind: str) -> str:
     """Return the name of an entry in Django's cache, which may hold no spaces."""
-    return f"minio_router.quota.{kind}:{key.encode().hex()}"
+    return f"minio_router.quota.{kind}:{_of_this_test}{key.encode().hex()}"
+
+
+def forget() -> None:
+    """Measure anew from here on: files of tests come and go, and the cache stays."""
+    global _of_this_test
+    _of_this_test = f"{secrets.token_hex(8)}:"

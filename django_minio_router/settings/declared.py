@@ -169,7 +169,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_URL_CACHE_PREFIX": _NOT_NEEDED,
     "MINIO_URL_CACHING_TIMEOUT": _NOT_NEEDED,
     "MINIO_URL_CACHING_PREFIX": _NOT_NEEDED,
-    "MINIO_TESTING": _choice("memory", "prefix", "real", "disposable"),
+    "MINIO_TESTING": _choice("memory", "prefix", "real"),
     "MINIO_SERVERS": Setting(
         {}, "a dictionary that has a dictionary of settings for each server's name", _are_servers, secret=True
     ),

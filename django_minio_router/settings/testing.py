@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 MEMORY = "memory:"  # as an endpoint: no server at all
 
+# Set by this package's own suite, whose servers hold nothing but what it made. No setting does it: the tests
+# of a project remove what is theirs in memory, and with a prefix.
+servers_hold_only_tests = False
+
 _START = secrets.token_hex(8)  # two runs on one machine may have databases of one name
 _DIGEST = 8  # characters that stand for the rest of a long name
 
@@ -97,9 +101,8 @@ def with_prefix(prefix: str, name: str) -> str:
 def refuse_in_tests(server: Server, place: str) -> None:
     """Raise ``ConfigurationError`` if tests are running and what is in the place is not their own."""
     is_own = server.memory or server.test_prefix
-    if not is_own and is_under_test() and testing_mode() != "disposable":
+    if not is_own and is_under_test() and not servers_hold_only_tests:
         raise ConfigurationError(
             f"Tests are running, so nothing is deleted from {place}: it is not known to be theirs. "
-            f"MINIO_TESTING is {testing_mode()!r}. Set it to 'memory' or 'prefix', or to 'disposable' if the "
-            "server holds nothing but tests."
+            f"MINIO_TESTING is {testing_mode()!r}. Set it to 'memory' or 'prefix'."
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.files.storage import Storage, default_storage
 
+from ..files import quota
 from ..s3 import late
 from ..s3.client import forget_clients
 from ..tenancy import get_tenancy
@@ -17,11 +18,17 @@ from ..tenancy import get_tenancy
 def memory_files(*, empty: bool = False) -> Iterator[None]:
     """Undo at the end what was done to the files in memory. Begin without any if ``empty``."""
     with late.memory().restored(empty=empty):
-        forget_clients()
+        _forget()
         try:
             yield
         finally:
-            forget_clients()
+            _forget()
+
+
+def _forget() -> None:
+    """Keep nothing that was learnt of the files that there were."""
+    forget_clients()
+    quota.forget()
 
 
 def stored_files(*, host: str = "") -> dict[str, dict[str, bytes]]:

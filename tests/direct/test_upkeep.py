@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin import ModelAdmin, TabularInline, site
+from django.core.files.base import ContentFile
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 from django.utils import timezone
@@ -26,6 +27,8 @@ from django_minio_router.files.usage import UsageReport, places_and_bytes
 from django_minio_router.inventory.places import Place
 from django_minio_router.naming import is_incoming
 from django_minio_router.s3.listing import uploads
+from django_minio_router.s3.own_buckets import remove_test_buckets
+from django_minio_router.settings import testing
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Photo
 
@@ -76,6 +79,22 @@ def test_the_command_cleans_every_tenant_and_spares_the_last_day(
     monkeypatch.setattr(timezone, "now", lambda: now)
     run(tenants=[ann.tenant.schema_name])
     assert (keys(ann.tenant), len(keys(eve.tenant))) == ([], 1)
+
+
+def test_tests_of_a_project_clean_their_own_buckets_and_no_other(
+    north: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testing, "servers_hold_only_tests", False)
+    with pytest.raises(ConfigurationError, match="MINIO_TESTING is 'real'"):
+        list(clean(place(north), timezone.now()))
+
+    settings.MINIO_TESTING = "prefix"
+    with tenant_bucket_context(north):
+        FIELD.storage.save(f"incoming/2026-01-01/{'0' * 32}", ContentFile(b"x"))
+    try:
+        assert len(list(clean(place(north), timezone.now() + timedelta(days=1)))) == 1
+    finally:
+        remove_test_buckets()
 
 
 def run(**options: Any) -> str:

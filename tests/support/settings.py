@@ -56,7 +56,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["d
 
 ALLOWED_HOSTS = ["*"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-MINIO_TESTING = "disposable"  # the servers are started for the tests alone
+MINIO_TESTING = "real"  # see tests/conftest.py
 SECRET_KEY = "only for tests"
 SILENCED_SYSTEM_CHECKS = [
     "minio_router.E015",  # fields side by side with PerTenant() and with templates

@@ -23,6 +23,7 @@ from django_minio_router.files.transfer import BucketFiles
 from django_minio_router.hooks import tags
 from django_minio_router.inventory.places import Place
 from django_minio_router.s3.own_buckets import remove_test_buckets
+from django_minio_router.settings import testing
 from django_minio_router.settings.testing import prefix_of_tests, with_prefix
 from django_minio_router.strategies import PerTenant
 from django_minio_router.tenancy import get_tenancy
@@ -92,6 +93,10 @@ class TestBuckets:
 class TestOtherBuckets:
     """Those of a development server, with the same names."""
 
+    @pytest.fixture(autouse=True)
+    def as_in_a_project(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(testing, "servers_hold_only_tests", False)
+
     @pytest.fixture
     def real(self, bare: Minio, new_name: Callable[[str], str]) -> str:
         name = new_name("real")
@@ -113,7 +118,7 @@ class TestOtherBuckets:
     def test_are_not_purged(self, prefix: str, bare: Minio, settings, north: Client, use) -> None:
         use(Contract, MinioRouter(strategy=PerTenant("real-{schema_name}")))
         place = f"real-{north.schema_name}"
-        settings.MINIO_TESTING = "disposable"
+        settings.MINIO_TESTING = "real"
         call_command("initialize_buckets", "--all-tenants", stdout=io.StringIO())
         settings.MINIO_TESTING = "prefix"
         with get_tenancy().context(north):

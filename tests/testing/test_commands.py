@@ -1,8 +1,8 @@
-"""Moving, orphans, quota and purge on files in memory: what a project's tests can do without a server."""
+"""Moving, orphans, quota and purge in a project's tests: the same in memory and in buckets of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
@@ -10,9 +10,14 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django_tenants.utils import tenant_context
+from minio import Minio
 
 from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router.s3.own_buckets import remove_test_buckets
+from django_minio_router.settings import testing
+from django_minio_router.settings.testing import prefix_of_tests
 from django_minio_router.strategies import PerTenant
+from django_minio_router.testing import memory_files
 from tests.apps.customers.models import Client
 from tests.apps.per_tenant.models import Receipt
 from tests.support.moving import refer, store
@@ -20,10 +25,26 @@ from tests.support.moving import refer, store
 Buckets = Callable[[], dict[str, dict[str, bytes]]]
 
 
-@pytest.fixture(autouse=True)
-def in_memory(settings, minio_memory: None) -> None:
-    settings.MINIO_TESTING = "memory"
-    settings.MINIO_ENDPOINT = "127.0.0.1:9"  # nothing listens there
+@pytest.fixture(params=["memory", "prefix"], autouse=True)
+def mode(request: pytest.FixtureRequest, settings, monkeypatch, minio_memory: None) -> Iterator[str]:
+    monkeypatch.setattr(testing, "servers_hold_only_tests", False)
+    settings.MINIO_TESTING = request.param
+    if request.param == "memory":
+        settings.MINIO_ENDPOINT = "127.0.0.1:9"  # nothing listens there
+    yield request.param
+    remove_test_buckets()
+
+
+@pytest.fixture
+def buckets(mode: str, minio_buckets: Buckets, bare: Minio, contents) -> Buckets:
+    """Return a function that returns what is stored, with the names that the project gives its buckets."""
+
+    def on_the_server() -> dict[str, dict[str, bytes]]:
+        prefix = prefix_of_tests()
+        own = [bucket.name for bucket in bare.list_buckets() if bucket.name.startswith(prefix)]
+        return {name.removeprefix(prefix): contents(name) for name in own}
+
+    return minio_buckets if mode == "memory" else on_the_server
 
 
 @pytest.fixture
@@ -32,18 +53,18 @@ def per_tenant(use) -> None:
 
 
 @pytest.fixture
-def stored(minio_buckets: Buckets, north: Client, south: Client) -> Callable[[], list[dict[str, bytes]]]:
+def stored(buckets: Buckets, north: Client, south: Client) -> Callable[[], list[dict[str, bytes]]]:
     """Return a function that returns what the two tenants have."""
 
     def stored() -> list[dict[str, bytes]]:
-        buckets = minio_buckets()
-        return [buckets.get(f"media-{tenant.schema_name}", {}) for tenant in (north, south)]
+        found = buckets()
+        return [found.get(f"media-{tenant.schema_name}", {}) for tenant in (north, south)]
 
     return stored
 
 
 def test_files_are_moved_and_taken_from_where_they_were(
-    per_tenant: None, north: Client, south: Client, stored, minio_buckets: Buckets
+    per_tenant: None, north: Client, south: Client, stored, buckets: Buckets
 ) -> None:
     old = MinioBackend("old", public=False)
     for tenant in (north, south):
@@ -55,7 +76,7 @@ def test_files_are_moved_and_taken_from_where_they_were(
     call_command(*command, "--delete-source", interactive=False, stdout=StringIO())
 
     assert stored() == [{"north.txt": b"north"}, {"south.txt": b"south"}]
-    assert minio_buckets()["old"] == {}
+    assert buckets()["old"] == {}
 
 
 def test_orphans_are_removed_and_files_of_rows_stay(
@@ -84,7 +105,7 @@ def test_a_quota_holds(per_tenant: None, north: Client, south: Client, settings,
 
 
 def test_a_purge_removes_one_tenant_and_no_other(
-    per_tenant: None, north: Client, south: Client, minio_buckets: Buckets
+    per_tenant: None, north: Client, south: Client, buckets: Buckets
 ) -> None:
     for tenant in (north, south):
         with tenant_context(tenant):
@@ -92,5 +113,16 @@ def test_a_purge_removes_one_tenant_and_no_other(
 
     call_command("purge_tenant", north.schema_name, interactive=False, stdout=StringIO())
 
-    assert f"media-{north.schema_name}" not in minio_buckets()
-    assert minio_buckets()[f"media-{south.schema_name}"] == {"file.txt": b"kept"}
+    assert f"media-{north.schema_name}" not in buckets()
+    assert buckets()[f"media-{south.schema_name}"] == {"file.txt": b"kept"}
+
+
+def test_a_quota_forgets_the_files_of_the_test_before(
+    per_tenant: None, north: Client, settings, mode: str
+) -> None:
+    settings.MINIO_QUOTA = lambda tenant: 10
+    if mode == "prefix":
+        return  # files stay until the end of the run
+    for _ in range(2):
+        with memory_files(), tenant_context(north):
+            store(Receipt, "file.txt", b"x" * 8)
