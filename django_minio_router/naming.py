@@ -41,6 +41,7 @@ def quote_object_name(name: str) -> str:
         name = text_of(name)
     if len(name) <= MAX_OBJECT_NAME and _PLAIN.fullmatch(name):
         return name  # the most names, which neither need quotes nor can mean another object
+    name = text_of(name)
     _refuse_unsafe(name)
     return quote(name, safe="/~")
 
@@ -69,12 +70,15 @@ def is_incoming(name: str) -> bool:
 
 
 def text_of(name: object) -> str:
-    """Return a string or path as a plain string; anything else is no name."""
+    """Return a string or path as a plain string; anything else is no name.
+
+    On Windows, where Django joins names with ``os.path``, a backslash becomes a slash.
+    """
     if isinstance(name, os.PathLike):
         name = os.fspath(name)
     if not isinstance(name, str):
         raise SuspiciousFileOperation(f"An object name is a string, not {name!r}.")
-    return str(name)
+    return str(name) if os.sep == "/" else name.replace(os.sep, "/")
 
 
 def _refuse_unsafe(name: str) -> None:

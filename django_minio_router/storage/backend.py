@@ -254,7 +254,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     def delete(self, name: str) -> None:
         """Remove the object. A missing one is no error, as Django's contract says."""
         self.objects.delete(self.object_name(name), headers=self.headers.reading())
-        tell(object_deleted, self, name)
+        tell(object_deleted, self, text_of(name))
 
     # Links
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import ntpath
 import os
 import secrets
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from itertools import product
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -133,6 +135,29 @@ def test_in_a_public_bucket_as_well(bucket: str, operation: str) -> None:
         if (operation, kind) not in TAKEN:
             with pytest.raises(SuspiciousFileOperation):
                 OPERATIONS[operation](storage, name)
+
+
+@pytest.mark.parametrize("name", ["admin\\css\\base.css", PureWindowsPath("admin", "css", "base.css")])
+def test_on_windows_a_backslash_is_a_slash(
+    storage: MinioBackend, bare: Minio, bucket: str, monkeypatch: pytest.MonkeyPatch, name: Any
+) -> None:
+    """Django joins names with ``os.path``, as ``collectstatic`` does and ``upload_to`` may."""
+    monkeypatch.setattr("django_minio_router.naming.os", SimpleNamespace(**{**vars(os), "sep": "\\"}))
+    monkeypatch.setattr("django.core.files.storage.base.os", SimpleNamespace(path=ntpath))
+
+    assert storage.save(name, ContentFile(b"text")) == "admin/css/base.css"
+    assert names_in(bare, bucket) == ["admin/css/base.css"]
+    assert storage.exists(name)
+    assert storage.size(name) == 4
+    assert storage.open(name).read() == b"text"
+    assert storage.listdir("admin\\css") == ([], ["base.css"])
+    assert urllib3.request("GET", storage.url(name)).data == b"text"
+    assert storage.save(name, ContentFile(b"other")).startswith("admin/css/base_")
+    storage.delete(name)
+    assert not storage.exists(name)
+    for unsafe in ("..\\x.txt", "a\\..\\..\\x.txt", "a\\\\x.txt"):
+        with pytest.raises(SuspiciousFileOperation):
+            storage.save(unsafe, ContentFile(b"x"))
 
 
 @pytest.mark.parametrize("name", ["/a/x.txt", "//a/x.txt"])
