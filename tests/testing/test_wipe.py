@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from minio import Minio
 
 from tests.support.server import names_in
@@ -15,14 +16,10 @@ from tests.support.sites import PER_TENANT, Site
 TESTS = """
     from django.core.files.base import ContentFile
     from django.core.files.storage import default_storage
-    from django_tenants.test.cases import TenantTestCase
-    from django_minio_router import MinioBackend
+    from django_tenants.test.cases import FastTenantTestCase, TenantTestCase
+    from django_minio_router.testing import FilesInMemory
 
-    class LeavingTests(TenantTestCase):
-        @classmethod
-        def get_test_schema_name(cls):
-            return "acme"
-
+    class Leaving:
         @classmethod
         def setup_tenant(cls, tenant):
             tenant.auto_create_schema = True
@@ -32,11 +29,23 @@ TESTS = """
             name = default_storage.save("letter.txt", ContentFile(b"test"))
             self.assertEqual(name, "letter.txt")
             self.assertEqual(default_storage.open(name).read(), b"test")
+
+    class LeavingTests(Leaving, TenantTestCase):
+        @classmethod
+        def get_test_schema_name(cls):
+            return "acme"
+
+    class FastLeavingTests(Leaving, FilesInMemory, FastTenantTestCase):
+        def tearDown(self):
+            default_storage.delete("letter.txt")
+
+        test_another_file = Leaving.test_a_file
 """
 
 
+@pytest.mark.parametrize("where", ["memory", "prefix"])
 def test_a_tenant_that_a_test_removes_keeps_its_files_on_the_real_server(
-    tmp_path: Path, bare: Minio, new_name: Callable[[str], str]
+    tmp_path: Path, bare: Minio, new_name: Callable[[str], str], where: str
 ) -> None:
     """Its schema is called as one of the development database is, and so is its bucket."""
     template = new_name("dev")[:40]
@@ -47,7 +56,7 @@ def test_a_tenant_that_a_test_removes_keeps_its_files_on_the_real_server(
         STRATEGY["OPTIONS"]["template"] = "{template}-{{schema_name}}"
         MINIO_PURGE_DELETED_TENANTS = True
         DATABASES["default"]["TEST"] = {{"NAME": "test_{template.replace("-", "_")}"}}
-        del MINIO_TESTING
+        MINIO_TESTING = "{where}"
         """,
     )
     bucket = f"{template}-acme"
@@ -57,7 +66,8 @@ def test_a_tenant_that_a_test_removes_keeps_its_files_on_the_real_server(
 
     run = site.manage("test", "test_leaving", "--noinput")
 
-    assert "Ran 1 test" in run.stderr, run.stderr
+    assert "Ran 3 tests" in run.stderr, run.stderr
     assert bare.bucket_exists(bucket_name=bucket), "The test deleted the bucket of a real tenant."
     assert names_in(bare, bucket) == ["letter.txt"]
+    assert [found.name for found in bare.list_buckets() if template in found.name] == [bucket]
     assert run.returncode == 0, run.stderr
