@@ -84,7 +84,7 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
             with client.plain_errors(bucket), get_tenancy().context(None):
                 changed = _is_changed(hook(client.sdk, bucket))
         except Exception as error:
-            if isinstance(hook, _Required) or not _is_missing_feature(error):
+            if isinstance(hook, _Required) or not _is_missing_feature(hook, error):
                 raise ServerError(
                     f"The bucket hook {name_of(hook)} failed for {bucket!r}: {error}"
                 ) from error
@@ -104,8 +104,12 @@ def _is_changed(changed: object) -> bool:
     )
 
 
-def _is_missing_feature(error: Exception) -> bool:
-    return isinstance(error, ServerError) and (error.status == 501 or error.code == "NotImplemented")
+def _is_missing_feature(hook: BucketHook, error: Exception) -> bool:
+    if not isinstance(error, ServerError):
+        return False
+    # A server without keys of its own may call the request wrong, which is the same for all servers.
+    is_refused = error.status == 400 and name_of(hook) == "encryption"
+    return is_refused or error.status == 501 or error.code == "NotImplemented"
 
 
 def name_of(hook: BucketHook) -> str:

@@ -5,6 +5,7 @@ Data goes straight through the pool with our own signature; everything about buc
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
 
     from .connections import Connections
 
+logger = logging.getLogger(__name__)
+
 Query: TypeAlias = "str | Callable[[str], str]"
 _KNOWN_BUCKETS = 16_384
 _TRUSTED_FOR = 30.0  # seconds, in which a bucket that was seen is not asked for again
 _KEPT_LINKS = 8192
 _KEYS_ARE_RIGHT = {"", "AccessDenied"}  # the second is what keys are told that may not list buckets
+_UNKNOWN_HEADER = {"InvalidArgument", "NotImplemented"}
 _SERVERS = ("AmazonS3", "MinIO", "SeaweedFS")
 
 
@@ -57,6 +61,7 @@ class Client:
         self._sdk: Minio | None = None
         self._sdk_lock = threading.Lock()
         self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_TRUSTED_FOR)
+        self.sends_checksums = server.checksums
         self.honours_conditions = server.conditional_writes  # None until it is known
         self._condition_lock = threading.Lock()
 
@@ -100,10 +105,32 @@ class Client:
             refuse_others(self.server, path)
         payload = EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         host, wire_path = self.server.locate(path)
-        signed = self._signer.authorize(method, wire_path, query, headers or {}, payload, host)
-        return self.connections.send(
-            method, path, query, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
-        )
+
+        def send(headers: Mapping[str, str]) -> BaseHTTPResponse:
+            signed = self._signer.authorize(method, wire_path, query, headers, payload, host)
+            return self.connections.send(
+                method, path, query, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
+            )
+
+        response = send(headers or {})
+        without = {k: v for k, v in (headers or {}).items() if not k.startswith("x-amz-checksum-")}
+        if len(without) < len(headers or {}) and self._refuses_checksums(response):
+            return send(without)  # nothing was stored
+        return response
+
+    def _refuses_checksums(self, response: BaseHTTPResponse) -> bool:
+        """Tell whether the server knows no checksums; from then on it gets none."""
+        if response.status not in (400, 501):
+            return False
+        code, message = _code_and_message(response)
+        if code not in _UNKNOWN_HEADER or "checksum" not in message.lower():
+            return False  # such as BadDigest: the checksum was compared, and is another one
+        if self.sends_checksums:
+            self.sends_checksums = False
+            logger.warning(
+                "%s refuses checksums, so none is sent. Set MINIO_CHECKSUMS to False.", self.server.endpoint
+            )
+        return True
 
     def head(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """Ask for the headers of an object, and once more after a 404 that may not be S3's.
@@ -173,7 +200,8 @@ class Client:
             message = f"{message} (the bucket is in {region!r}, and MINIO_REGION is {self.server.region!r})"
         if code == "RequestTimeTooSkewed":
             message = f"{message.rstrip('.')} ({clock_difference(response.headers)})"
-        raise refused(self.server, place, response.status, code, message)
+        asked = getattr(response, "asked", None)
+        raise refused(self.server, place, response.status, code, message, asked)
 
     def check_object(self, response: BaseHTTPResponse, place: str) -> None:
         """Raise ``ServerError`` unless the answer has what S3 says of every object; a web page has not."""
@@ -294,6 +322,7 @@ class _Registry:
             server.read_timeout,
             server.call_timeout,
             server.retries,
+            server.use_https,
         )
         with self._lock:
             if key not in self._pools:

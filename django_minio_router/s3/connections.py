@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
+import ssl
 import time
 from collections.abc import Mapping
 from queue import LifoQueue
 from threading import Condition, RLock
 from typing import Any
+from urllib.parse import urlsplit
 
+import certifi
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -17,7 +21,7 @@ from urllib3.response import BaseHTTPResponse
 
 from ..settings.server import Server
 from .content import PIECE, Body, pieces
-from .errors import unreachable, without_frames
+from .errors import asked_for, unreachable, without_frames
 from .limits import renew, time_left
 from .request_log import SentRequest
 
@@ -154,11 +158,20 @@ class _PoolManager(urllib3.PoolManager):
             request.failed(error)
             raise
         request.answered(response)
-        return response
+        parts = urlsplit(url)
+        return _noted(response, method, parts.path, parts.query)
+
+
+def _noted(response: BaseHTTPResponse, method: str, path: str, query: str) -> BaseHTTPResponse:
+    """Keep with a refusal what was asked for: the answer does not say."""
+    if response.status == 403:
+        response.asked = asked_for(method, path, query)  # type: ignore[attr-defined]
+    return response
 
 
 def make_pool(server: Server) -> urllib3.PoolManager:
     """Return a pool for all servers with these settings."""
+    trust: dict[str, Any] = {"ssl_context": _trust()} if server.use_https else {}
     pool = _PoolManager(
         num_pools=1000,
         maxsize=server.pool_size,
@@ -166,9 +179,23 @@ def make_pool(server: Server) -> urllib3.PoolManager:
         blocksize=PIECE,
         timeout=_timeout(server),
         retries=_retries(server),  # the SDK's requests too are repeated, and not redirected
+        **trust,
     )
     pool.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
     return pool
+
+
+def _trust() -> ssl.SSLContext:
+    """Trust what the SDK trusts: ``SSL_CERT_FILE``, else certifi's authorities, and those of this machine.
+
+    Minimal images, and Python from python.org on macOS, have none of their own. certifi comes with the SDK.
+    """
+    given = os.environ.get("SSL_CERT_FILE")
+    trust = ssl.create_default_context(cafile=given)
+    if not given:
+        trust.load_verify_locations(certifi.where())
+        trust.load_default_certs()
+    return trust
 
 
 def without_sockets(pool: urllib3.PoolManager) -> urllib3.PoolManager:
@@ -266,7 +293,7 @@ class Connections:
             raise unreachable(self._server, error) from without_frames(error)
         renew()
         request.answered(response)
-        return response
+        return _noted(response, method, path, query)
 
     def _urlopen(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
         host, path = self._server.locate(path)

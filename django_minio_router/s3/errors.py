@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..exceptions import BucketNotFound, ConfigurationError, RoutingError, ServerError
 from ..tenancy import get_tenancy
@@ -15,6 +16,28 @@ from ..tenancy import get_tenancy
 if TYPE_CHECKING:
     from ..settings.server import Server
 
+
+class Asked(NamedTuple):
+    """What a request needs the right to, in the words of policies."""
+
+    action: str
+    resource: str
+
+
+_OF_BUCKETS = {
+    "cors": "BucketCORS",
+    "encryption": "EncryptionConfiguration",
+    "lifecycle": "LifecycleConfiguration",
+    "object-lock": "BucketObjectLockConfiguration",
+    "policy": "BucketPolicy",
+    "tagging": "BucketTagging",
+    "versioning": "BucketVersioning",
+}
+_LISTS = {
+    "location": "GetBucketLocation",
+    "uploads": "ListBucketMultipartUploads",
+    "versions": "ListBucketVersions",
+}
 CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
 IN_DOUBT = (429, 500, 502, 503, 504)
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
@@ -62,14 +85,69 @@ def _active_key() -> str | None:
     return None
 
 
-def refused(server: Server, place: str, status: int | None, code: str, message: str) -> ServerError:
-    remedy = f" {CHECK_KEYS}" if status == 403 else ""
-    if code == "RequestTimeTooSkewed":
-        remedy = " Set the clock of this machine, or of the server."
+def refused(
+    server: Server, place: str, status: int | None, code: str, message: str, asked: Asked | None = None
+) -> ServerError:
+    """Return the error of an S3 server's answer, with what to do about its code."""
     answer = " ".join(str(part) for part in (status, code, message) if part).rstrip(".")
-    return ServerError(
-        f"The S3 server at {server.endpoint} refused {place!r}: {answer}.{remedy}", status=status, code=code
-    )
+    parts = [f"The S3 server at {server.endpoint} refused {place!r}: {answer}."]
+    parts += filter(None, [_remedy(server, status, code, asked)])
+    return ServerError(" ".join(parts), status=status, code=code)
+
+
+def _remedy(server: Server, status: int | None, code: str, asked: Asked | None) -> str:
+    if code == "RequestTimeTooSkewed":
+        return "Set the clock of this machine, or of the server."
+    if code == "InvalidAccessKeyId":
+        return f"The server does not know {_key_of(server)}."
+    if code == "SignatureDoesNotMatch":
+        secret = "MINIO_SECRET_KEY" if server.credentials is None else "The secret"
+        return f"{secret} is not that of {_key_of(server)}, or a proxy changes the host or the path."
+    if status != 403:
+        return ""
+    if asked is None or code not in ("AccessDenied", ""):
+        return CHECK_KEYS
+    statement = json.dumps({"Effect": "Allow", "Action": asked.action, "Resource": asked.resource})
+    lack = f"The key may not {asked.action}; add to its policy: {statement}"
+    return lack if code else f"{CHECK_KEYS} If they are right: {lack}"  # the answer to a HEAD tells no code
+
+
+def _key_of(server: Server) -> str:
+    """Name the key, whose id is no secret."""
+    if server.credentials is not None:
+        return "the key of MINIO_CREDENTIALS"
+    return f"the key {server.access_key!r} of MINIO_ACCESS_KEY"
+
+
+def asked_for(method: str, path: str, query: str) -> Asked:
+    """Return what a request needs the right to. ``path`` is ``/bucket`` or ``/bucket/object``."""
+    bucket, _, key = path.lstrip("/").partition("/")
+    parts = {part.partition("=")[0] for part in query.split("&")}
+    if not bucket:
+        return Asked("s3:ListAllMyBuckets", "*")
+    if key:
+        return Asked(f"s3:{_object_action(method, parts)}", f"arn:aws:s3:::{bucket}/*")
+    if method == "POST":  # the deletion of many
+        return Asked("s3:DeleteObject", f"arn:aws:s3:::{bucket}/*")
+    return Asked(f"s3:{_bucket_action(method, parts)}", f"arn:aws:s3:::{bucket}")
+
+
+def _object_action(method: str, parts: set[str]) -> str:
+    if "uploadId" in parts and method in ("DELETE", "GET"):
+        return "AbortMultipartUpload" if method == "DELETE" else "ListMultipartUploadParts"
+    if method == "DELETE":
+        return "DeleteObjectVersion" if "versionId" in parts else "DeleteObject"
+    return "GetObject" if method in ("GET", "HEAD") else "PutObject"
+
+
+def _bucket_action(method: str, parts: set[str]) -> str:
+    for part, what in _OF_BUCKETS.items():
+        if part in parts:
+            verb = "Delete" if (method, part) == ("DELETE", "policy") else "Put"
+            return f"{'Get' if method == 'GET' else verb}{what}"
+    if method in ("PUT", "DELETE"):
+        return "CreateBucket" if method == "PUT" else "DeleteBucket"
+    return next((action for part, action in _LISTS.items() if part in parts), "ListBucket")
 
 
 def clock_difference(headers: Mapping[str, str]) -> str:

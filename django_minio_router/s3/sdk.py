@@ -102,7 +102,8 @@ def plain_error(error: Exception, server: Server, bucket: str) -> ServerError:
         if error.code == "NoSuchBucket":
             return bucket_not_found(server, bucket)
         status = error.response.status if error.response else None
-        return refused(server, bucket, status, error.code or "", error.message or "")
+        asked = getattr(error.response, "asked", None)
+        return refused(server, bucket, status, error.code or "", error.message or "", asked)
     if isinstance(error, InvalidResponseError) and "code: 404" in str(error):
         return not_s3(server, bucket, "its 404 is not that of S3", status=404)
     if isinstance(error, MinioException):

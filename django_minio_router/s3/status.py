@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+
+from django.core.files.base import ContentFile
+
 from ..exceptions import ConfigurationError, ServerError
 from ..settings.config import Config
+from .bucket import Bucket
 from .client import get_client
 from .errors import CHECK_KEYS, cause_of
 from .late import connections
@@ -41,6 +46,28 @@ def probe(config: Config) -> MinioServerStatus:
 def probe_with_keys(config: Config) -> MinioServerStatus:
     """Send one signed request: a server that refuses the keys is up, and not available for use."""
     return _ask(config, signed=True)
+
+
+def missing_rights(objects: Bucket) -> list[str]:
+    """Return what the server said where the keys lack a right that storages need: to store, read, list and
+    delete. Tried with an empty object, which is removed. ``ServerError`` if the server is away."""
+    key = f"check-rights-{secrets.token_hex(8)}"
+    problems = []
+    for ask, *given in (
+        (objects.put, key, ContentFile(b""), {}),
+        (objects.head, key),
+        (lambda: next(objects.list(key), None),),
+        (objects.delete, key),
+    ):
+        try:
+            ask(*given)
+        except FileNotFoundError:
+            pass  # it could not be stored
+        except ServerError as error:
+            if error.status is None:
+                raise
+            problems.append(str(error))
+    return problems
 
 
 def _ask(config: Config, *, signed: bool) -> MinioServerStatus:

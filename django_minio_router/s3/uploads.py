@@ -57,7 +57,7 @@ def checksum_of(block: Block, client: Client) -> dict[str, str]:
 
     Even for nothing at all: a bucket of AWS that keeps objects for some time refuses all without it.
     """
-    return {CHECKSUM_HEADER: block.checksum} if client.server.checksums else {}
+    return {CHECKSUM_HEADER: block.checksum} if client.sends_checksums else {}
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Upload:
 
     @property
     def _checks_parts(self) -> bool:
-        return self.client.server.checksums
+        return self.client.sends_checksums
 
     def _send_parts(
         self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[Block]
@@ -155,7 +155,9 @@ class Upload:
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
         self._compare(response, headers)
-        return response.headers.get("ETag", ""), headers.get(CHECKSUM_HEADER, "")
+        # None if the server has just refused it.
+        checksum = headers.get(CHECKSUM_HEADER, "") if self.client.sends_checksums else ""
+        return response.headers.get("ETag", ""), checksum
 
     def _compare(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> None:
         """Raise ``ServerError`` if the server says that it stored other bytes than were sent."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+import certifi
 import pytest
 import trustme
 import urllib3
@@ -86,6 +87,30 @@ def test_the_time_limit_holds_over_https_too(
         outcome = within_patience(lambda: storage.open("large.bin").read())
 
         assert is_clear(outcome.error, proxy.endpoint)
+
+
+def test_authorities_of_certifi_are_trusted_as_by_the_sdk(
+    authority: trustme.CA, tmp_path: Path, bare: Minio, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Minimal images, and Python from python.org on macOS, have no authorities of their own."""
+    put(bare, bucket, "a.txt", b"over https")
+    authority.cert_pem.write_to_path(tmp_path / "certifi.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "certifi.pem"))
+    with serving(authority.issue_cert("127.0.0.1"), tmp_path) as proxy:
+        assert storage_at(proxy.endpoint, bucket).open("a.txt").read() == b"over https"
+
+
+def test_a_file_of_the_project_replaces_all_other_authorities(
+    trusted: trustme.CA, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = trustme.CA()
+    other.cert_pem.write_to_path(tmp_path / "certifi.pem")
+    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "certifi.pem"))
+    with serving(other.issue_cert("127.0.0.1"), tmp_path) as proxy:
+        outcome = within_patience(lambda: storage_at(proxy.endpoint, bucket).exists("a.txt"))
+
+        assert "certificate" in str(outcome.error)
 
 
 def unknown(authority: trustme.CA) -> trustme.LeafCert:

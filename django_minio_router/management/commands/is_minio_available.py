@@ -8,19 +8,27 @@ from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router.inventory.uses import configs, uses
 from django_minio_router.management.base import RouterCommand
-from django_minio_router.s3.status import MinioServerStatus, probe_with_keys
+from django_minio_router.s3.status import MinioServerStatus, missing_rights, probe_with_keys
 from django_minio_router.settings.config import Config
 from django_minio_router.settings.server import Server
+from django_minio_router.storage.backend import MinioBackend
 
 
 class Command(RouterCommand):
     help = (
         "Check that the S3 servers of all storages in use answer and take the keys, within five seconds "
-        "each. Exits with 1 if one does not."
+        "each. With --bucket also that they may store, read, list and delete there. Exits with 1 if not."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--silenced", action="store_true", help="print nothing if they answer")
+        parser.add_argument(
+            "--bucket",
+            action="append",
+            dest="buckets",
+            metavar="NAME",
+            help="also try the rights of the keys in this bucket, of the default server; may be repeated",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         statuses = _statuses()
@@ -29,6 +37,17 @@ class Command(RouterCommand):
         missing = [status.details for status in statuses if not status]
         if missing:
             raise CommandError("The S3 server is NOT available. " + "\n".join(missing))
+        for bucket in options["buckets"] or ():
+            self._check_rights(bucket)
+        if self.failures:
+            raise CommandError(f"{self.failures} rights are missing; see above.")
+
+    def _check_rights(self, bucket: str) -> None:
+        problems = missing_rights(MinioBackend(bucket, public=False).objects)
+        for problem in problems:
+            self.fail(problem)
+        if not problems:
+            self.say(f"The keys may store, read, list and delete in {bucket!r}.")
 
 
 def _statuses() -> list[MinioServerStatus]:
