@@ -26,6 +26,7 @@ ON_ANY_SERVER = (
     "budget/",
     "contrib/",
     "direct/test_bundle.py",
+    "direct/test_serializers.py",
     "direct/test_upkeep.py",
     "doc_examples/",
     "examples/",
