@@ -78,6 +78,20 @@ class Column:
         with get_tenancy().context(self.tenant):
             return self._rows().count()
 
+    def strip_slashes(self, *, dry_run: bool = False) -> int:
+        """Take the slash from the start of names, where other storages put it; return of how many rows."""
+        name: str = self.field.name
+        changed: int = 0
+        with get_tenancy().context(self.tenant):
+            rows = self._rows().filter(**{f"{name}__startswith": "/"})
+            if dry_run:
+                return int(rows.count())
+            while page := list(rows.values_list("pk", name)[:_PAGE]):
+                for key, old in page:  # unless somebody gave the row another file meanwhile
+                    same = self._rows().filter(pk=key, **{name: old})
+                    changed += same.update(**{name: str(old).lstrip("/")})
+        return changed
+
     def _page(self, last: Any, names: Collection[str] | None) -> list[tuple[Any, Any]]:
         with get_tenancy().context(self.tenant):
             rows = self._rows() if last is None else self._rows().filter(pk__gt=last)

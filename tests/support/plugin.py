@@ -32,6 +32,7 @@ ON_ANY_SERVER = (
     "examples/",
     "files/orphans/test_any_project.py",
     "files/orphans/test_plain_projects.py",
+    "files/moving/test_mending.py",
     "files/test_quota.py",
     "files/test_usage.py",
     "identity/",

@@ -1,0 +1,59 @@
+"""``manage.py mend_file_names``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
+
+from django_minio_router.inventory.columns import all_file_fields, any_columns
+from django_minio_router.inventory.routes import storage_doubt
+from django_minio_router.management.base import RouterCommand
+from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
+from django_minio_router.storage.backend import MinioBackend
+from django_minio_router.storage.router import MinioRouter
+from django_minio_router.tenancy import get_tenancy
+
+
+class Command(RouterCommand):
+    help = (
+        "Take the slash from the start of names in rows, where other storages put it. No file is touched: "
+        "it is found either way. Without a tenant option this is about the active tenant, or about public."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_tenant_arguments(parser)
+        parser.add_argument("--dry-run", action="store_true", help="count the rows, and change nothing")
+
+    def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
+        total = 0
+        for tenant in tenants_or_active(**options):
+            total += self._mend(tenant, dry_run=dry_run)
+        self.say(f"{total} rows {'would be' if dry_run else 'were'} mended.")
+        if self.failures:
+            raise CommandError(f"{self.failures} fields need a look; see above.")
+
+    def _mend(self, tenant: Any | None, *, dry_run: bool) -> int:
+        with get_tenancy().context(tenant):
+            columns = [column for field in _fields() for column in any_columns(field, tenant)]
+        total = 0
+        for column in columns:
+            try:
+                count = column.strip_slashes(dry_run=dry_run)
+            except DatabaseError as error:  # such as of a name that must be unique
+                self.fail(f"{column}: {str(error).strip()}")
+                continue
+            total += count
+            if count:
+                self.say(f"{column}: {count} rows")
+        return total
+
+
+def _fields() -> list[Any]:
+    """Return the fields whose storage is ours, and names no file by a rule of its own."""
+    return [
+        field
+        for field in all_file_fields()
+        if isinstance(storage := field.storage, MinioBackend | MinioRouter) and not storage_doubt(storage)
+    ]
