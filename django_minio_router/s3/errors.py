@@ -98,7 +98,7 @@ def refused(
 def _remedy(server: Server, status: int | None, code: str, asked: Asked | None) -> str:
     if code == "RequestTimeTooSkewed":
         return "Set the clock of this machine, or of the server."
-    if code == "InvalidAccessKeyId":
+    if code in ("InvalidAccessKeyId", "XAdminUserNotFound"):  # the second of VersityGW
         return f"The server does not know {_key_of(server)}."
     if code == "SignatureDoesNotMatch":
         secret = "MINIO_SECRET_KEY" if server.credentials is None else "The secret"
