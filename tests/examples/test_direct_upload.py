@@ -135,7 +135,7 @@ def test_a_large_file_goes_in_parts_and_shows_how_far_it_is(
     parts = -(-size // 8)
     held: list[Route] = []
     page.route(part(parts), lambda route: held.append(route))
-    with page.expect_request(part(parts)):
+    with page.expect_request(part(parts), timeout=300_000):
         choose(page, path)
     send(page)  # the form waits
     bar = page.get_by_role("progressbar", name="Upload")
