@@ -125,7 +125,7 @@ def test_accel_names_the_object_to_nginx(row: Receipt, proxy: Proxy, settings: A
     [
         ("photo.png", "text/html", ("image/png", "inline")),
         ("page.html", "text/html", ("text/html", "attachment")),
-        ("data.csv.gz", "text/html", ("application/octet-stream", "inline")),
+        ("data.csv.gz", "text/html", ("application/gzip", "inline")),
     ],
 )
 def test_behind_nginx_nothing_active_is_shown(

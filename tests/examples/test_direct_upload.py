@@ -195,7 +195,8 @@ def test_an_upload_goes_on_in_a_page_that_is_opened_again(
     expect_stored(page, path)
 
     assert is_stored_whole(bare, path)
-    assert len(traffic.of("PUT", S3)) == 1
+    # Never the first two parts; what was held may have left as the page was closed.
+    assert len(traffic.of("PUT", S3)) <= 1
 
 
 def test_cancel_leaves_nothing(page: Page, bare: Minio, tmp_path: Path, incoming: None) -> None:

@@ -77,3 +77,4 @@ LEAKS: list[Leak] = [
     copies_leave_the_file_behind,
     reading_a_tenant_moves_the_schema,
 ]
+LEAKS_OF_WRITING = (bucket_contexts_win, rows_part_from_files)

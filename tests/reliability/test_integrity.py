@@ -11,7 +11,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
-from tests.support.proxy import Exchange, Proxy, Request, answering
+from tests.support.proxy import Exchange, Proxy, Request
 
 from .conftest import names_in, options_for, put, stored, uploads_in
 from .faults import flip_a_bit
@@ -109,14 +109,3 @@ def test_checksums_cost_no_request_and_can_be_left_out(
         assert bool(sent) is checksums
 
     assert sorted(requests[0]) == sorted(requests[1])
-
-
-def test_a_server_that_refuses_checksums_says_so(bucket: str, proxy: Proxy) -> None:
-    refusal = b"<Error><Code>NotImplemented</Code><Message>no checksums</Message></Error>"
-    proxy.when(answering(501, refusal), where=lambda r: "x-amz-checksum-crc32" in r.headers, times=None)
-
-    with pytest.raises(ServerError, match="NotImplemented"):
-        storage_at(proxy, bucket).save("new.bin", ContentFile(b"content"))
-    assert (
-        storage_at(proxy, bucket, MINIO_CHECKSUMS=False).save("new.bin", ContentFile(b"content")) == "new.bin"
-    )

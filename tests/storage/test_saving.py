@@ -105,7 +105,7 @@ def sent(proxy: Proxy, name: str) -> Request:
     [
         ("a.html", SimpleUploadedFile("a.html", b"x", content_type="text/x-declared"), "text/x-declared"),
         ("a.pdf", ContentFile(b"x"), "application/pdf"),
-        ("a.tar.gz", ContentFile(b"x"), "application/x-tar"),
+        ("a.tar.gz", ContentFile(b"x"), "application/gzip"),
         ("a.unknown-type", ContentFile(b"x"), "application/octet-stream"),
         ("no-extension", ContentFile(b"x"), "application/octet-stream"),
         ("a.pdf", SimpleUploadedFile("a.pdf", b"x", content_type=""), "application/pdf"),
