@@ -328,8 +328,9 @@ class Bucket:
 
     def plain_link(self, key: str) -> str:
         """Return a link to the object of a bucket that anybody may read."""
-        return self._plain_links + quote_object_name(key)
+        return self.plain_root + quote_object_name(key)
 
     @cached_property
-    def _plain_links(self) -> str:
+    def plain_root(self) -> str:
+        """What plain links begin with, up to the slash before the object's name."""
         return self.public_url or f"{self.links.server.url_of(self.name)}/"

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
 from ..exceptions import BucketNotFound, ServerError
-from ..naming import check_new_name, check_object_name, text_of
+from ..naming import check_new_name, check_object_name, quote_object_name, text_of
 from ..s3.bucket import ObjectInfo
 from ..s3.content import size_of
 from ..s3.limits import limited
@@ -291,8 +291,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         says_nothing = filename is content_type is disposition is None
         says_nothing = says_nothing and cache_control is content_encoding is content_language is None
         by_name = says_nothing and method == "GET"
-        if by_name and connection.has_plain_links and expires is None:
-            return connection.objects.plain_link(key)
+        if by_name and connection.plain_root and expires is None:
+            return connection.plain_root + quote_object_name(key)
         config = connection.config
         life, window = config.url_expiry if expires is None else config.expiry(seconds_of(expires))
         now = int(time.time())

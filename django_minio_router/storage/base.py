@@ -42,14 +42,10 @@ class Connection:
     test_state: str | None
     config: Config
     objects: Bucket
-    has_plain_links: bool
+    plain_root: str  # what links begin with; empty if they are signed
     downloads_active: bool
     link_query: Query
     url_signer: Callable[[str, datetime], str] | None
-
-    def holds(self) -> bool:
-        """Tell whether it is still right. A test's prefix changes with its database."""
-        return self.epoch == clients.epoch and self.test_state == test_state()
 
 
 class BucketStorage(Portable, Storage):
@@ -172,7 +168,8 @@ class BucketStorage(Portable, Storage):
 
     def _connection(self) -> Connection:
         known = self._connected
-        if known is not None and known.holds():
+        # A call less is a tenth of a plain link. A test's prefix changes with its database.
+        if known is not None and known.epoch == clients.epoch and known.test_state == test_state():
             return known
         warn_if_not_installed()
         epoch = clients.epoch
@@ -191,7 +188,7 @@ class BucketStorage(Portable, Storage):
             test_state(),
             config,
             objects,
-            self._has_plain_links(),
+            objects.plain_root if self._has_plain_links() else "",
             downloads_active,
             query_of_name if downloads_active else "",
             config.url_signer,

@@ -126,7 +126,7 @@ class MinioBackendStatic(MinioBackend):
     def url(self, name: str | None, **options: Any) -> str:
         """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
         folder = (name or "").rstrip("/")
-        if not name or folder == name or options or not self._connection().has_plain_links:
+        if not name or folder == name or options or not self._connection().plain_root:
             return super().url(name, **options)
         return super().url(f"{folder}/_".lstrip("/")).removesuffix("_")
 
@@ -172,7 +172,7 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
         self, hashed_name_func: Callable[..., str], name: str, force: bool = False, hashed_files: Any = None
     ) -> str:
         """Return the link. Of a signed one Django would take the quotes off."""
-        if self._connection().has_plain_links or (settings.DEBUG and not force):
+        if self._connection().plain_root or (settings.DEBUG and not force):
             return str(cast("Any", super())._url(hashed_name_func, name, force, hashed_files))
         clean_name, fragment = urldefrag(name)
         path = clean_name.partition("?")[0]

@@ -2,7 +2,8 @@
 
 Under pytest-xdist only the controller starts them: its workers inherit their addresses.
 
-It also sorts the tests: which hold on any S3 server alike, and which files are begun first.
+It also sorts the tests: which hold on any S3 server alike, which files are begun first, and which stay in
+one process.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tools import servers
 
@@ -90,6 +93,9 @@ LONG = (
     "tasks/",
 )
 
+# All look at one demo. A second one at the same time, in another worker, would use the same buckets.
+OF_THE_DEMO = tuple(f"tests/examples/test_{name}.py" for name in ("browser", "direct_upload", "site"))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -119,6 +125,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if where(item).startswith(ON_ANY_SERVER):
             item.add_marker("any_server")
     items.sort(key=rank)
+
+
+class OneDemo(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each worker a file at a time, and those of the demo to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return OF_THE_DEMO[0] if file in OF_THE_DEMO else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDemo:
+    return OneDemo(config, log)
 
 
 def where(item: pytest.Item) -> str:
