@@ -19,6 +19,7 @@ from minio import Minio
 from django_minio_router import ConfigurationError, InvalidBucketName, RoutingError
 from django_minio_router.bucket_template import BucketTemplate, bucket_template
 from django_minio_router.naming import bucket_name_problem, check_bucket_name
+from tests.support.scale import scale
 from tests.support.schema_names import KINDS, schema_and_bucket_names
 
 PLAIN = BucketTemplate("{schema_name}")
@@ -52,7 +53,7 @@ schema_names = (close_names | any_names).filter(is_identifier)
 
 class TestEveryValueHasAValidName:
     @given(schema_names)
-    @settings(max_examples=500)
+    @settings(max_examples=scale(100, 500))
     def test_one_field(self, name: str) -> None:
         for template in (PLAIN, PREFIXED):
             assert bucket_name_problem(one(template, name)) is None
@@ -77,7 +78,7 @@ class TestEveryValueHasAValidName:
 
 class TestDifferentValuesHaveDifferentNames:
     @given(schema_names, schema_names)
-    @settings(max_examples=1000)
+    @settings(max_examples=scale(200, 1000))
     @example("acme_a", "acme-a")
     @example("acme_a", "acme--a")
     @example("acme_a", "acme__a")
@@ -87,7 +88,7 @@ class TestDifferentValuesHaveDifferentNames:
             assert one(template, name) != one(template, other)
 
     @given(st.lists(schema_names, min_size=4, max_size=4))
-    @settings(max_examples=500)
+    @settings(max_examples=scale(100, 500))
     @example(["a-b", "c", "a", "b-c"])
     @example(["a_b", "c", "a", "b_c"])
     @example(["a.b", "c", "a", "b.c"])

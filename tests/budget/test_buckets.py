@@ -11,8 +11,9 @@ from django.core.management import call_command
 from minio import Minio
 
 from tests.support.proxy import Proxy
+from tests.support.scale import scale
 
-COUNT = 500
+COUNT = scale(100, 500)
 
 
 @pytest.fixture

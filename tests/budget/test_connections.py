@@ -15,6 +15,7 @@ from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
 from tests.support.proxy import Proxy
+from tests.support.scale import scale
 
 MIB = 1024 * 1024
 
@@ -67,7 +68,7 @@ def work(storage: MinioBackend, number: int) -> None:
     storage.listdir("no such folder")
 
 
-@pytest.mark.parametrize("count", [8, 32, 64])
+@pytest.mark.parametrize("count", [8, scale(32, 64)])
 def test_threads_have_a_connection_each_and_no_more(storage: MinioBackend, wire: Proxy, count: int) -> None:
     wire.forget()
     everybody_is_here = Barrier(count)

@@ -8,8 +8,8 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from minio import Minio
 
+from tests.support.proxy import Proxy
 from tools import servers
 from tools.servers.stack import S3_NAMES
 
@@ -164,15 +165,59 @@ def test_the_account_purges_a_third_tenant_and_the_others_keep_what_they_have(fi
     assert not client_of(empty).bucket_exists(bucket_name="demo-fair")
 
 
-@pytest.mark.any_server
-def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(first_start, empty):
-    second = run([DEMO, "--once", "--asgi"], empty)  # all that it checks holds under ASGI, too
+@dataclass
+class Site:
+    """The demo, which was started once more and stays up, and the S3 server as it sees it."""
 
-    assert (second.returncode, second.stderr) == (0, "")
-    assert second.stdout.count("there already") == 2 + 4 + 2  # tenants, files, emblems
-    assert "new" not in second.stdout
-    assert "4 unchanged" in second.stdout
-    assert "created" not in second.stdout
+    account: str
+    s3: Proxy
+
+
+@pytest.fixture(scope="module")
+def second_start(first_start, empty) -> Iterator[Site]:
+    with (
+        Proxy(empty["MINIO_ENDPOINT"]) as s3,
+        taken_or_taken_here(8000),
+        started([DEMO, "--asgi"], empty | {"MINIO_ENDPOINT": s3.endpoint}) as process,
+    ):
+        yield Site(output_until(process, SITE_IS_UP), s3)
+
+
+def taken_or_taken_here(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return socket.socket()
+
+
+def test_a_second_start_on_the_same_data_uses_what_is_there_and_says_so(second_start):
+    account = second_start.account
+
+    assert f"All {CHECKS} checks held." in account, "under ASGI, too"
+    assert account.count("there already") == 2 + 4 + 2  # tenants, files, emblems
+    assert "(new)" not in account
+    assert "4 unchanged" in account
+    assert "created" not in account
+
+
+def test_the_default_port_gives_way_to_a_free_one_if_it_is_taken(second_start):
+    assert second_start.account.startswith("Port 8000 is taken; the site gets a free one.\n")
+    assert "http://localhost:8000/" not in second_start.account
+
+
+def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(second_start):
+    port = re.search(r"http://localhost:(\d+)/", second_start.account)
+    visitor = Visitor(int(port[1]), "harbour.localhost")
+    second_start.s3.close()
+    fields = {"add": "document", "document-title": "Late", "document-file": ("late.txt", b"late")}
+    answer = visitor.submit("/", fields)
+    page = visitor.page()
+
+    assert answer.status == 503
+    shown = answer.data.decode()
+    assert "The files are out of reach" in shown
+    assert "No answer from the S3 server" not in shown, "which is for the log"
+    assert "late.txt" not in page
 
 
 def test_a_check_that_does_not_hold_fails_the_demo_by_name(on_own_servers, tmp_path, monkeypatch):
@@ -246,22 +291,6 @@ def test_a_taken_port_is_an_error_if_it_was_asked_for(empty):
     assert f"The site cannot be served on port {port}: " in result.stderr
 
 
-@pytest.mark.any_server
-def test_the_default_port_gives_way_to_a_free_one_if_it_is_taken(empty):
-    with taken_or_taken_here(8000), started([DEMO], empty) as process:
-        account = output_until(process, SITE_IS_UP)
-
-    assert account.startswith("Port 8000 is taken; the site gets a free one.\n")
-    assert "http://localhost:8000/" not in account
-
-
-def taken_or_taken_here(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError:
-        return socket.socket()
-
-
 def test_stopped_at_any_time_it_leaves_nothing_running_and_usable_data(on_own_servers, tmp_path):
     command, env = on_own_servers
     command = [*command, "--data", tmp_path, DEMO, "--port", "0"]
@@ -303,28 +332,6 @@ def stopped(
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(on_own_servers, tmp_path: Path):
-    command, env = on_own_servers
-
-    with started([*command, "--data", tmp_path, DEMO, "--port", "0"], env) as process:
-        port = re.search(r"http://localhost:(\d+)/", output_until(process, SITE_IS_UP))
-        visitor = Visitor(int(port[1]), "harbour.localhost")
-        for child in psutil.Process(process.pid).children(recursive=True):
-            if child.name() in {"weed", "minio"}:
-                child.kill()
-                while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-                    time.sleep(0.01)
-        fields = {"add": "document", "document-title": "Late", "document-file": ("late.txt", b"late")}
-        answer = visitor.submit("/", fields)
-        page = visitor.page()
-
-    assert answer.status == 503
-    shown = answer.data.decode()
-    assert "The files are out of reach" in shown
-    assert "No answer from the S3 server" not in shown, "which is for the log"
-    assert "late.txt" not in page
 
 
 def test_the_servers_alone_are_up_until_they_are_told_to_stop(on_own_servers, tmp_path: Path):

@@ -10,6 +10,8 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +49,9 @@ def listed_differences() -> list[Difference]:
     return [Difference(*row) for row in rows if len(row) == len(COLUMNS) and row != COLUMNS]
 
 
-def run(python: Path, package: str, layout: str, folder: Path) -> Seen:
-    """Return what the script sees, with the clock running and stopped."""
-    given = {
+def given(package: str, layout: str) -> dict[str, str]:
+    """Return what the script needs to know."""
+    return {
         "package": package,
         "layout": layout,
         "token": f"identity-{secrets.token_hex(6)}",
@@ -57,17 +59,36 @@ def run(python: Path, package: str, layout: str, folder: Path) -> Seen:
         "access_key": os.environ["MINIO_ACCESS_KEY"],
         "secret_key": os.environ["MINIO_SECRET_KEY"],
     }
+
+
+def run(python: Path, package: str, layout: str, arguments: Sequence[str], folder: Path) -> Seen:
+    """Return what the script sees."""
+    folder.mkdir()
+    file = folder / "seen.json"
+    file.write_text(json.dumps(given(package, layout)))
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT) if "router" in package else ""}
-    seen: Seen = {}
-    for arguments in ([], ["--stopped-clock"]):
-        file = folder / f"{package}-{layout}.json"
-        file.write_text(json.dumps(given))
-        done = subprocess.run(
-            [python, SCRIPT, file, *arguments], env=environment, cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        seen |= json.loads(file.read_text())
+    done = subprocess.run(
+        [python, SCRIPT, file, *arguments], env=environment, cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    seen: Seen = json.loads(file.read_text())
     return seen
+
+
+def run_each(pythons: dict[str, Path], layout: str, folder: Path) -> list[Seen]:
+    """Return what the script sees with each package, with the clock running and stopped.
+
+    All at once, as most of it is waiting for servers that do not answer.
+    """
+    runs = [(package, clock) for package in pythons for clock in ([], ["--stopped-clock"])]
+    with ThreadPoolExecutor(len(runs)) as threads:
+        seen = [
+            threads.submit(run, pythons[package], package, layout, clock, folder / str(number))
+            for number, (package, clock) in enumerate(runs)
+        ]
+    return [
+        running.result() | stopped.result() for running, stopped in zip(seen[::2], seen[1::2], strict=True)
+    ]
 
 
 @pytest.fixture(scope="module", params=[FIVE, FOUR], ids=lambda original: original.version)
@@ -83,8 +104,9 @@ def seen(original: Original, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     except Unavailable as reason:
         pytest.skip(f"No side by side with {original.version}: {reason}.")
     folder, layout = tmp_path_factory.mktemp("identity"), LAYOUTS[original.version]
-    theirs = run(python, "django_minio_backend", layout, folder)
-    return theirs, run(Path(sys.executable), "django_minio_router", layout, folder)
+    pythons = {"django_minio_backend": python, "django_minio_router": Path(sys.executable)}
+    theirs, ours = run_each(pythons, layout, folder)
+    return theirs, ours
 
 
 def test_the_same_was_looked_at(seen: tuple[Seen, Seen]) -> None:

@@ -19,9 +19,8 @@ from minio.credentials import StaticProvider
 from django_minio_router import MinioBackend
 from tests.support.celery_in_files import worker
 from tests.support.processes import in_children
+from tests.support.scale import scale
 from tools.servers.process import HOST, Process, free_ports, http_status
-
-from .scale import scale
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 8

@@ -12,10 +12,10 @@ from minio import Minio
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
 from tests.support.proxy import Exchange, Proxy, Request
+from tests.support.scale import scale
 
 from .conftest import names_in, options_for, put, stored, uploads_in
 from .faults import flip_a_bit
-from .scale import scale
 
 PART = 5 * 1024 * 1024
 OLD = b"the old content"

@@ -34,9 +34,9 @@ from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
 from tests.support.proxy import Proxy, Request, drop_answer
+from tests.support.scale import scale
 
 from .conftest import forget_clients, options_for
-from .scale import scale
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.full_scale]
 

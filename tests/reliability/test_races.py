@@ -16,9 +16,9 @@ from minio import Minio
 from django_minio_router import MinioBackend
 from tests.support.processes import in_children
 from tests.support.proxy import Proxy, Request, drop_answer, without
+from tests.support.scale import scale
 
 from .conftest import names_in, options_for, stored, uploads_in, uploads_with_parts_in
-from .scale import scale
 
 MIB = 1024 * 1024
 PART = 5 * MIB

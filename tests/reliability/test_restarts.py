@@ -21,11 +21,11 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
+from tests.support.scale import scale
 from tools import servers
 from tools.servers.seaweedfs import SeaweedFS
 
 from .conftest import names_in, stored
-from .scale import scale
 
 OPERATIONS = scale(1000, 10_000)
 KILLS = scale(1, 20)

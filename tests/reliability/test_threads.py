@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .scale import scale
+from tests.support.scale import scale
 
 ROOT = Path(__file__).parents[2]
 SECONDS = scale(6, 90)  # a third of it to fill pools and caches

@@ -19,6 +19,7 @@ from django_minio_router.naming import MAX_OBJECT_NAME
 from django_minio_router.s3.keys import Keys
 from django_minio_router.s3.signing import Signer
 from django_minio_router.settings.declared import MAX_EXPIRY
+from tests.support.scale import scale
 
 BUCKET = "signed-names"
 KEYS = StaticProvider("an-access-key", "a secret/key+with=signs")
@@ -78,7 +79,7 @@ def sdk_link(url: str, place: tuple[str, bool, str], provider: Provider, name: s
     )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=scale(200, 1000), deadline=None)
 @given(
     name=object_names,
     expires=st.none() | st.integers(1, MAX_EXPIRY),

@@ -27,6 +27,7 @@ from django_minio_router import MinioBackend, MinioBackendStatic, MinioRouter
 from django_minio_router.storage.active_content import is_safe_to_show
 from django_minio_router.strategies import FixedBucket
 from tests.support.proxy import Proxy
+from tests.support.scale import scale
 from tests.support.storages import keys
 
 MIB = 1024 * 1024
@@ -241,7 +242,7 @@ types = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=
 ).map("".join)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scale(100, 300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content_type=types, ending=st.sampled_from([".png", ".txt", ".pdf", ".html", ".svg", "", ".", ".x"]))
 @example(content_type="image/png,", ending=".png")
 @example(content_type="text/html;image/png", ending=".png")

@@ -22,6 +22,7 @@ from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.strategies import BucketStrategy, Location, PerModel
 from tests.apps.docs.models import Receipt
 from tests.support.proxy import Proxy
+from tests.support.scale import scale
 from tests.support.server import names_in
 
 from .answers import Answers
@@ -52,7 +53,9 @@ near_misses = st.text("ab1-.", min_size=1, max_size=66)
 texts = st.lists(letters, max_size=10).map("".join) | near_misses
 others = st.none() | st.integers() | st.binary(max_size=5) | st.booleans() | st.lists(texts, max_size=2)
 
-without_deadline = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+without_deadline = settings(
+    max_examples=scale(60, 200), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 class Failing(BucketStrategy):

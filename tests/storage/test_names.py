@@ -26,6 +26,7 @@ from minio import Minio
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
 from tests.support.proxy import Proxy
+from tests.support.scale import scale
 from tests.support.server import names_in, stored
 from tests.support.storages import Make, keys
 
@@ -85,7 +86,9 @@ safe_segments = st.text(
 safe_names = st.lists(safe_segments, min_size=1, max_size=4).map("/".join)
 any_names = st.text(st.characters(exclude_categories=[]) | st.sampled_from("./\\%+#? "), max_size=12)
 
-with_the_server = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+with_the_server = settings(
+    max_examples=scale(40, 150), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.mark.parametrize("name", HIDDEN)
