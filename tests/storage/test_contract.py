@@ -108,10 +108,10 @@ class TestSaving:
         assert (name, content_of(storage, name)) == ("x.txt", b"some content")
 
     def test_an_upload_on_disk(self, storage: Storage) -> None:
-        upload = TemporaryUploadedFile("x.txt", "text/plain", 12, None)
-        upload.write(b"some content")
-        upload.flush()
-        assert content_of(storage, storage.save("x.txt", upload)) == b"some content"
+        with TemporaryUploadedFile("x.txt", "text/plain", 12, None) as upload:
+            upload.write(b"some content")
+            upload.flush()
+            assert content_of(storage, storage.save("x.txt", upload)) == b"some content"
 
     def test_a_temporary_file(self, storage: Storage) -> None:
         with tempfile.TemporaryFile() as file:
