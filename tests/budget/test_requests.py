@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from io import BytesIO
 
@@ -106,7 +106,7 @@ class TestBytes:
 FIRST_CALLS = {
     "nothing": [],
     "save": [*FINDING_OUT, "PUT"],
-    "save when told": ["PUT"],
+    "save-when-told": ["PUT"],
     "read": ["GET"],
     "exists": ["HEAD"],
     "size": ["HEAD"],
@@ -115,14 +115,24 @@ FIRST_CALLS = {
 }
 
 
+@pytest.fixture(scope="module")
+def fresh_processes() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.budget.first_call"]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+
+
 @pytest.mark.parametrize("operation", FIRST_CALLS)
-def test_the_first_call_of_a_process(kind: str, operation: str, bucket: str, bare: Minio) -> None:
-    """Import, construction and one call, in a process that has done nothing before."""
+def test_the_first_call_of_a_process(
+    kind: str, operation: str, bucket: str, bare: Minio, fresh_processes: subprocess.Popen[str]
+) -> None:
+    """Construction and one call, in a process that has done nothing before but imports."""
     bare.put_object(bucket_name=bucket, object_name="there.txt", data=BytesIO(b"there"), length=5)
     with Proxy(os.environ["MINIO_ENDPOINT"]) as wire:
-        environment = {**os.environ, "MINIO_ENDPOINT": wire.endpoint}
-        command = [sys.executable, "-m", "tests.budget.first_call", kind, operation, bucket]
-        subprocess.run(command, env=environment, check=True)
+        print(
+            kind.replace(" ", "-"), operation, bucket, wire.endpoint, file=fresh_processes.stdin, flush=True
+        )
+        assert fresh_processes.stdout.readline() == "0\n"
     assert wire.methods == FIRST_CALLS[operation]
 
 
