@@ -31,10 +31,10 @@ def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: boo
     """Create the buckets that are this tenant's alone, with their policies and hooks; repeat it at will.
 
     With ``aliases`` only those that storages of these need; with ``adopt`` those that are there already are
-    marked as ours. Raise what ``make_plan`` raises; a bucket that
-    failed is among the outcomes.
+    marked as ours. Raise what ``make_plan`` raises; a bucket that failed is among the outcomes.
     """
-    shared = make_plan(aliases=aliases).buckets
+    with get_tenancy().context(None):  # it may be active, and its buckets are not for all
+        shared = make_plan(aliases=aliases).buckets
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]
     return [*plan.refused, *(_ensure(planned, adopt=adopt) for planned in own)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, lru_cache, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import connections, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_save, pre_save
 
@@ -23,6 +23,7 @@ from .kept_rows import forget_when_saved, kept_row, listen
 
 if TYPE_CHECKING:
     from django.db.models import Model
+    from django.dispatch import Signal
 
 _CLONED = "_minio_router_cloned"
 
@@ -30,7 +31,8 @@ _CLONED = "_minio_router_cloned"
 class SchemaTenancy(Tenancy):
     """django-tenants: the key of a tenant is its schema name; nobody's files are on the public schema.
 
-    django-tenants puts a new connection, so each new thread, on public: there, no tenant is active.
+    django-tenants puts a new connection, so each new thread, on public: there, no tenant is active. For a
+    package like it, a subclass names that one's ``utils`` and ``ready_signals``.
     """
 
     division = "schema"
@@ -39,12 +41,27 @@ class SchemaTenancy(Tenancy):
     remedy = "Enter tenant_context(tenant)"
 
     def __init__(self) -> None:
+        self.alias: str = self._said("get_tenant_database_alias", DEFAULT_DB_ALIAS)
+        self.shared_key: str = self._said("get_public_schema_name", "public")
+        self._is_shared = lru_cache(maxsize=1024)(self._find_shared)  # each row that is read asks
+
+    @cached_property
+    def utils(self) -> Any:
+        """What has ``schema_context``, ``tenant_context`` and ``schema_exists``."""
         from django_tenants import utils  # type: ignore[import-untyped]  # it reads the settings
 
-        self._utils = utils
-        self.alias: str = utils.get_tenant_database_alias()
-        self.shared_key: str = utils.get_public_schema_name()
-        self._is_shared = lru_cache(maxsize=1024)(self._find_shared)  # each row that is read asks
+        return utils
+
+    @cached_property
+    def ready_signals(self) -> tuple[Signal, ...]:
+        """What is sent with the ``tenant`` when the schema of a new one is there."""
+        from django_tenants import signals
+
+        return signals.post_schema_sync, signals.schema_needs_to_be_sync
+
+    def _said(self, name: str, usual: Any) -> Any:
+        function = getattr(self.utils, name, None)
+        return usual if function is None else function()
 
     # Who is active
 
@@ -58,22 +75,30 @@ class SchemaTenancy(Tenancy):
     def connected_tenant(self) -> Any:
         return self.connection().tenant
 
+    def enter(self, tenant: Any) -> AbstractContextManager[Any]:
+        """Return a context in which the database reads and writes rows of the tenant, a row or a key."""
+        enter = self.utils.schema_context if isinstance(tenant, str) else self.utils.tenant_context
+        context: AbstractContextManager[Any] = enter(tenant)
+        return context
+
     @contextmanager
     def _database_context(self, tenant: Any) -> Iterator[None]:
         """Enter it, and set the search path again if a query within moved it: the caller's cursor may be
         open already, as in the middle of an INSERT."""
-        enter = self._utils.schema_context if isinstance(tenant, str) else self._utils.tenant_context
         connection = self.connection()
-        path, moved = connection.search_path_set_schemas, None
+        path, moved = self._search_path(), None
         try:
-            with enter(tenant):
+            with self.enter(tenant):
                 try:
                     yield
                 finally:
-                    moved = connection.search_path_set_schemas
+                    moved = self._search_path()
         finally:
             if path is not None and moved is not None and moved != path:
                 connection.cursor().close()
+
+    def _search_path(self) -> Any:
+        return getattr(self.connection(), "search_path_set_schemas", None)
 
     # Who there is
 
@@ -186,12 +211,12 @@ class SchemaTenancy(Tenancy):
 
     def owns_table(self, model: type[Model], key: str | None) -> bool:
         # Where tenants are of several types, the row says of which; a schema that is entered by its name not.
-        typed = key not in {None, self.shared_key} and self._utils.has_multi_type_tenants()
+        typed = key not in {None, self.shared_key} and self._said("has_multi_type_tenants", False)
         with self.context(self.row(str(key)) if typed else key):
             return bool(router.allow_migrate_model(self.alias, model))
 
     def can_read(self, key: str | None) -> bool:
-        return key is None or key == self.shared_key or bool(self._utils.schema_exists(key))
+        return key is None or key == self.shared_key or bool(self.utils.schema_exists(key))
 
     def abandoned_tables(self, tables: Collection[str]) -> dict[str, dict[str, set[str]]]:
         found: dict[str, dict[str, set[str]]] = {}
@@ -217,10 +242,6 @@ class SchemaTenancy(Tenancy):
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
         if getattr(settings, "TENANT_MODEL", None) is None:
             return
-        from django_tenants.signals import (  # type: ignore[import-untyped]
-            post_schema_sync,
-            schema_needs_to_be_sync,
-        )
 
         def when_ready(*, tenant: Any, **kwargs: object) -> None:
             transaction.on_commit(partial(created, tenant), using=self.alias)
@@ -234,7 +255,7 @@ class SchemaTenancy(Tenancy):
                 row = copy.copy(instance)  # Django takes the key away from the instance
                 transaction.on_commit(partial(deleted, row), using=using)
 
-        for signal in post_schema_sync, schema_needs_to_be_sync:
+        for signal in self.ready_signals:
             signal.connect(when_ready, weak=False, dispatch_uid="minio_router.tenant_ready")
         models = self.models_of_tenants()
         forget_when_saved(models, attrgetter("schema_name"))

@@ -62,7 +62,7 @@ def reading_a_tenant_moves_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tenant's row is read on public, in the middle of an INSERT."""
 
     def read(self: SchemaTenancy, key: str) -> Any:
-        with self._utils.schema_context(self.shared_key):
+        with self.utils.schema_context(self.shared_key):
             return self.model._base_manager.get(schema_name=key)
 
     monkeypatch.setattr(SchemaTenancy, "_read_row", read)

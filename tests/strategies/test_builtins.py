@@ -42,7 +42,9 @@ class TestPerTenant(StrategyContract):
         return PerTenant()
 
     def make_different(self) -> Iterable[BucketStrategy]:
-        return [PerTenant("a-{schema_name}"), PerTenant(public="shared"), PerTenant(public_read=True)]
+        different = [PerTenant("a-{schema_name}"), PerTenant(public="shared"), PerTenant(public_read=True)]
+        # It names a field, and PerTenant() the key, whatever that is. Where both are one, so are the buckets.
+        return [*different, PerTenant("{schema_name}")]
 
     def make_tenants(self) -> list[Client]:
         return tenants()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import call_command
+from django.db import transaction
+from minio import Minio
 
-from django_minio_router import MinioBackend
+from django_minio_router import MinioBackend, tenant_bucket_context
 from django_minio_router.files import ledger
+from django_minio_router.provisioning import creations
 from django_minio_router.strategies import PerTenant
 from django_minio_router.testing import stored_files
 from tests.apps.orgs.models import Document, Note, Organization, Partner, organization
@@ -56,6 +60,43 @@ def test_a_new_tenant_gets_its_bucket_after_the_commit(
         initech.save()
     assert "org-umbrella" in stored_files()
     assert "org-initech-2" not in stored_files(), "a rename makes no empty bucket"
+
+
+def test_a_new_tenant_that_is_active_already_gets_its_bucket_too(
+    orgs: Orgs, django_capture_on_commit_callbacks: Any
+) -> None:
+    """As where a sign-up goes on as the new organization in the same transaction."""
+    with ExitStack() as stack, django_capture_on_commit_callbacks(execute=True):
+        initech = Organization.objects.create(slug="initech")
+        stack.enter_context(organization(initech))
+        stack.enter_context(tenant_bucket_context(initech))
+        assert "org-initech" not in stored_files()
+    assert "org-initech" in stored_files()
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_a_sign_up_stores_the_first_file_in_the_same_transaction(
+    orgs: Orgs,
+    rows: Any,
+    route: Route,
+    bare: Minio,
+    new_name: Callable[[str], str],
+    transactional_db: None,
+    rolled_back: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """On a real server, as in memory buckets come by themselves."""
+    rows.MINIO_TESTING = "real"
+    route(PerTenant(f"{new_name('r')}-{{slug}}"))
+    creations.connect()  # as on a site that begins with these settings
+    with suppress(LookupError), transaction.atomic():
+        initech = Organization.objects.create(slug="initech", charter=file(b"charter"))
+        bucket = initech.charter.storage.backend.bucket
+        assert bare.bucket_exists(bucket_name=bucket)
+        if rolled_back:
+            raise LookupError
+    assert bare.bucket_exists(bucket_name=bucket) is not rolled_back
+    assert caplog.text == ""
 
 
 def test_a_wrong_setting_keeps_no_tenant_from_being_created(

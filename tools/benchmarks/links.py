@@ -11,6 +11,7 @@ from .subjects import PRIVATE, PUBLIC, TENANT
 from .workbench import Workbench, duration
 
 Url = Callable[[str], object]
+ROWS = "per tenant, rows"
 _BATCH = 20
 
 
@@ -37,7 +38,9 @@ def _least(bench: Workbench) -> Callable[[str], str]:
 def routing(bench: Workbench, kind: str, count: int) -> list[float]:
     """Return (router, backend), nanoseconds for a link that is kept: the call that costs least."""
     from django.contrib.contenttypes.models import ContentType
+    from django.contrib.sessions.models import Session
     from django.db import connection
+    from django.test import override_settings
 
     from django_minio_router import MinioRouter
     from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
@@ -45,13 +48,19 @@ def routing(bench: Workbench, kind: str, count: int) -> list[float]:
     strategies = {
         "fixed": FixedBucket(PRIVATE),
         "per tenant": PerTenant(),
+        ROWS: PerTenant(),
         "per model": PerModel({"contenttypes.ContentType": PRIVATE}),
     }
     connection.set_schema(TENANT)  # sends no query
-    router = MinioRouter(strategies[kind]).bind(ContentType._meta.get_field("model"))
-    names = [bench.new_name()] * count
-    router.url(names[0])
-    return _alternately(router.url, names, router.backend.url, names)
+    row = Session(session_key=TENANT)  # a model of Django's with a key of text
+    row._state.adding = False
+    options = {"model": "sessions.Session", "key": "session_key", "current": lambda: row}
+    rows = {"BACKEND": "django_minio_router.tenancy.RowTenancy", "OPTIONS": options}
+    with override_settings(MINIO_TENANCY=rows if kind == ROWS else None):
+        router = MinioRouter(strategies[kind]).bind(ContentType._meta.get_field("model"))
+        names = [bench.new_name()] * count
+        router.url(names[0])
+        return _alternately(router.url, names, router.backend.url, names)
 
 
 def _alternately(one: Url, its_names: list[str], other: Url, other_names: list[str]) -> list[float]:

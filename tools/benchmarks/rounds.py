@@ -28,7 +28,7 @@ Series = dict[str, list[T]]
 
 OPERATIONS = ("save", "read", "exists")
 LINKS = ("new", "same", "public")
-ROUTERS = ("fixed", "per tenant", "per model")
+ROUTERS = ("fixed", "per tenant", links.ROWS, "per model")
 MAKE_BUCKETS = ("raw", "five", "dmb", "dms", "ours")
 
 

@@ -39,7 +39,7 @@ def setup(**settings: Any) -> None:
 
 def ours(server: Server) -> Subject:
     setup(
-        INSTALLED_APPS=["django.contrib.contenttypes", "django_minio_router"],
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.sessions", "django_minio_router"],
         MINIO_ENDPOINT=server.endpoint,
         MINIO_ACCESS_KEY=server.access_key,
         MINIO_SECRET_KEY=server.secret_key,

@@ -1,0 +1,1 @@
+"""What each tenant of a package other than django-tenants has tables of its own for."""

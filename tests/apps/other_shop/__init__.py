@@ -1,0 +1,1 @@
+"""Tenants of a package other than django-tenants, on the public schema."""
