@@ -1,7 +1,7 @@
 """One call each in processes that have done nothing before: ``python -m tests.budget.first_call``.
 
-Each line of the standard input is ``KIND OPERATION BUCKET ENDPOINT``. A fork that has imported everything, and
-nothing else, makes the call; its exit code is a line of the output.
+Each line of the standard input is ``KIND OPERATION BUCKET ENDPOINT``. A fork that has imported everything,
+and nothing else, makes the call; its exit code is a line of the output.
 """
 
 from __future__ import annotations
