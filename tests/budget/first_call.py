@@ -1,11 +1,12 @@
 """One call each in processes that have done nothing before: ``python -m tests.budget.first_call``.
 
-Each line of the standard input is ``KIND OPERATION BUCKET ENDPOINT``. A fork that has imported everything,
-and nothing else, makes the call; its exit code is a line of the output.
+Each line of the standard input is a list of kind, operation, bucket and endpoint, as JSON. A fork that has
+imported everything, and done nothing else, makes the call; its exit code is a line of the output.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -15,7 +16,7 @@ from django.conf import settings
 OPERATIONS = {
     "nothing": lambda router: None,
     "save": lambda router: router.save("new.txt", ContentFile(b"new")),
-    "save-when-told": lambda router: router.save("new.txt", ContentFile(b"new")),
+    "save when told": lambda router: router.save("new.txt", ContentFile(b"new")),
     "read": lambda router: router.open("there.txt").read(),
     "exists": lambda router: router.exists("there.txt"),
     "size": lambda router: router.size("there.txt"),
@@ -28,7 +29,7 @@ def main() -> None:
     for line in sys.stdin:
         process = os.fork()
         if process == 0:
-            call(*line.split())
+            call(*json.loads(line))
             os._exit(0)
         _, status = os.waitpid(process, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
@@ -36,10 +37,10 @@ def main() -> None:
 
 def call(kind: str, operation: str, bucket: str, endpoint: str) -> None:
     settings.MINIO_ENDPOINT = endpoint
-    if operation == "save-when-told":
+    if operation == "save when told":
         settings.MINIO_CONDITIONAL_WRITES = True
     with tenant_context(Client(schema_name=bucket)):
-        OPERATIONS[operation](make_router(kind.replace("-", " "), bucket))
+        OPERATIONS[operation](make_router(kind, bucket))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -106,7 +107,7 @@ class TestBytes:
 FIRST_CALLS = {
     "nothing": [],
     "save": [*FINDING_OUT, "PUT"],
-    "save-when-told": ["PUT"],
+    "save when told": ["PUT"],
     "read": ["GET"],
     "exists": ["HEAD"],
     "size": ["HEAD"],
@@ -129,9 +130,8 @@ def test_the_first_call_of_a_process(
     """Construction and one call, in a process that has done nothing before but imports."""
     bare.put_object(bucket_name=bucket, object_name="there.txt", data=BytesIO(b"there"), length=5)
     with Proxy(os.environ["MINIO_ENDPOINT"]) as wire:
-        print(
-            kind.replace(" ", "-"), operation, bucket, wire.endpoint, file=fresh_processes.stdin, flush=True
-        )
+        order = json.dumps([kind, operation, bucket, wire.endpoint])
+        print(order, file=fresh_processes.stdin, flush=True)
         assert fresh_processes.stdout.readline() == "0\n"
     assert wire.methods == FIRST_CALLS[operation]
 
