@@ -160,12 +160,14 @@ def add_bench(commands) -> None:
     bench = commands.add_parser(
         "bench", help="the benchmark", description="Measure the package on a real S3 server."
     )
-    bench.add_argument("--short", action="store_true", help="fewer rounds, rougher numbers")
+    which = bench.add_mutually_exclusive_group()
+    for option, text in (("--short", "fewer rounds, rougher numbers"), ("--downloads", "streaming alone")):
+        which.add_argument(option, dest="which", action="append_const", const=option, default=[], help=text)
     bench.set_defaults(module=bench_module)
 
 
 def bench_module(options, rest: list[str]) -> list[str]:
-    return ["tools.servers", "tools.benchmarks", *(["--short"] if options.short else [])]
+    return ["tools.servers", "tools.benchmarks", *options.which]
 
 
 def add_load(commands) -> None:

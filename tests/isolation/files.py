@@ -5,8 +5,9 @@ What it runs on says how a tenant is made active, and where each file must be: s
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import copy_context
@@ -15,6 +16,7 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 from django.db import connection
+from django.test import AsyncRequestFactory
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from django_minio_router import RoutingError
+from django_minio_router import ObjectResponse, RoutingError
 from django_minio_router.strategies import BucketStrategy
 from django_minio_router.tenancy import get_tenancy, tenant_bucket_context
 from django_minio_router.testing import files, stored_files
@@ -59,7 +61,7 @@ class Project:
     ``file`` returns the file of a row that is not saved; of kinds that are ``owned``, the row says whose it
     is. ``place`` returns bucket and folder. With ``model``, rows of it are apart by tenant. Where nobody
     ``hears`` what the project says, only the package's own contexts count. What it says ``follows`` a copied
-    context, or belongs to a thread.
+    context, or belongs to a thread. ``of_a_task`` lets async code say for itself who is active.
     """
 
     tenants: list[Any]
@@ -70,6 +72,7 @@ class Project:
     place: Callable[[str, Any], tuple[str, str]]
     hears: bool = True
     follows: bool = True
+    of_a_task: Make | None = None
     model: Any = None
     kind_of_model: str = ""
 
@@ -232,6 +235,42 @@ class Files(RuleBasedStateMachine):
         held = self.expected[bucket].get(folder + row.file.name, FileNotFoundError)
         assert self.run(runner, lambda: row.file.open().read()) == held
 
+    @rule(data=st.data(), tenants=st.permutations([0, 1, 2]), name=NAMES, deletes=st.booleans())
+    def take_turns(self, data: Any, tenants: list[int], name: str, deletes: bool) -> None:
+        """Tasks of two tenants in one event loop, each of whose calls lets the other one go on."""
+        kind, makes = self.kind(data), [tenant_bucket_context]
+        if self.project.hears and self.project.of_a_task is not None:
+            makes.append(self.project.of_a_task)
+        make = data.draw(st.sampled_from(makes))
+
+        async def both() -> None:
+            await asyncio.gather(*(self.act(kind, tenant, name, make, deletes) for tenant in tenants[:2]))
+
+        asyncio.run(both())
+
+    async def act(self, kind: str, tenant: int, name: str, make: Make, deletes: bool) -> None:
+        """Make each call within the context, and await it when that has been left."""
+        content, (bucket, folder) = secrets.token_bytes(8), self.project.place(kind, self.tenants[tenant])
+        files, storage = self.expected.setdefault(bucket, {}), self.file(kind, tenant).storage
+
+        async def ask(call: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
+            with make(self.tenants[tenant]):
+                coming = call(*arguments, **options)
+            return await coming
+
+        saved = await ask(storage.asave, name, ContentFile(content))
+        files[folder + saved] = content
+        assert await ask(storage.aexists, name)
+        async with await ask(storage.aopen, name) as file:
+            assert await file.aread() == files.get(folder + name)
+        assert await ask(storage.asize, saved) == len(content)
+        response = await ask(ObjectResponse.acreate, storage, saved, request=AsyncRequestFactory().get("/"))
+        assert b"".join([piece async for piece in response]) == content
+        assert f"/{bucket}/{folder}{saved}" in await ask(storage.aurl, saved)
+        if deletes:
+            await ask(storage.adelete, name)
+            del files[folder + name]
+
     @invariant()
     def nothing_is_anywhere_else(self) -> None:
         held = {bucket: found for bucket, found in stored_files().items() if found}
@@ -254,12 +293,23 @@ class FirstCome(BucketStrategy):
         return self.own.buckets_for(models)
 
 
-def run(project: Project, leaks: Collection[FirstCome] = (), how: settings = OFTEN) -> None:
+class OnlyTurns(Files):
+    """Nothing but async calls."""
+
+    save = read = delete = keep_a_row = read_the_file_of_a_kept_row = None  # type: ignore[assignment]
+
+
+def run(
+    project: Project,
+    leaks: Collection[FirstCome] = (),
+    how: settings = OFTEN,
+    machine: type[Files] = Files,
+) -> None:
     """Run the machine; each example finds leaks as a new process does."""
 
-    def machine() -> Files:
+    def begin() -> Files:
         for leak in leaks:
             leak.found.clear()
-        return Files(project)
+        return machine(project)
 
-    run_state_machine_as_test(machine, settings=how)
+    run_state_machine_as_test(begin, settings=how)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from django_minio_router import MinioRouter
+from django_minio_router import MinioRouter, RoutingError
 from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.orgs.models import Document, Note, Organization, organization
 
-from .files import OF_THE_PACKAGE, UNTIL_FOUND, FirstCome, Project, run
+from .files import OF_THE_PACKAGE, UNTIL_FOUND, FirstCome, OnlyTurns, Project, run
 
 OPTIONS = {"model": "orgs.Organization", "key": "slug"}
 TENANCIES = {
@@ -84,7 +84,9 @@ def route(hears: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Fi
 @pytest.fixture
 def organizations(tenants: list[Organization], hears: bool) -> Project:
     kinds = ["documents", "scans", "notes"]
-    return Project(tenants, CONTEXTS, kinds, {"documents", "scans"}, file, place, hears)
+    return Project(
+        tenants, CONTEXTS, kinds, {"documents", "scans"}, file, place, hears, of_a_task=organization
+    )
 
 
 def test_nobody_reaches_another_organizations_files(
@@ -100,3 +102,13 @@ def test_a_strategy_that_leaks_is_found(
 ) -> None:
     with pytest.raises(AssertionError):
         run(organizations, route(leaky), UNTIL_FOUND)
+
+
+def test_async_calls_that_decide_late_are_found(
+    organizations: Project, route: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose a file is must be known where the call is made, and not where it is awaited."""
+    route()
+    monkeypatch.setattr(MinioRouter, "settled", lambda self: self)
+    with pytest.raises((AssertionError, FileNotFoundError, RoutingError)):
+        run(organizations, how=UNTIL_FOUND, machine=OnlyTurns)

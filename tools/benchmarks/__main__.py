@@ -1,7 +1,7 @@
 """Measure, and write docs/benchmarks.md: `python3 dev.py bench`, with `--short` for a quick look.
 
 The short run takes this package, the bare SDK and the floor, and prints instead of writing. Both fail when
-a request budget is broken, never because of a time.
+a request budget is broken, never because of a time. `--downloads` measures and prints nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from .subjects import SUBJECTS
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.benchmarks", description=__doc__)
-    parser.add_argument(
-        "--short", action="store_true", help="a quick look, in the environment that runs this"
-    )
-    if parser.parse_args().short:
-        results = Run({"ours": sys.executable, "raw": sys.executable}, SHORT).everything()
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--short", action="store_true", help="a quick look, in the environment that runs this")
+    which.add_argument("--downloads", action="store_true", help="streamed downloads alone")
+    options = parser.parse_args()
+    here = {"ours": sys.executable, "raw": sys.executable}
+    if options.downloads:
+        run = Run(here, Size())
+        print(report.downloads(run.only(run.downloads)))
+        return
+    if options.short:
+        results = Run(here, SHORT).everything()
         print(report.summary(results))
     else:
         results = Run(environments.interpreters(SUBJECTS), Size()).everything()

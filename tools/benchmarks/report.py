@@ -132,6 +132,17 @@ def large(results: Results) -> str:
     return table(["", *head], (cells(name) for name in NAMES if name in results.large["save"]))
 
 
+def downloads(results: Results) -> str:
+    """Return how fast a file is streamed, as a share of the floor, and what that takes of memory."""
+
+    def row(kind: str) -> list[str]:
+        rows = results.downloads[kind]
+        grown = max(row["growth"] for row in rows) / MIB
+        return [kind, spread([row["floor"] / row["time"] for row in rows]), f"{grown:.1f} MiB"]
+
+    return table(["", "bytes a second, × floor", "memory"], map(row, results.downloads))
+
+
 def buckets(results: Results) -> str:
     raw = results.buckets["raw"]
 

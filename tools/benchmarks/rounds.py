@@ -84,9 +84,15 @@ class Run:
         self.results = Results(machine=_machine(), versions=_versions(pythons))
 
     def everything(self) -> Results:
-        prepare_buckets()
         # The many buckets last, as a server with thousands of them may do all else more slowly.
-        for measure in (self.requests, self.operations, self.steps, self.large, self.buckets, self.growth):
+        return self.only(
+            *(self.requests, self.operations, self.steps),
+            *(self.large, self.downloads, self.buckets, self.growth),
+        )
+
+    def only(self, *measures: Callable[[], None]) -> Results:
+        prepare_buckets()
+        for measure in measures:
             say(measure.__name__)
             measure()
         return self.results
@@ -135,9 +141,7 @@ class Run:
     def large(self) -> None:
         """Each file in a fresh process, whose memory nothing else has grown."""
         self.results.large = {kind: {name: [] for name in self.names} for kind in ("save", "read")}
-        with self.worker("raw") as worker:
-            there = worker.measure(large.put, self.size.mebibytes)
-        self.results.downloads = {"WSGI": [], "ASGI": []}
+        there = self._large_object()
         for number in range(self.size.large_rounds):
             for name in self.names:
                 with self.worker(name) as worker:
@@ -146,10 +150,19 @@ class Run:
                     read = worker.measure(large.read, there, bool(number % 2))
                 self.results.large["save"][name].append(saved)
                 self.results.large["read"][name].append(read)
+
+    def downloads(self) -> None:
+        self.results.downloads = {"WSGI": [], "ASGI": []}
+        there = self._large_object()
+        for number in range(self.size.large_rounds):
             for kind, results in self.results.downloads.items():
                 with self.worker("ours") as worker:
                     measured = worker.measure(downloads.stream, there, kind == "ASGI", bool(number % 2))
                 results.append(measured)
+
+    def _large_object(self) -> str:
+        with self.worker("raw") as worker:
+            return worker.measure(large.put, self.size.mebibytes)
 
     def buckets(self) -> None:
         makers = [name for name in MAKE_BUCKETS if name in self.names]
