@@ -225,7 +225,7 @@ def shared_thumbnails(library: str, remedy: str) -> Warning:
 
 def misspelt_setting(name: str, similar: str) -> Warning:
     return Warning(
-        f"{name} is no setting, so it does nothing.",
+        f"{name} is not a setting, so it does nothing.",
         hint=f"Did you mean {similar}? docs/settings.md has all names.",
         id="minio_router.W005",
     )

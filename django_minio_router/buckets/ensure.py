@@ -237,7 +237,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def make_bucket(client: Client, bucket: str) -> bool:
-    """Create the bucket, and tell whether that was needed: one that is ours already is no error."""
+    """Create the bucket, and tell whether that was needed: one that is ours already is not an error."""
     try:
         with client.plain_errors(bucket):
             client.sdk.make_bucket(bucket_name=bucket)

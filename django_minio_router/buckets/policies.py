@@ -63,7 +63,7 @@ def _allow(action: str, resource: str) -> dict[str, Any]:
 
 
 def policy_of(hook: Hook, bucket: str, on_server: str = "") -> Policy:
-    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is no policy.
+    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is not a policy.
 
     ``on_server`` is what the bucket is called there, if that is something else.
     """
@@ -78,7 +78,7 @@ def policy_of(hook: Hook, bucket: str, on_server: str = "") -> Policy:
     statements = _as_list(policy.get("Statement")) if isinstance(policy, dict) else []
     if not statements or not all(isinstance(statement, dict) for statement in statements):
         raise ConfigurationError(
-            f"The policy hook of {bucket!r} gave {shortened(given)}, which is no policy. "
+            f"The policy hook of {bucket!r} gave {shortened(given)}, which is not a policy. "
             "Give a dictionary with 'Version' and a list under 'Statement'."
         )
     _refuse_unknown_elements(statements, bucket)

@@ -80,7 +80,7 @@ def count_contents(place: Place) -> Contents:
 
 
 def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> None:
-    """Delete all that is there, and a bucket that is the tenant's as a whole; what is gone is no error.
+    """Delete all that is there, and a bucket that is the tenant's as a whole; what is gone is not an error.
 
     ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
     keeps something. May be repeated.

@@ -128,7 +128,7 @@ class Folder:
         return self._storage.open(name, "rb")
 
     def object_names(self) -> Iterator[str]:
-        # Only to be shown: no row and no terminal takes a name that is no text.
+        # Only to be shown: no row and no terminal takes a name that is not text.
         return (os.fsencode(name).decode(errors="backslashreplace") for name in self._below(""))
 
     def _below(self, folder: str) -> Iterator[str]:

@@ -118,7 +118,7 @@ class BrowserUpload:
 
     @limited
     def discard(self, upload_id: str = "") -> None:
-        """Remove the object, and the parts of the upload. What is gone is no error."""
+        """Remove the object, and the parts of the upload. What is gone is not an error."""
         if upload_id:
             try:
                 abort(self.bucket.client, self.bucket.name, Upload(self.key, upload_id))

@@ -281,7 +281,7 @@ class Bucket:
 
     @limited
     def delete(self, key: str, *, if_match: str = "", headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        """Remove an object; a missing one is no error.
+        """Remove an object; a missing one is not an error.
 
         If an answer is lost, what another writer stored under the name meanwhile stays: see ``Deletion``.
 

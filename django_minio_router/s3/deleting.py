@@ -39,7 +39,7 @@ class Deletion:
     began: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
-        """Delete it; a missing one is no error. ``ServerError`` if it cannot be told whether it was."""
+        """Delete it; a missing one is not an error. ``ServerError`` if it cannot be told whether it was."""
         tag = self.meant["ETag"] if self.meant else ""
         retries = self.client.server.retries
         for number in range(retries + 1):

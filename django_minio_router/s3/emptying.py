@@ -18,7 +18,7 @@ _ATTEMPTS = 512
 def empty_bucket(
     client: Client, bucket: str, prefix: str = "", report: Callable[[int], None] = lambda count: None
 ) -> None:
-    """Delete all that is below the prefix, without one also the bucket; what is gone is no error.
+    """Delete all that is below the prefix, without one also the bucket; what is gone is not an error.
 
     ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
     keeps something. May be repeated.

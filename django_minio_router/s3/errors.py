@@ -113,7 +113,7 @@ def _remedy(server: Server, status: int | None, code: str, asked: Asked | None) 
 
 
 def _key_of(server: Server) -> str:
-    """Name the key, whose id is no secret."""
+    """Name the key, whose id is not a secret."""
     if server.credentials is not None:
         return "the key of MINIO_CREDENTIALS"
     return f"the key {server.access_key!r} of MINIO_ACCESS_KEY"

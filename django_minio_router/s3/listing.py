@@ -132,7 +132,7 @@ def _delete_one(client: Client, bucket: str, version: Version) -> None:
 
 
 def abort(client: Client, bucket: str, upload: Upload) -> None:
-    """Give up an unfinished upload; one that is gone is no error."""
+    """Give up an unfinished upload; one that is gone is not an error."""
     _send_delete(client, bucket, upload.name, f"uploadId={_quoted(upload.upload_id)}")
 
 

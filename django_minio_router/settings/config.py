@@ -318,7 +318,7 @@ def _named_server(name: str) -> Hidden:
         )
     for unknown in servers[name].keys() - SETTINGS.keys():
         raise ConfigurationError(
-            f"The server {name!r} in MINIO_SERVERS has {unknown!r}, which is no setting. Correct its name."
+            f"The server {name!r} in MINIO_SERVERS has {unknown!r}, which is not a setting. Correct its name."
         )
     return servers[name]
 

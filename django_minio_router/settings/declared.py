@@ -175,7 +175,7 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 
-# The options of a storage that are no settings.
+# The options of a storage that are not settings.
 OPTIONS: dict[str, Setting] = {
     "bucket_name": _text(),
     "storage_name": _text(),
@@ -210,7 +210,7 @@ def checked(name: str, value: Any) -> Any:
 
 
 def check_options(given: Mapping[str, Any]) -> None:
-    """Raise ``ConfigurationError`` if an option of a storage that is no setting is of a wrong type."""
+    """Raise ``ConfigurationError`` if an option of a storage that is not a setting is of a wrong type."""
     for name, value in given.items():
         option = OPTIONS[name]
         if value is not None and not option.is_right(value):

@@ -252,7 +252,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     @traced
     def delete(self, name: str) -> None:
-        """Remove the object. A missing one is no error, as Django's contract says."""
+        """Remove the object. A missing one is not an error, as Django's contract says."""
         self.objects.delete(self.object_name(name), headers=self.headers.reading())
         tell(object_deleted, self, text_of(name))
 

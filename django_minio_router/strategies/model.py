@@ -91,7 +91,7 @@ class PerModel(BucketStrategy):
 def _refuse_no_mapping(buckets: object) -> None:
     if buckets is not None and not isinstance(buckets, Mapping):
         raise ConfigurationError(
-            f"PerModel maps labels to buckets, and {buckets!r} is no mapping. Write "
+            f"PerModel maps labels to buckets, and {buckets!r} is not a mapping. Write "
             "{'app_label.ModelName': 'bucket'}, or template=... for a pattern."
         )
 
@@ -107,7 +107,7 @@ def _label(label: str) -> str:
     parts = label.split(".") if isinstance(label, str) else []
     if len(parts) != 2 or not all(part.isidentifier() for part in parts):
         raise ConfigurationError(
-            f"PerModel maps {label!r}, which is no model's label. Write 'app_label.ModelName'."
+            f"PerModel maps {label!r}, which is not a model's label. Write 'app_label.ModelName'."
         )
     app_label, model_name = parts
     return f"{app_label}.{model_name.lower()}"

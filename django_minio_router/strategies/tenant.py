@@ -111,8 +111,8 @@ class NamedByTenant(BucketStrategy):
             ) from None
         if callable(value) or isinstance(value, Model):  # whose texts may be the same for many tenants
             raise ConfigurationError(
-                f"{self!r} uses {field!r} of the tenant, a {type(value).__name__}, which is no value for a "
-                "name. Name a field that holds one; of a relation its key, such as 'owner_id'."
+                f"{self!r} uses {field!r} of the tenant, a {type(value).__name__}, which is not a value for "
+                "a name. Name a field that holds one; of a relation its key, such as 'owner_id'."
             )
         if value is None or value == "":
             raise RoutingError(
@@ -172,7 +172,7 @@ def _refuse_wrong(strategy: str, template: str | None, field: object, function: 
         bucket_template(template)
     if field is not None and not (isinstance(field, str) and field.isidentifier()):
         raise ConfigurationError(
-            f"The field {field!r} of {strategy} is no field's name. Name a field of the tenant model."
+            f"The field {field!r} of {strategy} is not a field's name. Name a field of the tenant model."
         )
     if function is not None and not callable(function):
         raise ConfigurationError(

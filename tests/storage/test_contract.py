@@ -95,7 +95,7 @@ CONTENTS = {
     "an upload of no type": lambda: InMemoryUploadedFile(
         io.BytesIO(b"some content"), "file", "x", None, 12, None
     ),
-    "a type that is no string": lambda: Oddly(b"some content"),
+    "a type that is not a string": lambda: Oddly(b"some content"),
     "no size": lambda: Unsized(io.BytesIO(b"some content")),
     "chunks without an argument": Frugal,
 }

@@ -55,7 +55,7 @@ class Worker:
 
 
 def main() -> None:
-    output, sys.stdout = sys.stdout, sys.stderr  # what a package prints is no answer
+    output, sys.stdout = sys.stdout, sys.stderr  # what a package prints is not an answer
     bench = Workbench(sys.argv[1])
     for line in sys.stdin:
         module, function, *arguments = json.loads(line)

@@ -36,7 +36,7 @@ class Command(RouterCommand):
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        tenants = tenants_or_active(**options)  # first, as a heading is no answer to a wrong name
+        tenants = tenants_or_active(**options)  # first, as a heading is not an answer to a wrong name
         if options["enqueue"]:
             work = for_each(tenants, "--format=json")
             enqueue(self.say, "bucket_usage", work, queue=options["queue"])

@@ -193,7 +193,7 @@ def test_a_local_file_stays_for_a_row_that_writes_its_name_otherwise(
 def test_a_local_file_is_moved_for_a_row_that_writes_its_whole_path(
     tmp_path: Path, settings, move: Run, north: Client, receipts: PerTenant
 ) -> None:
-    """The slash at its start is no part of the name in the bucket, for the move as for the row."""
+    """The slash at its start is not part of the name in the bucket, for the move as for the row."""
     settings.MEDIA_ROOT = tmp_path
     (tmp_path / "a.txt").write_text("a")
     name_in_rows(north, "a.txt", f"{tmp_path}/a.txt")
