@@ -185,15 +185,14 @@ class Bucket:
     @property
     def honours_conditions(self) -> bool | None:
         """Whether ``only_new`` can be asked of the server; None until that was tried."""
-        return self.client.honours_conditions
+        return self.client.conditions.kept
 
     @limited
     def try_conditions(self, key: str, headers: Mapping[str, str]) -> bool:
-        """Find that out, with an empty object beside this key, which is removed."""
+        """Find that out before this key is stored, with an empty object beside it, which is removed."""
         sibling = posixpath.join(posixpath.dirname(key), get_random_string(16))
-        return self.client.try_conditions(
-            self.name, sibling, {**headers, **checksum_of(Block(), self.client)}
-        )
+        trial = {**headers, **checksum_of(Block(), self.client)}
+        return self.client.conditions.find_out(self.name, key, sibling, trial)
 
     def can_copy_from(self, other: Bucket) -> bool:
         """Tell whether the server itself can copy: it has both buckets, and one key opens them."""

@@ -22,11 +22,10 @@ from ..naming import quote_object_name
 from ..settings.declared import PREFIX
 from ..settings.server import Server
 from . import late
-from .conditions import keeps_conditions
+from .conditions import Conditions
 from .content import Body
 from .errors import bucket_not_found, clock_difference, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
-from .limits import time_left
 from .own_buckets import keep_track, refuse_others
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 from .xml import ParseError, parse
@@ -62,8 +61,7 @@ class Client:
         self._sdk_lock = threading.Lock()
         self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_TRUSTED_FOR)
         self.sends_checksums = server.checksums
-        self.honours_conditions = server.conditional_writes  # None until it is known
-        self._condition_lock = threading.Lock()
+        self.conditions = Conditions(self, server.conditional_writes)
 
     @cached_property
     def connections(self) -> Connections:
@@ -253,18 +251,6 @@ class Client:
         host, signed_path = self.server.locate(path)
         query = self._signer.presign_put(signed_path, headers, expires=life, at=at, extra=extra, host=host)
         return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
-
-    def try_conditions(self, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
-        """Tell whether the server keeps ``If-None-Match: *``; tried once, with an object of that name."""
-        # Others wait for the answer, but not one after the other for a server that gives none.
-        if not self._condition_lock.acquire(timeout=time_left(self.server.call_timeout)):
-            raise self.unreachable(TimeoutError("another save waits for it, and timed out"))
-        try:
-            if self.honours_conditions is None:
-                self.honours_conditions = keeps_conditions(self, bucket, name, headers)
-        finally:
-            self._condition_lock.release()
-        return self.honours_conditions
 
 
 def _is_from_s3(headers: Mapping[str, str]) -> bool:
