@@ -133,10 +133,11 @@ def add_test(commands) -> None:
     )  # fmt: skip
     test.add_argument(
         "--server",
-        choices=["seaweedfs", "minio", "versitygw", "moto"],
+        choices=["seaweedfs", "minio", "versitygw", "ceph", "moto"],
         default="seaweedfs",
         help="the S3 server (default: seaweedfs); minio and versitygw are $MINIO_BIN and $VERSITYGW_BIN,"
-        " on PATH, or built once with Go; moto wants: pip install 'moto[s3,server]'",
+        " on PATH, or built once with Go; ceph wants root and: apt-get install radosgw ceph-mon"
+        " ceph-osd; moto wants: pip install 'moto[s3,server]'",
     )
     which = test.add_mutually_exclusive_group()
     which.add_argument(

@@ -22,6 +22,7 @@ from minio import Minio
 from django_minio_router.s3.memory import MemoryPool
 from django_minio_router.settings import testing
 from tests.support.which_server import is_minio
+from tools import server_table
 
 if TYPE_CHECKING:
     from tests.apps.customers.models import Client
@@ -64,6 +65,22 @@ def bare() -> Minio:
 def on_minio() -> bool:
     """Whether the run is on MinIO, which lacks some of what other servers have."""
     return is_minio()
+
+
+@pytest.fixture(scope="session")
+def server_name(pytestconfig: pytest.Config) -> str:
+    """What ``--server`` calls the server of the run."""
+    return "minio" if is_minio() else str(pytestconfig.getoption("--server"))
+
+
+@pytest.fixture(scope="session")
+def lacks(server_name: str) -> Callable[[str], bool]:
+    """Return a function that tells what docs/servers.md says that the server of the run lacks.
+
+    tests/buckets/test_abilities.py compares the page with the server.
+    """
+    column = server_table.written()[server_table.TITLES[server_name]]
+    return lambda ability: column[ability] != "yes"
 
 
 @pytest.fixture

@@ -16,7 +16,13 @@ from django.conf import settings
 from .servers import S3_SERVERS, ServerError, new_s3
 
 PAGE = Path(__file__).parents[1] / "docs" / "servers.md"
-TITLES = {"seaweedfs": "SeaweedFS", "minio": "MinIO", "versitygw": "VersityGW", "moto": "moto"}
+TITLES = {
+    "seaweedfs": "SeaweedFS",
+    "minio": "MinIO",
+    "versitygw": "VersityGW",
+    "ceph": "Ceph RGW",
+    "moto": "moto",
+}
 _TABLE = re.compile(r"(?<=<!-- tools.server_table -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 Columns = dict[str, dict[str, str]]  # a server's title: an ability, and what is in its cell
@@ -56,6 +62,7 @@ def written() -> Columns:
 
 
 def table(columns: Columns) -> str:
+    columns = {title: columns[title] for title in TITLES.values() if title in columns}
     head = ["ability", *columns]
     abilities = next(iter(columns.values()))
     rows = [head, ["---"] * len(head), *([a, *(c.get(a, "?") for c in columns.values())] for a in abilities)]

@@ -160,8 +160,12 @@ def of_bucket(given: dict, bucket: str) -> dict:
     ],
     ids=["listing", "reading", "short form", "negation", "condition", "addresses", "conditions", "overlap"],
 )
-def test_what_a_server_gives_back_is_what_it_was_given(bare, bucket, given):
+def test_what_a_server_gives_back_is_what_it_was_given(bare, bucket, given, server_name):
     wanted = of_bucket(given, bucket)
+    if server_name == "versitygw" and "NotResource" in str(wanted):
+        with pytest.raises(S3Error, match="MalformedPolicy"):  # it knows no negation
+            bare.set_bucket_policy(bucket_name=bucket, policy=json.dumps(wanted))
+        return
     bare.set_bucket_policy(bucket_name=bucket, policy=json.dumps(wanted))
 
     assert same_policy(json.loads(bare.get_bucket_policy(bucket_name=bucket)), wanted)

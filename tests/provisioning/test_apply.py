@@ -69,14 +69,15 @@ class TestFirstRun:
         assert anonymous(f"{kept}/a.txt") == 403
         assert anonymous(f"{shown}/a.txt") == 200
 
-    def test_lets_visitors_list_single_buckets_only(self, use, new_name, shown, anonymous):
+    def test_lets_visitors_list_single_buckets_only(self, use, new_name, shown, anonymous, bare):
         strategic = new_name("strategic")
         use(Receipt, MinioRouter(strategy=PerModel({"docs.Receipt": strategic}, public_read=True)))
         apply()
 
         assert anonymous(f"{shown}?list-type=2") == 200
         assert anonymous(f"{strategic}?list-type=2") == 403
-        assert anonymous(f"{strategic}/missing.txt") == 404, "reading is allowed"
+        bare.put_object(bucket_name=strategic, object_name="a.txt", data=io.BytesIO(b"a"), length=1)
+        assert anonymous(f"{strategic}/a.txt") == 200
 
     def test_nobody_may_write(self, shown, project):
         apply()
@@ -284,7 +285,8 @@ class TestServersThatDoNotAllowOrKnowIt:
         none = b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
         proxy.when(answering(200, none), where=lambda request: request.path == "/")
 
-        assert states() == {shown: State.CHANGED}
+        # Ceph takes it for created, as it answers 200 to whoever creates his own bucket once more.
+        assert states()[shown] in {State.CHANGED, State.CREATED}
         assert same_policy(policy(shown), public_policy(shown, listing=True))
 
     def test_a_bucket_of_somebody_else_fails(self, shown, proxy):
@@ -321,9 +323,9 @@ def test_interrupted_it_starts_no_further_bucket(project, bare, new_name):
 
 
 def test_the_list_of_buckets_is_asked_for_in_pages_and_read_to_its_end(
-    bare, bucket, proxy, monkeypatch, on_minio
+    bare, bucket, proxy, monkeypatch, server_name
 ) -> None:
-    """AWS answers no other list to accounts with very many. MinIO sends all, whatever it is asked for."""
+    """AWS answers no other list to accounts with very many. MinIO and Ceph send all, whatever is asked."""
     monkeypatch.setattr(contents, "_PAGE", len(bare.list_buckets()) // 2 + 1)
 
     found = list(contents.bucket_names(get_client(Config().internal)))
@@ -331,4 +333,4 @@ def test_the_list_of_buckets_is_asked_for_in_pages_and_read_to_its_end(
     assert bucket in found
     assert len(found) == len(set(found))
     assert all("max-buckets=" in request.query for request in proxy.requests)
-    assert len(proxy.requests) >= (1 if on_minio else 2)
+    assert len(proxy.requests) >= (1 if server_name in {"minio", "ceph"} else 2)

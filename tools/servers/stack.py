@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from .ceph import Ceph
 from .minio import MinIO
 from .moto import Moto
 from .postgres import Postgres
@@ -33,6 +34,7 @@ S3_SERVERS: Mapping[str, Callable[[Path], S3Server]] = {
     "seaweedfs": SeaweedFS,
     "minio": MinIO,
     "versitygw": VersityGW,
+    "ceph": Ceph,
     "moto": Moto,
 }
 S3_NAMES = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
