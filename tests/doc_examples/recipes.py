@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -46,6 +48,22 @@ def follow(*titles: str) -> dict[str, Any]:
     return vars(context)
 
 
+def database(folder: str) -> dict[str, Any]:
+    """Return a file of SQLite's, or the MariaDB whose port the environment names."""
+    port = os.environ.get("MARIADB_PORT")
+    if port is None:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/db.sqlite3"}
+    import pymysql
+
+    pymysql.version_info = (2, 2, 1, "final", 0)  # Django asks whether mysqlclient is new enough
+    pymysql.install_as_MySQLdb()
+    name = f"recipes_{secrets.token_hex(4)}"
+    with pymysql.connect(host="127.0.0.1", port=int(port), user="root") as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    server = {"HOST": "127.0.0.1", "PORT": port, "USER": "root", "NAME": name}
+    return {"ENGINE": "django.db.backends.mysql", **server}
+
+
 def set_up(folder: str, minio_tenancy: dict[str, Any]) -> None:
     sys.modules["orgs"] = ModuleType("orgs")
     sys.modules["orgs.context"] = sys.modules["orgs"].context = context  # type: ignore[attr-defined]
@@ -59,7 +77,7 @@ def set_up(folder: str, minio_tenancy: dict[str, Any]) -> None:
             "organizations",
             "tests.apps.orgs",
         ],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/db.sqlite3"}},
+        DATABASES={"default": database(folder)},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         MIDDLEWARE=["orgs.context.OrganizationMiddleware"],
         MINIO_TENANCY=minio_tenancy,
@@ -218,9 +236,32 @@ def users() -> None:
     assert held == {"user-1": {"a.txt": b"ann"}, "user-2": {"a.txt": b"bob"}}, held
 
 
+def keys_by_case() -> None:
+    """A key that differs by case alone is another tenant's or nobody's, whatever the database finds."""
+    from django.core.files.base import ContentFile
+
+    from django_minio_router import TenantRequired, tenant_bucket_context
+    from django_minio_router.testing import stored_files
+    from tests.apps.orgs.models import Organization
+
+    Organization.objects.create(slug="acme")
+    storage = router("org-{slug}-{pk}")
+    with tenant_bucket_context("acme"):
+        storage.save("a.txt", ContentFile(b"acme"))
+    for key in "Acme", "acme ", "acmé":
+        try:
+            with tenant_bucket_context(key):
+                raise AssertionError(f"{key!r} reads {storage.open('a.txt').read()!r}")
+        except TenantRequired:
+            pass
+    held = {bucket: found for bucket, found in stored_files().items() if found}
+    assert list(held.values()) == [{"a.txt": b"acme"}], held
+
+
 RECIPES: dict[str, tuple[dict[str, Any], Callable[[], None]]] = {
     "a middleware": (tenancy("orgs.Organization", key="slug"), a_middleware),
     "a membership": (tenancy("orgs.Organization", key="slug"), a_membership),
+    "keys by case": (tenancy("orgs.Organization", key="slug"), keys_by_case),
     "django-organizations": (tenancy("organizations.Organization", key="slug"), django_organizations),
     "users": (page_setting("A bucket per user"), users),
     "sites": (tenancy("sites.Site", current="orgs.context.current_site"), sites),

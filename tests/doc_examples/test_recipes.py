@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from django_minio_router.strategies import PerTenant
 from django_minio_router.tenancy import tenant_bucket_context
 from tests.apps.orgs import models as orgs
 from tests.apps.orgs.models import Organization
+from tests.support import mariadb
 from tests.support.pages import ROOT, blocks, section
 
 from .recipes import PAGE, RECIPES
@@ -32,6 +34,19 @@ def test_a_recipe_runs_on_a_site_of_its_own(recipe: str, tmp_path: Path) -> None
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_recipes_run_on_a_database_that_ignores_case(tmp_path: Path) -> None:
+    """MariaDB takes "acme" for "Acme", and for "acme ", where it is asked for a key."""
+    pytest.importorskip("pymysql", reason="nox -s packages has it")
+    if mariadb.PROGRAM is None:
+        pytest.skip("apt-get install mariadb-server-core")
+    with mariadb.mariadb(tmp_path) as port:
+        for recipe in "a middleware", "keys by case", "users":
+            command = [sys.executable, "-m", "tests.doc_examples.recipes", recipe, str(tmp_path)]
+            env = {**os.environ, "MARIADB_PORT": str(port)}
+            done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+            assert done.returncode == 0, recipe + done.stdout + done.stderr
 
 
 @pytest.fixture
