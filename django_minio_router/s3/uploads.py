@@ -49,7 +49,10 @@ KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with
 # the other: of 8 uploads completed at the same moment up to 8 succeeded, and one was left.
 _SAFE_LAST_STEP = ("AmazonS3", "MinIO")
 
-_TAKEN = {"ConditionalRequestConflict", "PreconditionFailed"}  # also within a 200
+# What a repeat is told if the first try did it: half of an answer, no such upload any more, a taken name.
+_PERHAPS_STORED = (200, 404, 409, 412)
+
+_TAKEN = (b"<Code>ConditionalRequestConflict<", b"<Code>PreconditionFailed<")
 
 
 def checksum_of(block: Block, client: Client) -> dict[str, str]:
@@ -237,12 +240,12 @@ class Upload:
             remember(token)
             return
         in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500
-        if in_doubt and self._is_stored(token):
+        if in_doubt and self._is_stored(token, answers=response.status in _PERHAPS_STORED):
             return
         try:
             self.client.refuse(response, self.bucket, self.name)
         except ServerError as error:
-            if only_new and (error.status in (409, 412) or error.code in _TAKEN):
+            if only_new and _says_taken(response):
                 raise self._taken() from error
             raise
 
@@ -251,19 +254,29 @@ class Upload:
             return {"If-None-Match": "*"}
         return {"If-Match": f'"{self.if_match}"'} if self.if_match else {}
 
-    def _is_stored(self, token: str) -> bool:
-        if self._stored_with(token) is None:
+    def _is_stored(self, token: str, *, answers: bool = False) -> bool:
+        """Tell whether the object with this token is there; no, too, if that cannot be found out.
+
+        A server that ``answers`` is asked again until it tells, and there is a ``ServerError`` if it does
+        not: whoever took another name then would leave a copy that no row names.
+        """
+        try:
+            found = self._look(repeat=answers)
+        except ServerError as error:
+            if answers:
+                raise self._in_doubt(error) from error
+            return False
+        if found.get(TOKEN_HEADER) != token:
             return False
         remember(token)
         return True
 
-    def _stored_with(self, token: str) -> Mapping[str, str] | None:
-        """Return how the server describes the object, if it is the one with this token."""
-        try:
-            found = self._head(repeat=False).headers
-        except ServerError:
-            return None
-        return found if found.get(TOKEN_HEADER) == token else None
+    def _look(self, *, repeat: bool) -> Mapping[str, str]:
+        """Return how the server describes what has the name now, nothing if it is free."""
+        response = self._head(repeat=repeat)
+        if response.status not in (200, 404):
+            self.client.refuse(response, self.bucket, self.name, is_head=True)
+        return response.headers if response.status == 200 else {}
 
     def _head(self, *, repeat: bool = True) -> BaseHTTPResponse:
         return self.client.request("HEAD", self.path, headers=self._key_headers, repeat=repeat)
@@ -279,11 +292,10 @@ class Upload:
 
     def _remove_claim(self, token: str) -> None:
         """Remove our empty claim and nothing else, and do not hide the error that led here."""
-        found = self._stored_with(token)
-        if found is None:
-            return
         try:
-            Deletion(self.client, self.bucket, self.name, self.path, found, self._key_headers).run()
+            found = self._look(repeat=True)
+            if found.get(TOKEN_HEADER) == token:
+                Deletion(self.client, self.bucket, self.name, self.path, found, self._key_headers).run()
         except OSError as error:
             self._log_what_stays("empty claim", error)
 
@@ -292,6 +304,15 @@ class Upload:
 
     def _taken(self) -> FileExistsError:
         return FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")
+
+    def _in_doubt(self, error: ServerError) -> ServerError:
+        return ServerError(
+            f"It cannot be told whether {self.name!r} was stored in {self.bucket!r}: the answer was lost, "
+            "and the server does not say whose the object is that has this name now. Save it again; "
+            f"clean_orphaned_minio_files removes what no row names. ({error})",
+            status=error.status,
+            code=error.code,
+        )
 
     @cached_property
     def _key_headers(self) -> dict[str, str]:
@@ -309,6 +330,11 @@ def _says_stored(response: BaseHTTPResponse) -> bool:
     if response.status != 200 or b"<Error" in response.data:
         return False
     return "ETag" in response.headers or b"<ETag>" in response.data
+
+
+def _says_taken(response: BaseHTTPResponse) -> bool:
+    """Tell whether a condition was not met. A completed upload may say so within a 200."""
+    return response.status in (409, 412) or any(code in response.data for code in _TAKEN)
 
 
 def _was_repeated(response: BaseHTTPResponse) -> bool:
