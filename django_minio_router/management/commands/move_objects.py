@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from typing import Any
 
@@ -79,6 +80,12 @@ class Command(RouterCommand):
         except OSError as error:  # of the server, or of a folder that cannot be read
             cause = str(error).rstrip(".")
             raise CommandError(f"{cause}. Start it again: what is done stays done.") from error
+        except sqlite3.Error as error:  # of the ledger: those of the project's databases are Django's
+            raise CommandError(
+                f"The list of what was moved cannot be kept ({error}). It is a temporary file, which has a "
+                "line for each file: set SQLITE_TMPDIR to a folder with more room. Start it again: what is "
+                "done stays done."
+            ) from error
         if self.failures:
             raise CommandError(f"{self.failures} files need a look; see above.")
 

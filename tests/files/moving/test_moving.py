@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -341,6 +342,28 @@ def test_a_missing_bucket_is_told_once_and_the_other_tenants_are_moved(
     assert done.output.count(remedy) == 1
     assert done.error is not None
     assert contents(bucket_of(receipts, south)) == {"c": b"x"}
+
+
+def test_a_full_disk_under_the_list_of_files_is_told_with_what_to_do(
+    receipts: PerTenant, old: str, put: Put, move: Run, north: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def on_a_small_disk(name: str) -> sqlite3.Connection:
+        made = connect(name)
+        made.executescript("PRAGMA page_size = 512; PRAGMA max_page_count = 8")
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
+    names = [f"{number}{'x' * 80}.txt" for number in range(12)]
+    for name in names:
+        put(old, name)
+    name_in_rows(north, *names)
+
+    done = move(f"--from={old}", "--all-tenants")
+
+    assert "disk is full" in str(done.error)
+    assert "set SQLITE_TMPDIR to a folder with more room" in str(done.error)
 
 
 def test_rows_without_a_place_are_left_out_by_name(
