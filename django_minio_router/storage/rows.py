@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Sequence
-from functools import cache, lru_cache, partial
+from contextlib import nullcontext
+from contextvars import ContextVar
+from functools import cache, lru_cache, partial, wraps
 from typing import Any, cast
 
 from django.core.files.storage import Storage
@@ -20,6 +22,11 @@ from ..exceptions import RoutingError
 from ..tenancy import get_tenancy
 from .fields import READ, OwnedField, OwnedFile
 from .router import MinioRouter
+
+# The row that is being saved, and the alias of the database that it is saved to.
+_saved_to: ContextVar[tuple[Model | None, str | None]] = ContextVar(
+    "minio_router_saved_to", default=(None, None)
+)
 
 _KEY = "_minio_router_tenant"  # of a row: the key of the tenant, or of what is shared, whose table it is in
 
@@ -107,7 +114,9 @@ def follow_rows(field: FileField) -> None:
         if not issubclass(field.attr_class, RowFile):
             field.attr_class = _row_file_class(cast("Any", field.attr_class))
         field.pre_save = partial(_pre_save, field)  # type: ignore[method-assign]
+        field.get_db_prep_save = partial(_get_db_prep_save, field)  # type: ignore[method-assign]
     _remember(field.model)
+    _tell_where_rows_go(field.model)
 
 
 # What a row remembers
@@ -158,28 +167,67 @@ def _sized_images(model: type[Model]) -> Sequence[str]:
 # When a row is written
 
 
+def _tell_where_rows_go(model: type[Model]) -> None:
+    """Let each row say to which database it is saved: ``save(using=…)`` need not be where it was read."""
+    original: Any = model.save_base
+    if hasattr(original, "minio_router_tells"):
+        return  # inherited from a parent
+
+    @wraps(original)
+    def telling(self: Model, *args: Any, using: str | None = None, **options: Any) -> None:
+        token = _saved_to.set((self, using))
+        try:
+            original(self, *args, using=using, **options)
+        finally:
+            _saved_to.reset(token)
+
+    telling.minio_router_tells = True  # type: ignore[attr-defined]
+    model.save_base = telling  # type: ignore[method-assign]
+
+
+def _get_db_prep_save(field: FileField, value: Any, connection: Any) -> Any:
+    """Refuse a row that goes to another connection than was known when its file was stored.
+
+    ``using(…).bulk_create()`` tells no row of it.
+    """
+    if isinstance(value, RowFile) and _key_of(field) in vars(value.instance):
+        tenancy, model = get_tenancy(), type(value.instance)
+        if tenancy.divides(model) and not tenancy.is_shared(model):
+            home = tenancy.key_of_rows(connection.alias)
+            if home not in {None, value.tenant_key or tenancy.shared_key}:
+                raise _parted(value.instance, str(home), value.tenant_key)
+    return type(field).get_db_prep_save(field, value, connection)
+
+
 def _pre_save(field: FileField, instance: Model, add: bool) -> Any:
     """Give the row a file of its own where it is written; Django calls this before."""
     file = getattr(instance, field.attname)
-    if file and isinstance(file, RowFile) and isinstance(field.storage, MinioRouter):
-        key = _written_to(instance)
-        if file._committed and key is not None:
-            _take_along(file, field.storage, key)
-    return type(field).pre_save(field, instance, add)
+    if not (file and isinstance(file, RowFile) and isinstance(field.storage, MinioRouter)):
+        return type(field).pre_save(field, instance, add)
+    key, tenancy = _written_to(instance), get_tenancy()
+    if file._committed and key is not None:
+        _take_along(file, field.storage, key)
+    elsewhere = key not in {None, tenancy.shared_key, tenancy.active_key()}
+    with tenancy.bucket_context(key) if elsewhere else nullcontext():
+        return type(field).pre_save(field, instance, add)
 
 
 def _written_to(instance: Model) -> str | None:
     """Return the key of the tenant in whose table the row is about to be written; None if no table tells.
 
-    ``RoutingError`` if its file would be another tenant's.
+    ``RoutingError`` if its file would be another tenant's. Where nobody is active, the connection decides
+    that the row is saved to.
     """
-    tenancy = get_tenancy()
-    shared = _shared_key(type(instance))
-    if shared is not None or not tenancy.divides(type(instance)):
+    tenancy, model = get_tenancy(), type(instance)
+    shared = _shared_key(model)
+    if shared is not None or not tenancy.divides(model):
         return shared
-    home = tenancy.key_of_rows(database_router.db_for_write(type(instance), instance=instance))
-    active = tenancy.active_key()
-    if home is not None and active != (None if home == tenancy.shared_key else home):
+    row, using = _saved_to.get()
+    named = using if row is instance else None
+    alias = named or database_router.db_for_write(model, instance=instance)
+    home, active = tenancy.key_of_rows(alias), tenancy.active_key()
+    another = active is None and alias != database_router.db_for_write(model)
+    if home is not None and not another and active != (None if home == tenancy.shared_key else home):
         raise _parted(instance, home, active)
     return home or active
 

@@ -285,6 +285,23 @@ def test_the_rows_own_connection_decides(north: Client, south: Client, primary: 
         made.delete()
 
 
+def test_the_connection_that_a_row_is_saved_to_decides(north: Client, south: Client, primary: str) -> None:
+    connections[primary].set_tenant(south)
+    rows = Contract.objects.using(primary)
+    made = rows.create(file=ContentFile(b"south", name="a.txt"))
+    try:
+        assert content_of(made) == content_of(rows.get()) == b"south"
+        with pytest.raises(RoutingError, match="its file stored for None"):
+            rows.bulk_create([Contract(file=ContentFile(b"public", name="a.txt"))])
+        with tenant_context(north):
+            for write in (lambda row: row.save(using=primary), lambda row: rows.bulk_create([row])):
+                with pytest.raises(RoutingError, match=f"for {south.schema_name!r}, and its file stored for"):
+                    write(Contract(file=ContentFile(b"north", name="a.txt")))
+        assert rows.count() == 1
+    finally:
+        made.delete()
+
+
 def test_proxies_know_it_too(north: Client, south: Client) -> None:
     row = store(north, Invoice)
     with tenant_context(north):
