@@ -334,13 +334,14 @@ def find_missing(route: Route) -> Iterator[Missing]:
     """Yield the rows of a column whose object is not where the route leads."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for page in route.column.pages():
-            present = threads.map(partial(_is_there, route), (name for _, name in page))
+            present = threads.map(partial(is_there, route), (name for _, name in page))
             for (key, name), there in zip(page, present, strict=True):
                 if not there:
                     yield Missing(route.column, key, route.place, name)
 
 
-def _is_there(route: Route, name: str) -> bool:
+def is_there(route: Route, name: str) -> bool:
+    """Tell whether the object of a row of this column is where the route leads."""
     try:
         # A thread's own connection is on public, which a fallback for tenants may ask.
         with get_tenancy().context(route.column.tenant):

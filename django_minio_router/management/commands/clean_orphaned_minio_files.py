@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
 from django_minio_router.exceptions import ServerError
+from django_minio_router.files.misplaced import without_misplaced
 from django_minio_router.files.orphans import (
     DeletionState,
     Missing,
@@ -25,6 +26,7 @@ from django_minio_router.files.orphans import (
     make_sweep,
     own_routes,
 )
+from django_minio_router.inventory.columns import Column
 from django_minio_router.inventory.places import Place
 from django_minio_router.management.base import RouterCommand, add_no_input_argument
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
@@ -98,7 +100,7 @@ class Command(RouterCommand):
     def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> Counter[Place]:
         """Print the orphans, and return how many there are in each place."""
         counts, size = Counter[Place](), 0
-        for orphan in self._orphans(sweep, before):
+        for orphan in without_misplaced(sweep, self._orphans(sweep, before), self._spare):
             self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps([orphan.place.address, *orphan[1:]]) + "\n")
             counts[orphan.place] += 1
@@ -129,6 +131,12 @@ class Command(RouterCommand):
                 yield from find_orphans(sweep, place, before)
             except (ServerError, DatabaseError) as error:
                 self.fail(f"{place}: {error}")
+
+    def _spare(self, orphan: Orphan, column: Column) -> None:
+        self.warn(
+            f"spared: {orphan.place.bucket}/{orphan.name}: {column} names it, and has no such file of its "
+            "own. Store it where its row is, or delete it by hand."
+        )
 
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
         counts = Counter[DeletionState]()

@@ -550,6 +550,32 @@ def test_each_tenant_has_its_own_names(
     assert names(bucket_of(tenant_buckets, south)) == set()
 
 
+def test_what_a_row_of_another_tenant_means_stays(
+    tenant_buckets: PerTenant,
+    north: Client,
+    south: Client,
+    bare: Minio,
+    use: Use,
+    clean: Clean,
+    names: Names,
+) -> None:
+    """It was stored while code acted for the other bucket alone, and the row's own has no such name."""
+    router = MinioRouter(strategy=tenant_buckets)
+    use(Receipt, router)
+    with tenant_bucket_context(south):
+        name = router.save("meant.txt", ContentFile(b"x"))
+    with tenant_context(north):
+        Receipt.objects.create(file=name)
+    bucket = bucket_of(tenant_buckets, south)
+    put(bare, bucket, "lost")
+
+    output = clean(tenants=[south.schema_name])
+
+    assert names(bucket) == {"meant.txt"}
+    column = f"per_tenant.Receipt.file in the schema {north.schema_name!r}"
+    assert f"spared: {bucket}/meant.txt: {column} names it, and has no such file of its own." in output
+
+
 def test_one_tenant_is_cleaned_by_option_or_by_being_active(
     tenant_buckets: PerTenant,
     north: Client,
