@@ -78,3 +78,4 @@ LEAKS: list[Leak] = [
     reading_a_tenant_moves_the_schema,
 ]
 LEAKS_OF_WRITING = (bucket_contexts_win, rows_part_from_files)
+LEAKS_AT_COMMIT = (rows_forget,)

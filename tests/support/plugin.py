@@ -8,6 +8,7 @@ one process.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 from contextlib import ExitStack
@@ -125,6 +126,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if where(item).startswith(ON_ANY_SERVER):
             item.add_marker("any_server")
     items.sort(key=rank)
+
+
+def pytest_runtest_setup() -> None:
+    """At full scale a test takes longer than the time after which one is taken to hang."""
+    if "full" in (os.environ.get("RELIABILITY"), os.environ.get("ISOLATION")):
+        faulthandler.cancel_dump_traceback_later()
 
 
 class OneDemo(LoadFileScheduling):  # type: ignore[misc]
