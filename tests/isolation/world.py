@@ -173,8 +173,8 @@ class World:
         tenant.refresh_from_db()
         assert tenant.schema_name == schema_name
         provision(tenant)
-        self._forget_rows()  # since what any row names stays in the old place
         for name, kind in moving.items():
+            self._forget_rows()  # since what any row names stays in the old place, also one of another model
             with schema_context(schema_name):
                 kind.model._base_manager.bulk_create(kind.model(file=f) for f in self.files[name, number])
             self._move(kind, before[name], schema_name)
