@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core import signing
 
+from django_minio_router.direct.tokens import Receipt, Refused, Signed, Ticket
 from django_minio_router.storage import rows
 from django_minio_router.tenancy import Tenancy, get_tenancy
 from django_minio_router.tenancy.context import Acting
@@ -68,6 +70,31 @@ def reading_a_tenant_moves_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SchemaTenancy, "_read_row", read)
 
 
+def _holds_for_anybody(kind: type[Signed]) -> Leak:
+    def read(cls: type[Signed], token: object, request: object) -> Signed:
+        try:
+            return cls(**signing.loads(str(token), salt=f"django_minio_router.direct.{cls.kind}"))
+        except signing.BadSignature as error:
+            raise Refused("edited") from error
+
+    return lambda monkeypatch: monkeypatch.setattr(kind, "read", classmethod(read))
+
+
+def tickets_are_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload begins for whoever is active."""
+    _holds_for_anybody(Ticket)(monkeypatch)
+
+
+def receipts_are_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form takes the receipt of another tenant's upload, and the file from the bucket that it names."""
+    _holds_for_anybody(Receipt)(monkeypatch)
+
+    def named(receipt: Receipt) -> Any:
+        return receipt.model_field.storage.on_behalf_of(receipt.tenant).backend
+
+    monkeypatch.setattr(Receipt, "backend", property(named))
+
+
 LEAKS: list[Leak] = [
     rows_forget,
     shared_rows_are_the_tenants,
@@ -76,6 +103,9 @@ LEAKS: list[Leak] = [
     replicas_are_taken_for_the_tenants,
     copies_leave_the_file_behind,
     reading_a_tenant_moves_the_schema,
+    tickets_are_for_anybody,
+    receipts_are_for_anybody,
 ]
 LEAKS_OF_WRITING = (bucket_contexts_win, rows_part_from_files)
 LEAKS_AT_COMMIT = (rows_forget,)
+LEAKS_OF_UPLOADS = (tickets_are_for_anybody, receipts_are_for_anybody)

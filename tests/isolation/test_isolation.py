@@ -18,11 +18,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from minio import Minio
 
 from django_minio_router import RoutingError
+from django_minio_router.s3 import content
 from django_minio_router.s3.memory import MemoryPool, restored
+from django_minio_router.settings.config import Config
 from django_minio_router.strategies import BucketStrategy, Location, PerTenant
 
-from .leaks import LEAKS, LEAKS_AT_COMMIT, LEAKS_OF_WRITING
+from .leaks import LEAKS, LEAKS_AT_COMMIT, LEAKS_OF_UPLOADS, LEAKS_OF_WRITING, Leak
 from .machine import Isolation
+from .uploads import PART, Uploads
 from .world import world
 
 FULL = os.environ.get("ISOLATION") == "full"
@@ -42,8 +45,10 @@ pytestmark = pytest.mark.django_db(transaction=True)  # threads have connections
 
 
 @pytest.fixture
-def in_memory(settings: Any) -> Any:
-    """A server in memory, as the SDK alone sees it."""
+def in_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A server in memory, as the SDK alone sees it, which takes small parts."""
+    monkeypatch.setattr(content, "MIN_PART_SIZE", PART)
+    monkeypatch.setattr(Config, "multipart", property(lambda config: (PART, PART)))
     settings.MINIO_ENDPOINT = "memory:"
     with restored(empty=True):
         yield Minio("memory", "memory", "memory", region="us-east-1", http_client=MemoryPool())
@@ -57,6 +62,11 @@ def test_nobody_reaches_another_tenants_files(bare: Minio, use: Callable[..., No
 def test_nor_in_many_more_steps(in_memory: Minio, use: Callable[..., None]) -> None:
     with world(in_memory, use) as made:
         run_state_machine_as_test(lambda: Isolation(made), settings=steps(10, 50))
+
+
+def test_nobody_uses_another_tenants_upload(in_memory: Minio, use: Callable[..., None]) -> None:
+    with world(in_memory, use) as made:
+        run_state_machine_as_test(lambda: Uploads(made), settings=steps(6, 40))
 
 
 class FirstCome(BucketStrategy):
@@ -106,6 +116,12 @@ class OnlyLate(OnlyRows):
     write_a_row = copy_a_row = None  # type: ignore[assignment]
 
 
+def machine_for(fault: Leak) -> type[Isolation]:
+    if fault in LEAKS_OF_UPLOADS:
+        return Uploads
+    return OnlyWritten if fault in LEAKS_OF_WRITING else OnlyRows
+
+
 def test_a_strategy_that_leaks_is_found(in_memory: Minio, use: Callable[..., None]) -> None:
     leaks = []
 
@@ -130,7 +146,7 @@ def test_each_fault_that_there_was_is_found(
     in_memory: Minio, use: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missed = []
-    tries = [(fault, OnlyWritten if fault in LEAKS_OF_WRITING else OnlyRows) for fault in LEAKS]
+    tries = [(fault, machine_for(fault)) for fault in LEAKS]
     tries += [(fault, OnlyLate) for fault in LEAKS_AT_COMMIT]
     with world(in_memory, use) as made:
         for fault, machine in tries:
