@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import urllib3
 from minio import Minio
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect
@@ -122,6 +123,23 @@ def test_a_small_file_takes_three_requests_to_django_and_none_of_its_bytes(
     policy = site.visitor("harbour").request("GET", "/").headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self';")
     assert said == []
+
+
+def test_a_page_may_store_by_the_rule_that_the_hook_set(
+    page: Page, bare: Minio, bucket: str, incoming: None
+) -> None:
+    """Where a server refuses browsers without one, which VersityGW does and SeaweedFS and MinIO do not."""
+    links = [
+        bare.presigned_put_object(bucket_name=name, object_name="a") for name in (bucket, "demo-harbour")
+    ]
+    asks = {"Origin": page.url.rstrip("/"), "Access-Control-Request-Method": "PUT"}
+    answer = urllib3.request("OPTIONS", links[0], headers=asks, retries=False)
+    if "Access-Control-Allow-Origin" in answer.headers:
+        pytest.skip("The server lets all sites store in a bucket without a rule.")
+    put = "url => fetch(url, {method: 'PUT', body: 'x'}).then(answer => answer.status, error => error.name)"
+
+    assert [page.evaluate(put, link) for link in links] == ["TypeError", 200]
+    bare.remove_object(bucket_name="demo-harbour", object_name="a")
 
 
 @pytest.mark.parametrize("size", [60, *AT_FULL_SCALE], ids="{} MiB".format)
