@@ -11,6 +11,7 @@ from collections.abc import Callable
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import urllib3
@@ -19,7 +20,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from minio import Minio
 
-from django_minio_router import ConfigurationError, TenantRequired, tenant_bucket_context
+from django_minio_router import ConfigurationError, MinioRouter, TenantRequired, tenant_bucket_context
 from django_minio_router.direct.tokens import make_ticket
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Photo
@@ -89,6 +90,15 @@ def test_a_receipt_is_for_one_field(ann: Browser, use: Callable[..., None]) -> N
         form.fields["file"].model_field = Photo._meta.get_field("image")
         assert [error.code for error in form.errors["file"].as_data()] == ["receipt"]
     assert ann.error(receipt) == []
+
+
+def test_both_are_for_one_server(ann: Browser, use: Callable[..., None], settings: Any) -> None:
+    ticket, receipt, own = ann.ticket(), ann.upload(b"hello"), FIELD.storage.origin
+    settings.MINIO_SERVERS = {"other": {"MINIO_ENDPOINT": "memory:"}}
+    use(Contract, MinioRouter(strategy=own.strategy, server="other"))
+    assert (begin(ann, ticket), ann.error(receipt)) == (403, ["receipt"])
+    use(Contract, own)
+    assert (begin(ann, ticket), ann.error(receipt)) == (200, [])
 
 
 def test_an_upload_is_for_one_user_of_one_tenant(ann: Browser, bob: Browser, eve: Browser) -> None:
@@ -177,6 +187,15 @@ def test_no_link_stores_under_another_key_or_shows_anything(ann: Browser) -> Non
     assert urllib3.request("GET", begun["url"], retries=False).status >= 400
     assert urllib3.request("DELETE", begun["url"], headers=begun["headers"], retries=False).status >= 400
     assert put(begun, b"hello").status == 200
+
+
+def test_no_part_goes_into_another_upload(ann: Browser) -> None:
+    one, two = (ann.begin(PARTS)["parts"][1] for _ in range(2))
+    ids = [parse_qs(urlsplit(link["url"]).query)["uploadId"][0] for link in (one, two)]
+    swapped = one["url"].replace(quote(ids[0], safe=""), quote(ids[1], safe=""))
+    assert swapped != one["url"]
+    assert put({**one, "url": swapped}, b"1" * 10).status == 403
+    assert put(one, b"1" * 10).status == 200
 
 
 @pytest.mark.parametrize(
