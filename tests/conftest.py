@@ -19,7 +19,7 @@ from django.db import connection, connections
 from django.db.models import Model
 from minio import Minio
 
-from django_minio_router.s3.memory import MemoryPool
+from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings import testing
 from tests.support.which_server import is_minio
 from tools import server_table

@@ -154,40 +154,71 @@ class TestConsistencyCheckOnStart:
 class TestWhatTakesLongToImport:
     """The SDK and urllib3 come with the first use of a server, not with the start of every process."""
 
-    @pytest.fixture
-    def site(self, tmp_path, bucket) -> Site:
-        site = Site(tmp_path, PER_TENANT, """INSTALLED_APPS = [*INSTALLED_APPS, "tests.apps.docs"]""")
-        site.env["BUCKET"] = bucket
-        return site
+    SHOW = """
+        import sys
 
-    def test_is_not_there_after_the_start(self, site):
-        assert self.imported(site, "from tests.apps.docs.models import Invoice; Invoice().file") == "nothing"
+        def show(*values):
+            print(*sorted({"minio", "urllib3"} & set(sys.modules)) or ["nothing"])
 
-    def test_is_not_needed_by_links(self, site):
-        assert self.imported(site, "storage.url('a.txt', expires=60)") == "nothing"
+        show()
+    """
+    USE = """
+        name = storage.save("a.txt", ContentFile(b"one"))
+        assert storage.open(name).read() == b"one" and storage.exists(name) and storage.size(name) == 3
+        assert storage.listdir("")[1] == ["a.txt"]
+        storage.delete(name)
+        assert not storage.exists(name)
+        show()
+    """
+    IMPORTS = """
+        import io
+        from django.core.files.base import ContentFile
+        from django.core.management import call_command
+        from django_minio_router import MinioBackend
+        from tests.apps.docs.models import Invoice
+        Invoice().file
+    """
 
-    def test_is_urllib3_alone_where_files_are_saved_and_read(self, site):
-        code = """
-            name = storage.save("a.txt", ContentFile(b"one"))
-            assert storage.open(name).read() == b"one" and storage.exists(name)
-            storage.delete(name)
-            assert not storage.exists(name)
-        """
-        assert self.imported(site, code) == "urllib3"
-
-    @pytest.mark.parametrize("code", ["storage.client", "import django_minio_router.s3 as s3; s3.warm_up()"])
-    def test_is_there_when_it_is_asked_for(self, site, code):
-        assert self.imported(site, code) == "minio urllib3"
-
-    def imported(self, site: Site, code: str) -> str:
-        """Return what was imported when the project was set up and the code has run."""
-        run = site.python(
-            "import os, sys\n"
-            "from django.core.files.base import ContentFile\n"
-            "from django_minio_router import MinioBackend\n"
-            "storage = MinioBackend(os.environ['BUCKET'], public=False)\n"
-            + textwrap.dedent(code)
-            + "\nprint(*sorted({'minio', 'urllib3'} & set(sys.modules)) or ['nothing'])"
+    def test_comes_when_it_is_needed(self, tmp_path, new_name):
+        name = new_name("late")
+        asked = f"storage = MinioBackend({name!r}, public=False)\nstorage.url('a.txt', expires=60)\nshow()"
+        shown = self.shown(
+            tmp_path,
+            self.IMPORTS,
+            asked,
+            "storage.check_bucket_existence()",
+            self.USE,
+            "show(storage.client)",
         )
+        assert shown == ["nothing", "nothing", "urllib3", "minio urllib3"]
+
+    def test_is_not_needed_for_files_in_memory(self, tmp_path):
+        """Nor by commands, checks and what tests of a project import."""
+        begun = """
+            from django_minio_router.testing import FilesInMemory, StrategyContract, memory_files, urls
+            call_command("check")
+            call_command("initialize_buckets", stdout=io.StringIO())
+            storage = MinioBackend("papers", public=True)
+        """
+        with_sdk = "storage.client.stat_object(bucket_name='papers', object_name='b')"
+        ended = f"storage.save('b', ContentFile(b'12'))\nassert {with_sdk}.size == 2\nshow()"
+        shown = self.shown(tmp_path, self.IMPORTS, begun, self.USE, ended, endpoint="memory:")
+
+        assert shown == ["nothing", "nothing", "minio urllib3"]
+
+    def test_is_there_when_it_is_asked_for(self, tmp_path):
+        assert self.shown(tmp_path, "from django_minio_router import s3; show(s3.warm_up())") == [
+            "nothing",
+            "minio urllib3",
+        ]
+
+    def shown(self, tmp_path, *code: str, endpoint: str | None = None) -> list[str]:
+        """Run the code after the start, and return what was imported at the start and where it says so."""
+        settings = f"""
+            INSTALLED_APPS = [*INSTALLED_APPS, "tests.apps.docs"]
+            MINIO_ENDPOINT = {endpoint!r} or MINIO_ENDPOINT
+        """
+        site = Site(tmp_path, PER_TENANT, settings)
+        run = site.python("\n".join(map(textwrap.dedent, (self.SHOW, *code))))
         assert run.returncode == 0, run.stderr
-        return run.stdout.strip()
+        return [line for line in run.stdout.splitlines() if not line.startswith("System check")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -11,10 +10,20 @@ from ..exceptions import BucketNotFound, ServerError
 from ..naming import check_bucket_name
 from ..s3.client import Client, get_client
 from ..s3.errors import bucket_not_found
+from ..s3.xml import document, element
 from ..settings.config import Config
+from ..settings.declared import DEFAULTS
 from .hooks import run_hooks
 from .marks import is_marked, mark_bucket
-from .policies import Policy, opens_to_everybody, public_policy, same_policy
+from .policies import (
+    Policy,
+    opens_to_everybody,
+    public_policy,
+    read_policy,
+    remove_policy,
+    same_policy,
+    write_policy,
+)
 
 
 class State(Enum):
@@ -180,8 +189,7 @@ class _BucketOnServer:
         if current is None or not any(same_policy(current, policy) for policy in ours):
             return self._outcome(State.UNCHANGED, current)
         if not self.dry_run:
-            with self.client.plain_errors(name):
-                self.client.sdk.delete_bucket_policy(bucket_name=name)
+            remove_policy(self.client, name)
         return self._outcome(State.CHANGED, None, "no longer public")
 
     def _outcome(self, state: State, policy: Policy | None, cause: str = "") -> Outcome:
@@ -195,15 +203,11 @@ class _BucketOnServer:
         if not self.planned.config.get("MINIO_BUCKET_POLICIES"):
             raise self._no_policies()
         try:
-            with self.client.plain_errors(name):
-                policy: Policy = json.loads(self.client.sdk.get_bucket_policy(bucket_name=name))
+            return read_policy(self.client, name)
         except ServerError as error:
-            if error.code == "NoSuchBucketPolicy":
-                return None
             if _says_no_policies(error):
                 raise self._no_policies() from error
             raise
-        return policy
 
     def _no_policies(self) -> Exception:
         """Return the error of a bucket that has no policy, or is missing: a policy would have told."""
@@ -214,10 +218,8 @@ class _BucketOnServer:
     def _set_policy(self, policy: Policy) -> None:
         if not self.planned.config.get("MINIO_BUCKET_POLICIES"):
             raise _NoPoliciesError
-        name = self.planned.on_server
         try:
-            with self.client.plain_errors(name):
-                self.client.sdk.set_bucket_policy(bucket_name=name, policy=json.dumps(policy))
+            write_policy(self.client, self.planned.on_server, policy)
         except ServerError as error:
             if _says_no_policies(error):
                 raise _NoPoliciesError from error
@@ -238,9 +240,13 @@ def _joined(texts: Iterable[str]) -> str:
 
 def make_bucket(client: Client, bucket: str) -> bool:
     """Create the bucket, and tell whether that was needed: one that is ours already is not an error."""
+    region, body = client.server.region, None
+    if region != DEFAULTS["MINIO_REGION"]:  # which no server takes as a place
+        body = document(element("CreateBucketConfiguration", LocationConstraint=region))
     try:
-        with client.plain_errors(bucket):
-            client.sdk.make_bucket(bucket_name=bucket)
+        response = client.request("PUT", f"/{bucket}", body=body)
+        if response.status not in (200, 204):
+            client.refuse(response, bucket)
     except ServerError as error:
         if error.code != "BucketAlreadyOwnedByYou":
             raise

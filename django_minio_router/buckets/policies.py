@@ -11,7 +11,9 @@ from itertools import product
 from reprlib import repr as shortened
 from typing import Any, TypeAlias
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, ServerError
+from ..s3.client import Client
+from ..s3.xml import send_body
 
 Policy: TypeAlias = Mapping[str, Any]
 Hook: TypeAlias = Policy | Callable[[str], Policy]
@@ -42,6 +44,32 @@ _IDENTITIES = {  # of who asks, and of where from; what anybody can claim of him
     "aws:userid",
     "aws:username",
 }
+
+
+def read_policy(client: Client, bucket: str) -> Policy | None:
+    """Return the policy of the bucket, None if it has none. ``BucketNotFound`` if there is no bucket."""
+    response = client.request("GET", f"/{bucket}", "policy=")
+    try:
+        if response.status != 200:
+            client.refuse(response, bucket)
+        policy: Policy = json.loads(response.data)
+    except ValueError as error:
+        raise client.not_s3(bucket, f"its policy cannot be read ({error})") from error
+    except ServerError as error:
+        if error.code != "NoSuchBucketPolicy":
+            raise
+        return None
+    return policy
+
+
+def write_policy(client: Client, bucket: str, policy: Policy) -> None:
+    send_body(client, "PUT", bucket, "policy=", json.dumps(policy).encode(), "application/json")
+
+
+def remove_policy(client: Client, bucket: str) -> None:
+    response = client.request("DELETE", f"/{bucket}", "policy=")
+    if response.status not in (200, 204):
+        client.refuse(response, bucket)
 
 
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:

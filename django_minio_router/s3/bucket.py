@@ -9,8 +9,10 @@ from datetime import datetime
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from django.utils.crypto import get_random_string
+from django.utils.dateparse import parse_datetime
 
 from ..exceptions import ServerError
 from ..naming import MARK_OBJECT, quote_object_name
@@ -19,6 +21,7 @@ from .content import Block, Source
 from .copying import Copy
 from .deleting import Deletion
 from .limits import limited
+from .listing import objects
 from .reading import ObjectFile, ObjectReader, modified_time
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from django.core.files import File
 
     from .client import Client
+    from .xml import Element
 
 # The servers that compare the entity tag at the end of a copy of an object onto itself, or keep its content
 # where it is. Of 200 saves at the same moment SeaweedFS 4.48 and MinIO lost up to 20; of as many beside a
@@ -65,6 +69,16 @@ class ObjectInfo:
             for header, value in named.items()
             if header in KEPT_HEADERS or header.startswith("x-amz-meta-")
         }
+
+
+def _listed(entry: Element) -> ObjectInfo:
+    """Return what a list says of an object or a folder."""
+    name = unquote_plus(entry.findtext("Key") or entry.findtext("Prefix") or "")
+    etag = (entry.findtext("ETag") or "").strip('"')
+    modified = entry.findtext("LastModified")
+    return ObjectInfo(
+        name, int(entry.findtext("Size") or 0), etag, parse_datetime(modified) if modified else None
+    )
 
 
 @dataclass(frozen=True)
@@ -138,15 +152,10 @@ class Bucket:
 
         Not ``recursive`` only one level, with its folders.
         """
-        with self.client.plain_errors(self.name):
-            found: Any
-            for found in self.client.sdk.list_objects(
-                bucket_name=self.name, prefix=prefix, recursive=recursive
-            ):
-                if found.object_name == MARK_OBJECT:
-                    continue
-                etag = (found.etag or "").strip('"')
-                yield ObjectInfo(found.object_name, found.size or 0, etag, found.last_modified)
+        for entry in objects(self.client, self.name, prefix, recursive=recursive):
+            info = _listed(entry)
+            if info.key != MARK_OBJECT:
+                yield info
 
     # Writing
 

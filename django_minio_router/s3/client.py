@@ -1,6 +1,6 @@
 """One client per server and audience, for the life of the process.
 
-Data goes straight through the pool with our own signature; everything about buckets goes through the SDK.
+All goes straight through the pool with our own signature; hooks and projects get the SDK's client as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from django.core.signals import setting_changed
 from django.utils.functional import cached_property
@@ -26,6 +26,7 @@ from .conditions import Conditions
 from .content import Body
 from .errors import bucket_not_found, clock_difference, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
+from .memory import MemoryConnections
 from .own_buckets import keep_track, refuse_others
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 from .xml import ParseError, parse
@@ -66,8 +67,12 @@ class Client:
     @cached_property
     def connections(self) -> Connections:
         """What requests go through, made by the first of them: links need none."""
-        made: Connections = late.connections().Connections(self.server, self._get_pool(self.server))
-        return made
+        made: Any
+        if self.server.memory:
+            made = MemoryConnections(self.server)
+        else:
+            made = late.connections().Connections(self.server, self._get_pool(self.server))
+        return cast("Connections", made)
 
     @property
     def sdk(self) -> Minio:
@@ -76,9 +81,11 @@ class Client:
         It is kept as long as this client, and there is only one: its ``__del__`` clears the pool.
         """
         with self._sdk_lock:
-            if self._sdk is None:
-                self._sdk = late.sdk().make_sdk(self, self._keys)
-            return self._sdk
+            if self._sdk is not None:
+                return self._sdk
+            made: Minio = late.sdk().make_sdk(self, self._keys)
+            self._sdk = made
+            return made
 
     def request(
         self,
@@ -265,7 +272,9 @@ def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:
     code = response.headers.get("x-minio-error-code", "")
     try:
         root = parse(response.data)
-    except (ParseError, *late.connections().BROKEN):
+    except ParseError:
+        return code, response.reason or ""
+    except late.connections().BROKEN:  # it was cut short
         return code, response.reason or ""
     texts = {element.tag: element.text or "" for element in root.iter()}
     return texts.get("Code", code), texts.get("Message", "")
@@ -297,9 +306,6 @@ class _Registry:
 
     def pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool that all servers with these settings share: the project's own if it gives one."""
-        if server.memory:
-            in_memory: urllib3.PoolManager = late.memory().MemoryPool()
-            return in_memory
         given, make = server.http_client, late.connections()
         key = (
             given,

@@ -16,7 +16,7 @@ import certifi
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ClosedPoolError, HTTPError
+from urllib3.exceptions import ClosedPoolError, HTTPError, MaxRetryError
 from urllib3.response import BaseHTTPResponse
 
 from ..settings.server import Server
@@ -137,12 +137,12 @@ class _Limited:
 
 
 class _Pool(_Limited, HTTPConnectionPool):  # type: ignore[misc]
-    ConnectionCls = _Connection
+    ConnectionCls: Any = _Connection  # the protocol that urllib3 names has class variables of another kind
     QueueCls = _Idle
 
 
 class _TLSPool(_Limited, HTTPSConnectionPool):  # type: ignore[misc]
-    ConnectionCls = _TLSConnection
+    ConnectionCls: Any = _TLSConnection
     QueueCls = _Idle
 
 
@@ -155,7 +155,7 @@ class _PoolManager(urllib3.PoolManager):
         try:
             response = super().urlopen(method, url, redirect, **kw)
         except HTTPError as error:
-            request.failed(error)
+            request.failed(error, last=isinstance(error, MaxRetryError))
             raise
         request.answered(response)
         parts = urlsplit(url)
@@ -287,7 +287,7 @@ class Connections:
                 self._to_host = self.pool.connection_from_url(self._origin)
                 response = self._urlopen(method, path, query, options)
         except HTTPError as error:
-            request.failed(error)
+            request.failed(error, last=isinstance(error, MaxRetryError))
             if takes_long:
                 renew()
             raise unreachable(self._server, error) from without_frames(error)

@@ -1,7 +1,8 @@
 """What takes long to import comes with the first use of a server, and not with the start of every process.
 
 urllib3 and the SDK, with its admin client and its cryptography, take several times as long as all else of
-this package. ``manage.py`` and tests that use no server, and workers that only save and read, do without.
+this package. ``manage.py``, and tests that keep their files in memory, do without both; whatever does not ask
+for the SDK's own client does without that.
 This is the one place, beside optional dependencies, where something is imported within a function.
 """
 
@@ -18,13 +19,6 @@ def connections() -> ModuleType:
     from . import connections
 
     return connections
-
-
-def memory() -> ModuleType:
-    """Return ``memory``, and with it urllib3."""
-    from . import memory
-
-    return memory
 
 
 def sdk() -> ModuleType:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus
 
 from ..exceptions import ServerError
 from .client import Client
-from .xml import can_hold, element, fetch, parsed, send
+from .xml import Element, can_hold, element, fetch, parsed, send
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Upload(NamedTuple):
 
 
 def bucket_names(client: Client) -> Iterator[str]:
-    """Yield the buckets of the server, a page at a time; the SDK reads no more than the first.
+    """Yield the buckets of the server, a page at a time.
 
     AWS refuses a list that names no size of a page to accounts that may have more than 10,000 buckets.
     """
@@ -50,7 +50,7 @@ def bucket_names(client: Client) -> Iterator[str]:
 def versions(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
     """Yield every version below the prefix, a page at a time. ``BucketNotFound`` if there is no bucket."""
     try:
-        yield from _listing(client, bucket, prefix, all_versions=True)
+        yield from map(_version, _all_versions(client, bucket, prefix))
     except ServerError as error:
         if error.status != 501:
             raise
@@ -59,21 +59,55 @@ def versions(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]
 
 def current(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
     """Yield the objects as they are now, a page at a time. ``BucketNotFound`` if there is no bucket."""
-    return _listing(client, bucket, prefix, all_versions=False)
+    return map(_version, objects(client, bucket, prefix))
 
 
-def _listing(client: Client, bucket: str, prefix: str, *, all_versions: bool) -> Iterator[Version]:
-    with client.plain_errors(bucket):
-        for entry in client.sdk.list_objects(
-            bucket_name=bucket, prefix=prefix, recursive=True, include_version=all_versions
-        ):
-            stored: Any = entry
-            marker = bool(stored.is_delete_marker)
-            yield Version(stored.object_name, stored.version_id or "", stored.size or 0, marker)
+def _version(entry: Element) -> Version:
+    return Version(
+        unquote_plus(entry.findtext("Key") or ""),
+        entry.findtext("VersionId") or "",
+        int(entry.findtext("Size") or 0),
+        is_marker=entry.tag == "DeleteMarker",
+    )
+
+
+def objects(client: Client, bucket: str, prefix: str = "", *, recursive: bool = True) -> Iterator[Element]:
+    """Yield what the server says of each object below the prefix, a page at a time.
+
+    Elements ``Contents``, and ``CommonPrefixes`` for the folders of one level; names in them are quoted.
+    """
+    rest = f"delimiter={'' if recursive else '%2F'}&encoding-type=url&list-type=2&max-keys={_PAGE}"
+    rest += f"&prefix={_quoted(prefix)}"
+    token: str | None = ""
+    while token is not None:
+        after = f"continuation-token={_quoted(token)}&" if token else ""
+        root = _list(client, bucket, f"{after}{rest}")
+        yield from (entry for entry in root if entry.tag in ("Contents", "CommonPrefixes"))
+        token = root.findtext("NextContinuationToken") or None
+
+
+def _all_versions(client: Client, bucket: str, prefix: str) -> Iterator[Element]:
+    after, last = ("", ""), None
+    while after != last:
+        last, (key, version_id) = after, after
+        markers = f"key-marker={_quoted(key)}&max-keys={_PAGE}&prefix={_quoted(prefix)}&version-id-marker="
+        root = _list(client, bucket, f"delimiter=&encoding-type=url&{markers}{_quoted(version_id)}&versions=")
+        yield from (entry for entry in root if entry.tag in ("Version", "DeleteMarker"))
+        if root.findtext("IsTruncated") == "true":
+            key = unquote_plus(root.findtext("NextKeyMarker") or "")
+            after = key, root.findtext("NextVersionIdMarker") or ""
+
+
+def _list(client: Client, bucket: str, query: str) -> Element:
+    """Return a page. ``ServerError`` if it is none: a web page would pass for an empty bucket."""
+    root = fetch(client, bucket, query)
+    if root.tag not in ("ListBucketResult", "ListVersionsResult"):
+        raise client.not_s3(bucket, f"it answers a list with {root.tag!r}")
+    return root
 
 
 def uploads(client: Client, bucket: str, prefix: str = "") -> Iterator[Upload]:
-    """Yield the unfinished uploads below the prefix. The SDK has no public call for them."""
+    """Yield the unfinished uploads below the prefix."""
     key, upload_id = "", ""
     while True:
         query = f"encoding-type=url&key-marker={_quoted(key)}&prefix={_quoted(prefix)}"

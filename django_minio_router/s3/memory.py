@@ -1,8 +1,8 @@
 """S3 in this process: what a server answers, without a server.
 
-Tests of a project, and a first look at the package, keep their files here. It is a pool of connections for
-the client and for the SDK, so all that is above them is what runs in production: signatures, conditions,
-parts, ranges, listings and errors. It keeps no versions and refuses what it does not know with a 501.
+Tests of a project, and a first look at the package, keep their files here. It stands below the client, so all
+that is above is what runs in production: signatures, conditions, parts, ranges, listings and errors. It keeps
+no versions and refuses what it does not know with a 501.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ import io
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import urllib3
+from django.utils.datastructures import CaseInsensitiveMapping
 
 from .memory_buckets import answer_bucket, list_buckets
 from .memory_objects import OBJECT_CALLS
 from .memory_state import Answer, Buckets, Refused, Request, bucket_of, unknown, xml_answer
+from .request_log import SentRequest
 from .xml import element
+
+if TYPE_CHECKING:
+    from ..settings.server import Server
 
 _servers: dict[str, Buckets] = {}
 _lock = threading.RLock()
@@ -95,38 +100,39 @@ def _route(buckets: Buckets, request: Request) -> Answer:
     return call(buckets, bucket_of(buckets, request.bucket), request)
 
 
-class MemoryPool(urllib3.PoolManager):
-    """Ask the server in memory that has the host's name."""
+class MemoryConnections:
+    """What ``Connections`` are to a server elsewhere."""
 
-    def connection_from_url(self, url: str, pool_kwargs: Any = None) -> Any:
-        return _Host(urlsplit(url).netloc)
+    def __init__(self, server: Server) -> None:
+        self._host = server.host
 
-    def urlopen(  # type: ignore[override]
-        self, method: str, url: str, redirect: bool = True, **options: Any
+    def send(
+        self, method: str, path: str, query: str, body: Any, headers: Mapping[str, str], **options: Any
     ) -> Any:
-        parts = urlsplit(url)
-        return _Host(parts.netloc).urlopen(method, parts._replace(scheme="", netloc="").geturl(), **options)
+        data = _bytes(body)
+        request = SentRequest.now(method, path, len(data), retries=0)
+        response: Any = MemoryResponse(answer(self._host, method, f"{path}?{query}", headers, data))
+        request.answered(response)
+        return response
+
+    def ask(
+        self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> MemoryResponse:
+        return MemoryResponse(answer(self._host, "GET", f"/{query}", headers))
 
 
-class _Host:
-    def __init__(self, name: str) -> None:
-        self._name = name
+class MemoryResponse(io.BytesIO):
+    """An answer in the shape of urllib3's, as far as this package looks at those."""
 
-    def urlopen(
-        self,
-        method: str,
-        url: str,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        preload_content: bool = True,
-        **options: Any,
-    ) -> urllib3.HTTPResponse:
-        found = answer(self._name, method, url, headers, body)
-        return urllib3.HTTPResponse(
-            io.BytesIO(found.body),
-            {"Server": "AmazonS3 (in memory)", **found.headers},
-            found.status,
-            preload_content=preload_content,
-            request_method=method,
-        )
+    retries = None
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body)
+        self.data, self.status = answer.body, answer.status
+        self.reason = HTTPStatus(answer.status).phrase
+        self.headers = CaseInsensitiveMapping({"Server": "AmazonS3 (in memory)", **answer.headers})
+
+    def drain_conn(self) -> None:
+        """There is no connection."""
+
+    release_conn = drain_conn

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
-
-from urllib3.exceptions import HTTPError, MaxRetryError
-from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ConfigurationError, RoutingError
 from ..tenancy import get_tenancy
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 logger = logging.getLogger("django_minio_router.requests")
 
@@ -44,8 +44,9 @@ class SentRequest(NamedTuple):
         received = int(length) if length.isdecimal() and self.method != "HEAD" else 0
         self._log(response.status, self.sent or received, repeats)
 
-    def failed(self, error: HTTPError) -> None:
-        self._log(type(error).__name__, self.sent, self.limit if isinstance(error, MaxRetryError) else 0)
+    def failed(self, error: Exception, *, last: bool) -> None:
+        """Log that no answer came; ``last`` if all its repeats were made."""
+        self._log(type(error).__name__, self.sent, self.limit if last else 0)
 
     def _log(self, status: int | str, size: int, repeats: int) -> None:
         """Log a request; as a warning if more than half of the repeats that it had were needed."""

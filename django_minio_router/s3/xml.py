@@ -1,4 +1,4 @@
-"""S3's own XML, for what the SDK has no public call for, or models that differ between its releases."""
+"""S3's own XML: what is asked of a bucket, and what is answered."""
 
 from __future__ import annotations
 
@@ -44,9 +44,13 @@ def document(root: Element) -> bytes:
 
 def send(client: Client, method: str, bucket: str, query: str, root: Element) -> bytes:
     """Send a document about the bucket and return the answer. ``ServerError`` if the server refuses."""
-    body = document(root)
+    return send_body(client, method, bucket, query, document(root), "application/xml")
+
+
+def send_body(client: Client, method: str, bucket: str, query: str, body: bytes, content_type: str) -> bytes:
+    """Send this about the bucket and return the answer. ``ServerError`` if the server refuses."""
     digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-    headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
+    headers = {"Content-MD5": digest, "Content-Type": content_type}
     response = client.request(method, f"/{bucket}", query, headers=headers, body=body)
     if response.status not in (200, 204):
         client.refuse(response, bucket)

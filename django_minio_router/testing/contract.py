@@ -24,7 +24,6 @@ from django.core.checks import CheckMessage
 from django.db import connections
 from django.db.migrations.writer import MigrationWriter
 from django.utils.module_loading import import_string
-from urllib3.connectionpool import HTTPConnectionPool
 
 from ..exceptions import ModelRequired, RoutingError, TenantRequired
 from ..naming import bucket_name_problem, check_object_name
@@ -261,6 +260,6 @@ def _isolated() -> Iterator[None]:
     with ExitStack() as stack:
         for connection in connections.all():
             stack.enter_context(connection.execute_wrapper(refuse))
-        stack.enter_context(mock.patch.object(HTTPConnectionPool, "urlopen", refuse))
+        stack.enter_context(mock.patch("urllib3.connectionpool.HTTPConnectionPool.urlopen", refuse))
         stack.enter_context(mock.patch.object(socket.socket, "connect", refuse))
         yield

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.files.storage import Storage, default_storage
 
 from ..files import quota
-from ..s3 import late
+from ..s3 import memory
 from ..s3.client import forget_clients
 from ..tenancy import get_tenancy
 
@@ -17,7 +17,7 @@ from ..tenancy import get_tenancy
 @contextmanager
 def memory_files(*, empty: bool = False) -> Iterator[None]:
     """Undo at the end what was done to the files in memory. Begin without any if ``empty``."""
-    with late.memory().restored(empty=empty):
+    with memory.restored(empty=empty):
         _forget()
         try:
             yield
@@ -33,7 +33,7 @@ def _forget() -> None:
 
 def stored_files(*, host: str = "") -> dict[str, dict[str, bytes]]:
     """Return what is in memory: names and contents by bucket. ``host`` is the endpoint, of several."""
-    found: dict[str, dict[str, bytes]] = late.memory().contents(host)
+    found: dict[str, dict[str, bytes]] = memory.contents(host)
     return found
 
 

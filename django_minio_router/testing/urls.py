@@ -17,7 +17,7 @@ from django.urls import path
 
 from ..buckets.policies import opens_to_everybody
 from ..naming import quote_object_name
-from ..s3 import late
+from ..s3 import memory
 from ..s3.client import known_clients
 
 _NOT_OF_THE_LINK = ("Content-Length", "Content-Type")
@@ -31,7 +31,7 @@ def show(request: HttpRequest, host: str, bucket: str, key: str) -> HttpResponse
     if not allowed:
         return HttpResponse("AccessDenied", status=403, content_type="text/plain")
     given = {"Range": request.headers["Range"]} if "Range" in request.headers else {}
-    found = late.memory().answer(host, request.method, f"{target}?{query}", given)
+    found = memory.answer(host, str(request.method), f"{target}?{query}", given)
     response = HttpResponse(found.body, status=found.status, content_type=found.headers.get("content-type"))
     for name, value in found.headers.items():
         if name.title() not in _NOT_OF_THE_LINK:
@@ -60,7 +60,7 @@ def _is_signed(host: str, bucket: str, key: str, query: str) -> bool:
 
 
 def _is_public(host: str, bucket: str) -> bool:
-    found = late.memory().answer(host, "GET", f"/{bucket}?policy=")
+    found = memory.answer(host, "GET", f"/{bucket}?policy=")
     policy: Mapping[str, object] = json.loads(found.body) if found.status == 200 else {}
     return opens_to_everybody(policy)
 

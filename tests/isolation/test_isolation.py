@@ -19,7 +19,8 @@ from minio import Minio
 
 from django_minio_router import RoutingError
 from django_minio_router.s3 import content
-from django_minio_router.s3.memory import MemoryPool, restored
+from django_minio_router.s3.memory import restored
+from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings.config import Config
 from django_minio_router.strategies import BucketStrategy, Location, PerTenant
 

@@ -26,9 +26,8 @@ MAY_IMPORT = {
     # The module of tasks needs Django 6 or django-tasks.
     ("management/commands/bucket_tasks.py", "_state"),
     ("management/enqueue.py", "_task"),
-    # urllib3 and the SDK come with the first use of a server.
+    # urllib3 comes with the first use of a server, and the SDK when its client is asked for.
     ("s3/late.py", "connections"),
-    ("s3/late.py", "memory"),
     ("s3/late.py", "sdk"),
 }
 

@@ -14,8 +14,11 @@ from django.core.files.storage import InMemoryStorage
 from minio import Minio
 
 from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router.buckets.ensure import make_bucket
+from django_minio_router.buckets.policies import read_policy
 from django_minio_router.caches import BoundedCache
 from django_minio_router.exceptions import BucketNotFound, ServerError
+from django_minio_router.s3.listing import versions
 from django_minio_router.strategies import FixedBucket
 from tests.support.contents import OneWay
 from tests.support.proxy import Exchange, Proxy, Request, answering, drop_answer, forward, reset, stall
@@ -337,6 +340,33 @@ def test_an_answer_that_is_no_xml_is_an_error_of_ours(through: Make, proxy: Prox
         storage.listdir()
     with pytest.raises(ServerError, match=f"{proxy.endpoint} .*is not an S3 server"):
         storage.save("x.bin", ContentFile(LARGE))
+
+
+def test_a_page_that_is_xml_is_no_list_and_no_policy(through: Make, proxy: Proxy, bucket: str) -> None:
+    """It would pass for an empty bucket."""
+    storage = through()
+    proxy.when(answering(200, b"<html><p>Welcome</p></html>"), times=None)
+    client = storage.objects.client
+
+    for ask in (storage.listdir, lambda: list(versions(client, bucket)), lambda: read_policy(client, bucket)):
+        with pytest.raises(ServerError, match=f"{proxy.endpoint} .*is not an S3 server"):
+            ask()
+
+
+def test_a_bucket_is_made_in_the_region_of_its_server(make: Make, proxy: Proxy) -> None:
+    bodies: list[bytes] = []
+
+    def keep(exchange: Exchange) -> None:
+        bodies.append(b"".join(exchange.received()))
+        answering(200)(exchange)
+
+    proxy.when(keep, times=None, method="PUT")
+    for region in ("us-east-1", "eu-west-1"):
+        storage = make(**keys(), MINIO_ENDPOINT=proxy.endpoint, MINIO_REGION=region)
+        assert make_bucket(storage.objects.client, "any-bucket")
+
+    assert b"LocationConstraint" not in bodies[0]
+    assert b"<LocationConstraint>eu-west-1</LocationConstraint>" in bodies[1]
 
 
 def test_errors_of_the_server_are_no_errors_of_the_connection(through: Make, proxy: Proxy) -> None:
