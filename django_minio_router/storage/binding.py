@@ -15,7 +15,7 @@ from django.core.files.storage import Storage, default_storage
 from django.core.signals import setting_changed
 from django.db.models import FileField, Model
 from django.db.models.signals import class_prepared
-from django.utils.functional import LazyObject
+from django.utils.functional import LazyObject, empty, unpickle_lazyobject
 from django.utils.module_loading import import_string
 
 from .router import MinioRouter
@@ -26,7 +26,9 @@ from .signals import field_bound
 class _LateBound(LazyObject):  # type: ignore[type-arg]
     """A lazy storage, such as the default one, bound to a field at first use.
 
-    Nothing may be set up while models load, and a test may change ``STORAGES`` until then.
+    Nothing may be set up while models load, and a test may change ``STORAGES`` until then. Who looks below a
+    lazy object, as sorl-thumbnail does, finds the storage of ``STORAGES`` itself, and so its alias; what is
+    called is the copy that knows the model.
     """
 
     def __init__(self, storage: Storage, field: FileField) -> None:
@@ -36,7 +38,26 @@ class _LateBound(LazyObject):  # type: ignore[type-arg]
 
     def _setup(self) -> None:
         storage, field = self._origin
-        self._wrapped = storage.bind(field) if isinstance(storage, MinioRouter) else storage
+        called = storage.bind(field) if isinstance(storage, MinioRouter) else storage
+        self.__dict__["_called"] = (called,)
+        self._wrapped = self._origin[0]._wrapped  # it is lazy as well, and set up by now
+
+    def _bound(self) -> Any:
+        if self._wrapped is empty:
+            self._setup()
+        return self._called[0]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bound(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_wrapped":
+            super().__setattr__(name, value)
+        else:
+            setattr(self._bound(), name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return unpickle_lazyobject, (self._bound(),)
 
     def __copy__(self) -> _LateBound:
         return _LateBound(*self._origin)

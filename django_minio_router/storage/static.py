@@ -49,6 +49,11 @@ class MinioBackendStatic(MinioBackend):
         self._listed = Listed()
         self._to_replace = ("", 0.0)
 
+    @property
+    def base_url(self) -> str:
+        """Where links to static files begin, with a slash at the end, as of Django's own storage for them."""
+        return super().url("")
+
     def _default_bucket(self, config: Config) -> str:
         return config.static_bucket
 

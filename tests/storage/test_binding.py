@@ -165,6 +165,24 @@ class TestTheDefaultStorage:
             for same in (copy.copy(storage_of(Note)), copy.deepcopy(storage_of(Note))):
                 assert same.backend.bucket == "notes"
 
+    def test_below_is_the_storage_that_its_alias_names(self) -> None:
+        """sorl-thumbnail writes down the alias whose storage it is."""
+        with routed_by(PerModel({"docs.Note": "notes"})):
+            storage = storage_of(Note)
+            for same in (storage, pickle.loads(pickle.dumps(storage))):
+                assert same.backend.bucket == "notes", "what is called knows the model"
+            assert storage._wrapped is storages["default"]
+            assert storage == storages["default"]
+            with pytest.raises(ModelRequired):
+                storages["default"].backend  # noqa: B018
+
+    def test_what_is_set_on_it_is_set_on_the_copy(self) -> None:
+        with routed_by(FixedBucket("notes")):
+            storage = storage_of(Note)
+            storage.note = "mine"
+            assert storage.note == "mine"
+            assert not hasattr(storages["default"], "note")
+
 
 class TestLazyStorages:
     """A project's own lazy object, which Django's documentation shows for storages that tests override."""

@@ -52,6 +52,7 @@ ON_ANY_SERVER = (
     "reliability/test_tls.py",
     "repository/",
     "s3/test_memory.py",
+    "storage/test_libraries.py",
     "s3/test_request_log.py",
     "s3/test_signing.py",
     "settings/",
