@@ -99,6 +99,13 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
+def pyright(session: nox.Session) -> None:
+    """A second opinion on the types, as editors show it; mypy is in the gate. It needs Node.js."""
+    session.install(ENVIRONMENT, "pyright")
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Known vulnerabilities in what our users install with us."""
     session.install(".[tenants,tasks]", "pip-audit")

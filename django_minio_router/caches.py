@@ -23,7 +23,10 @@ class BoundedCache(Generic[K, V]):
     """The most recently used ``maxsize`` items; with ``ttl``, each for at most so many seconds."""
 
     def __init__(self, maxsize: int, *, ttl: float | None = None) -> None:
-        self._items: Cache[K, V] = LRUCache(maxsize) if ttl is None else TTLCache(maxsize, ttl)
+        # The constructor of TTLCache has type variables of its own.
+        self._items: Cache[K, V] = (
+            LRUCache(maxsize) if ttl is None else TTLCache(maxsize, ttl)  # pyright: ignore[reportAttributeAccessIssue]
+        )
         self.discards = 0  # how often something was discarded, whether it was there or not
 
     def get(self, key: K) -> V | None:

@@ -22,7 +22,8 @@ class S3Server(HealthCheck):  # type: ignore[misc]
     storage: str = "default"
     server: str | None = None
 
-    def run(self) -> None:  # one that is not async runs in a thread
+    # One that is not async runs in a thread.
+    def run(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         status = probe_with_keys(Config(server=self.server or "", storage_name=self.storage))
         if not status:
             raise ServiceUnavailable(status.details)

@@ -140,7 +140,8 @@ class DirectFileField(forms.FileField):
         attrs: dict[str, Any] = super().widget_attrs(widget)
         return {**attrs, "accept": ",".join(self.accept)} if self.accept else attrs
 
-    def bound_data(self, data: Any, initial: Any) -> Any:
+    # Django calls the first parameter "_".
+    def bound_data(self, data: Any, initial: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Show a form again with the receipt that it was sent with."""
         return data if _is_receipt(data) else super().bound_data(data, initial)
 
@@ -168,7 +169,7 @@ class DirectFileField(forms.FileField):
         return file
 
 
-class DirectImageField(DirectFileField, forms.ImageField):
+class DirectImageField(DirectFileField, forms.ImageField):  # pyright: ignore[reportIncompatibleMethodOverride]
     """The same for an image: Pillow looks at it, by range, before it is taken."""
 
     def __init__(self, *args: Any, accept: Iterable[str] = ("image/*",), **kwargs: Any) -> None:

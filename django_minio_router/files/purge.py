@@ -31,7 +31,8 @@ class Contents(NamedTuple):
     exists: bool = True
 
     def __add__(self, other: Contents) -> Contents:  # type: ignore[override]
-        return Contents(*map(operator.add, self[:4], other[:4]))
+        objects, markers, uploads, size = map(operator.add, self[:4], other[:4])
+        return Contents(objects, markers, uploads, size)
 
 
 @dataclass

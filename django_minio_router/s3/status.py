@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from django.core.files.base import ContentFile
 
@@ -53,14 +54,15 @@ def missing_rights(objects: Bucket) -> list[str]:
     delete. Tried with an empty object, which is removed. ``ServerError`` if the server is away."""
     key = f"check-rights-{secrets.token_hex(8)}"
     problems = []
-    for ask, *given in (
-        (objects.put, key, ContentFile(b""), {}),
-        (objects.head, key),
-        (lambda: next(objects.list(key), None),),
-        (objects.delete, key),
-    ):
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: objects.put(key, ContentFile(b""), {}),
+        lambda: objects.head(key),
+        lambda: next(objects.list(key), None),
+        lambda: objects.delete(key),
+    )
+    for attempt in attempts:
         try:
-            ask(*given)
+            attempt()
         except FileNotFoundError:
             pass  # it could not be stored
         except ServerError as error:
@@ -72,10 +74,13 @@ def missing_rights(objects: Bucket) -> list[str]:
 
 def _ask(config: Config, *, signed: bool) -> MinioServerStatus:
     try:
-        server = config.internal
-        client = get_client(server)
+        client = get_client(config.internal)
+    except ConfigurationError as error:
+        return MinioServerStatus(False, str(error))
+    server = client.server
+    try:
         response = client.ask(TIME_LIMIT, signed=signed)
-    except (ConfigurationError, ServerError) as error:  # the second from a provider of keys
+    except (ConfigurationError, ServerError) as error:  # from a provider of keys
         return MinioServerStatus(False, str(error))
     except connections().BROKEN as error:
         return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")

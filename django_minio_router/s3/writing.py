@@ -30,7 +30,7 @@ class _Discarded(Exception):
 class _Pieces(File):  # type: ignore[type-arg]
     """The content of an upload that is under way in a thread, while more of it is written."""
 
-    size = 0
+    size: int = 0
 
     def __init__(self, store: Store) -> None:
         super().__init__(None)
@@ -47,7 +47,7 @@ class _Pieces(File):  # type: ignore[type-arg]
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         while (piece := self._waiting.get()) != _END:
-            if piece is _DISCARD:
+            if piece is None:  # _DISCARD
                 raise _Discarded
             yield piece
 

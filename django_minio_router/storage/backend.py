@@ -284,7 +284,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         of the bucket, or of the folder that all names lie in, which nothing signs.
         """
         connection = self._connection()
-        if not name and name in {"", None}:
+        if not name and (name is None or name == ""):
             return connection.objects.plain_link(f"{self._prefix}_").removesuffix("_")
         key = self._prefix + name if type(name) is str and name[0] != "/" else self.object_name(name)
         # Most links say nothing: for these no tuple is made, which would cost half of a plain link.

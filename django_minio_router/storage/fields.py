@@ -34,6 +34,7 @@ class OwnedFile(FieldFile):
 
     stored_for: Any = None  # what ``whose()`` said, if it was stored here
     row_as_read: Mapping[str, Any] | None = None
+    field: OwnedField
     _committed: bool  # Django's; typeshed lacks it
 
     def __init__(self, instance: Model, field: OwnedField, name: str | None) -> None:
@@ -120,13 +121,13 @@ class OwnedField(FileField):
                 raise ValidationError(_("Choose whose file this is."), code="owner") from error
         return super().clean(value, model_instance)
 
-    def pre_save(self, instance: Model, add: bool) -> Any:
+    def pre_save(self, model_instance: Model, add: bool) -> Any:
         """Let the file of a row that has another owner now be where the row says."""
-        file: OwnedFile = getattr(instance, self.attname)
+        file: OwnedFile = getattr(model_instance, self.attname)
         if file and file._committed:
             with suppress(TenantRequired):  # of a row without an owner, whose file stays where it is
                 file.follow_owner()
-        return super().pre_save(instance, add)
+        return super().pre_save(model_instance, add)
 
     @property
     def router(self) -> MinioRouter:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property, partial
 from reprlib import repr as shortened
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -61,8 +61,8 @@ class RowTenancy(Tenancy):
             return str(error)
         return None
 
-    @cached_property
-    def model(self) -> type[Model]:
+    @cached_property  # which pyright takes for no property
+    def model(self) -> type[Model]:  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             model: Any = apps.get_model(self._label)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -226,7 +226,7 @@ class RowTenancy(Tenancy):
             row = self._all_rows().filter(pk=pk).first()
             if row is not None or pk is not said:
                 return row
-        return self.named(said)
+        return self.named(cast("str", said))
 
     # Where rows are
 

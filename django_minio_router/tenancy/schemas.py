@@ -102,8 +102,8 @@ class SchemaTenancy(Tenancy):
 
     # Who there is
 
-    @cached_property
-    def model(self) -> type[Model]:
+    @cached_property  # which pyright takes for no property
+    def model(self) -> type[Model]:  # pyright: ignore[reportIncompatibleMethodOverride]
         name = getattr(settings, "TENANT_MODEL", None)
         if name is None:
             raise ConfigurationError(

@@ -64,7 +64,7 @@ class Command(RouterCommand):
                     self.fail(f"{place}: {str(error).strip()}")
 
     def _print_csv(self, usages: Iterable[Usage]) -> None:
-        writer = csv.DictWriter(self.stdout, _COLUMNS, lineterminator="\n")
+        writer: csv.DictWriter[str] = csv.DictWriter(self.stdout, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(usage.as_row() for usage in usages)
 
