@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
 
 from django.utils.crypto import get_random_string
 from django.utils.dateparse import parse_datetime
@@ -73,7 +72,7 @@ class ObjectInfo:
 
 def _listed(entry: Element) -> ObjectInfo:
     """Return what a list says of an object or a folder."""
-    name = unquote_plus(entry.findtext("Key") or entry.findtext("Prefix") or "")
+    name = entry.findtext("Key") or entry.findtext("Prefix") or ""
     etag = (entry.findtext("ETag") or "").strip('"')
     modified = entry.findtext("LastModified")
     return ObjectInfo(

@@ -14,6 +14,7 @@ from .xml import Element, can_hold, element, fetch, parsed, send
 T = TypeVar("T")
 
 _PAGE = 1000  # as many as S3 deletes in one request
+_QUOTED = {"Key", "Prefix", "NextKeyMarker"}
 _GONE = {"NoSuchBucket", "NoSuchKey", "NoSuchVersion"}  # another run was faster
 
 
@@ -64,7 +65,7 @@ def current(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
 
 def _version(entry: Element) -> Version:
     return Version(
-        unquote_plus(entry.findtext("Key") or ""),
+        entry.findtext("Key") or "",
         entry.findtext("VersionId") or "",
         int(entry.findtext("Size") or 0),
         is_marker=entry.tag == "DeleteMarker",
@@ -74,16 +75,20 @@ def _version(entry: Element) -> Version:
 def objects(client: Client, bucket: str, prefix: str = "", *, recursive: bool = True) -> Iterator[Element]:
     """Yield what the server says of each object below the prefix, a page at a time.
 
-    Elements ``Contents``, and ``CommonPrefixes`` for the folders of one level; names in them are quoted.
+    Elements ``Contents``, and ``CommonPrefixes`` for the folders of one level.
     """
     rest = f"delimiter={'' if recursive else '%2F'}&encoding-type=url&list-type=2&max-keys={_PAGE}"
     rest += f"&prefix={_quoted(prefix)}"
-    token: str | None = ""
-    while token is not None:
+    token: str | None = None
+    while True:
         after = f"continuation-token={_quoted(token)}&" if token else ""
         root = _list(client, bucket, f"{after}{rest}")
         yield from (entry for entry in root if entry.tag in ("Contents", "CommonPrefixes"))
-        token = root.findtext("NextContinuationToken") or None
+        last, token = token, root.findtext("NextContinuationToken") or None
+        if root.findtext("IsTruncated") != "true":
+            return
+        if token in (None, last):
+            raise client.not_s3(bucket, "it breaks off a list, and does not say where to go on")
 
 
 def _all_versions(client: Client, bucket: str, prefix: str) -> Iterator[Element]:
@@ -94,15 +99,21 @@ def _all_versions(client: Client, bucket: str, prefix: str) -> Iterator[Element]
         root = _list(client, bucket, f"delimiter=&encoding-type=url&{markers}{_quoted(version_id)}&versions=")
         yield from (entry for entry in root if entry.tag in ("Version", "DeleteMarker"))
         if root.findtext("IsTruncated") == "true":
-            key = unquote_plus(root.findtext("NextKeyMarker") or "")
-            after = key, root.findtext("NextVersionIdMarker") or ""
+            after = root.findtext("NextKeyMarker") or "", root.findtext("NextVersionIdMarker") or ""
 
 
 def _list(client: Client, bucket: str, query: str) -> Element:
-    """Return a page. ``ServerError`` if it is none: a web page would pass for an empty bucket."""
+    """Return a page, with names as they are.
+
+    ``ServerError`` if it is no list: a web page would pass for an empty bucket.
+    """
     root = fetch(client, bucket, query)
     if root.tag not in ("ListBucketResult", "ListVersionsResult"):
         raise client.not_s3(bucket, f"it answers a list with {root.tag!r}")
+    if root.findtext("EncodingType") == "url":  # a server need not do it because it is asked to
+        for part in root.iter():
+            if part.tag in _QUOTED:
+                part.text = unquote_plus(part.text or "")
     return root
 
 

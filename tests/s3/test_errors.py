@@ -353,6 +353,29 @@ def test_a_page_that_is_xml_is_no_list_and_no_policy(through: Make, proxy: Proxy
             ask()
 
 
+LIST = "<ListBucketResult>{}<Contents><Key>a%2Bb+c.txt</Key><Size>1</Size></Contents></ListBucketResult>"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"), [("<EncodingType>url</EncodingType>", "a+b c.txt"), ("", "a%2Bb+c.txt")]
+)
+def test_names_in_a_list_are_quoted_if_the_server_says_so(
+    through: Make, proxy: Proxy, encoding: str, name: str
+) -> None:
+    storage = through()
+    proxy.when(answering(200, LIST.format(encoding).encode()), times=None)
+
+    assert storage.listdir() == ([], [name])
+
+
+def test_a_list_that_breaks_off_is_not_taken_for_the_whole(through: Make, proxy: Proxy) -> None:
+    storage = through()
+    proxy.when(answering(200, LIST.format("<IsTruncated>true</IsTruncated>").encode()), times=None)
+
+    with pytest.raises(ServerError, match="breaks off a list"):
+        storage.listdir()
+
+
 def test_a_bucket_is_made_in_the_region_of_its_server(make: Make, proxy: Proxy) -> None:
     bodies: list[bytes] = []
 
