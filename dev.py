@@ -25,7 +25,8 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
 LOCUST = ROOT / ".cache" / "locust"  # apart, as it patches the standard library and brings much along
 SITE = ROOT / ".cache" / "docs"  # apart, as only the documentation needs it
-TWO_PROCESSES = ["-n2", "--dist=loadfile", "--no-loadscope-reorder"]  # each takes a file at a time
+# Each takes a file at a time. There is one more than a small machine has cores, as much of a test is waiting.
+PROCESSES = ["-n3", "--dist=loadfile", "--no-loadscope-reorder"]
 FIRST_WITH_MONITORING = (3, 12)  # before, coverage's tracing loses threads, and their test hangs
 COVERAGE = ["-p", "pytest_cov", "--cov", "--cov-report=term", "--cov-fail-under=95"]
 CHOSEN = {
@@ -123,7 +124,7 @@ def add_servers(commands) -> None:
 def add_test(commands) -> None:
     text = (
         "Run pytest against a real S3 server and a real PostgreSQL, started once for the run."
-        " Further arguments go to pytest; without any, two processes share the whole suite."
+        " Further arguments go to pytest; without any, three processes share the whole suite."
         " MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and DATABASE_URL name servers of"
         " yours to use instead."
     )
@@ -151,7 +152,7 @@ def add_test(commands) -> None:
 
 
 def test_module(options, rest: list[str]) -> list[str]:
-    whole = [*TWO_PROCESSES, *CHOSEN[options.which]]
+    whole = [*PROCESSES, *CHOSEN[options.which]]
     if options.which == "all" and numbers(usable_python()[1]) >= FIRST_WITH_MONITORING:
         whole += COVERAGE
     return ["pytest", "--server", options.server, *(rest or whole)]

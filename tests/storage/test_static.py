@@ -138,7 +138,7 @@ class TestCollecting:
             assert "1 static file copied, 1503 unmodified." in collect()
 
         sent = [record.getMessage().split()[0] for record in caplog.records]
-        assert sent == ["HEAD", "HEAD", "PUT"], "beside the lists, which the SDK asks for"
+        assert sent == ["HEAD", "GET", "HEAD", "GET", "PUT"], "in memory a list is one page, however long"
 
     def test_an_older_version_is_stored_although_it_is_older(self, assets, source, contents):
         collect()
