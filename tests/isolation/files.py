@@ -239,7 +239,8 @@ class Files(RuleBasedStateMachine):
     def take_turns(self, data: Any, tenants: list[int], name: str, deletes: bool) -> None:
         """Tasks of two tenants in one event loop, each of whose calls lets the other one go on."""
         kind, makes = self.kind(data), [tenant_bucket_context]
-        if self.project.hears and self.project.of_a_task is not None:
+        # Within a context of the package, what the project says counts only once it says something else.
+        if self.project.hears and self.project.of_a_task and all(how == "said" for _, how, _ in self.stack):
             makes.append(self.project.of_a_task)
         make = data.draw(st.sampled_from(makes))
 
