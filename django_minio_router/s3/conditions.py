@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 
@@ -83,16 +84,19 @@ def _told(client: Client, path: str) -> float:
 
 def _tell(client: Client, server: str, *, kept: bool) -> None:
     with suppress(Exception):
-        if kept:
+        if kept and server:  # servers without a name cannot be told apart
             _shared_cache().set(_key(client), (time.time() + _TOLD_FOR, server), _TOLD_FOR)
         else:
             _shared_cache().delete(_key(client))
 
 
 def _shared_cache() -> Any:
-    """Return Django's cache. ``LookupError`` if that is of this process alone, which knows already."""
+    """Return Django's cache. ``LookupError`` if that is of this process alone, which knows already.
+
+    Nor is one in the database asked: a query that fails would end the transaction that the file is saved in.
+    """
     cache = caches[DEFAULT_CACHE_ALIAS]
-    if isinstance(cache, (LocMemCache, DummyCache)):
+    if isinstance(cache, (DatabaseCache, DummyCache, LocMemCache)):
         raise LookupError
     return cache
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection, transaction
 from minio import Minio
 
 from django_minio_router import MinioBackend
@@ -84,6 +85,20 @@ def test_another_server_at_the_address_is_tried_before_anything_is_written(
     assert len(names) == 1 + 8
 
 
+def without_a_name(exchange: Exchange) -> None:
+    answer = exchange.forward()
+    answer.set("Server", None)
+    exchange.relay(answer)
+
+
+def test_a_server_without_a_name_is_tried_by_each_process(storage: MinioBackend, proxy: Proxy) -> None:
+    """Another one at its address could not be told from it."""
+    proxy.when(without_a_name, times=None)
+    for name in "a.txt", "b.txt":
+        save_in_a_new_process(storage, name)
+    assert proxy.methods == [*TRIAL, "PUT"] * 2
+
+
 def test_a_taken_name_is_never_trusted_to_what_was_told(
     storage: MinioBackend, proxy: Proxy, bare: Minio, bucket: str
 ) -> None:
@@ -136,4 +151,17 @@ def test_a_cache_that_is_not_there_keeps_no_file_from_being_saved(
     (tmp_path / "file").touch()
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": tmp_path / "file" / "cache"}}
     save_in_a_new_process(storage, "a.txt")
+    assert proxy.methods == [*TRIAL, "PUT"]
+
+
+@pytest.mark.django_db
+def test_a_cache_in_the_database_has_no_part_in_the_transaction_of_a_save(
+    storage: MinioBackend, settings: Any, proxy: Proxy
+) -> None:
+    in_database = "django.core.cache.backends.db.DatabaseCache"
+    settings.CACHES = {"default": {"BACKEND": in_database, "LOCATION": "no_such_table"}}
+    with transaction.atomic():
+        storage.save("a.txt", ContentFile(b"x"))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
     assert proxy.methods == [*TRIAL, "PUT"]
