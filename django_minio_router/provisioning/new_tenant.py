@@ -33,7 +33,7 @@ def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: boo
     With ``aliases`` only those that storages of these need; with ``adopt`` those that are there already are
     marked as ours. Raise what ``make_plan`` raises; a bucket that failed is among the outcomes.
     """
-    with get_tenancy().context(None):  # it may be active, and its buckets are not for all
+    with get_tenancy().bucket_context(None):  # it may be active, and its buckets are not for all
         shared = make_plan(aliases=aliases).buckets
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]

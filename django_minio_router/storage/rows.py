@@ -174,10 +174,10 @@ def _tell_where_rows_go(model: type[Model]) -> None:
         return  # inherited from a parent
 
     @wraps(original)
-    def telling(self: Model, *args: Any, using: str | None = None, **options: Any) -> None:
-        token = _saved_to.set((self, using))
+    def telling(self: Model, *args: Any, **options: Any) -> None:
+        token = _saved_to.set((self, options.get("using")))
         try:
-            original(self, *args, using=using, **options)
+            original(self, *args, **options)
         finally:
             _saved_to.reset(token)
 
