@@ -54,10 +54,11 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def packages(session: nox.Session) -> None:
-    """The recipes of docs with the packages that they name, also the one that needs a Django of its own."""
-    session.install(ENVIRONMENT, "Django~=5.2.0", "django-pgschemas>=1.1", "pymysql>=1.1")
+    """What docs say of other packages, with those packages, also the one that needs a Django of its own."""
+    also = ("django-pgschemas>=1.1", "pymysql>=1.1", "sorl-thumbnail>=13.0", "django-compressor>=4.6")
+    session.install(ENVIRONMENT, "Django~=5.2.0", *also)
     recipes = ("tests/doc_examples/test_recipes.py", "tests/isolation/test_other_schemas.py")
-    session.run("python", "-m", "pytest", *recipes, *session.posargs)
+    session.run("python", "-m", "pytest", *recipes, "tests/storage/test_libraries.py", *session.posargs)
 
 
 @nox.session

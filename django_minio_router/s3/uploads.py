@@ -255,10 +255,10 @@ class Upload:
         return {"If-Match": f'"{self.if_match}"'} if self.if_match else {}
 
     def _is_stored(self, token: str, *, answers: bool = False) -> bool:
-        """Tell whether the object with this token is there; no, too, if that cannot be found out.
+        """Tell whether the object with this token is there; False also if that cannot be found out.
 
-        A server that ``answers`` is asked again until it tells, and there is a ``ServerError`` if it does
-        not: whoever took another name then would leave a copy that no row names.
+        A server that ``answers`` is asked again until it tells. ``ServerError`` if it does not: a save that
+        took another name then would leave a copy that no row names.
         """
         try:
             found = self._look(repeat=answers)

@@ -279,7 +279,7 @@ class Files(RuleBasedStateMachine):
 
 
 class FirstCome(BucketStrategy):
-    """Leaks: all go where the first one went."""
+    """Leaks, as storages do that decide on their bucket once: all go where the first one went."""
 
     def __init__(self, own: BucketStrategy) -> None:
         self.own = own

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
-from django.db.models import Model
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from minio import Minio
@@ -22,8 +21,9 @@ from django_minio_router.s3 import content
 from django_minio_router.s3.memory import restored
 from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings.config import Config
-from django_minio_router.strategies import BucketStrategy, Location, PerTenant
+from django_minio_router.strategies import BucketStrategy, PerTenant
 
+from .files import FirstCome
 from .leaks import LEAKS, LEAKS_AT_COMMIT, LEAKS_OF_UPLOADS, LEAKS_OF_WRITING, Leak
 from .machine import Isolation
 from .uploads import PART, Uploads
@@ -68,22 +68,6 @@ def test_nor_in_many_more_steps(in_memory: Minio, use: Callable[..., None]) -> N
 def test_nobody_uses_another_tenants_upload(in_memory: Minio, use: Callable[..., None]) -> None:
     with world(in_memory, use) as made:
         run_state_machine_as_test(lambda: Uploads(made), settings=steps(6, 40))
-
-
-class FirstCome(BucketStrategy):
-    """Leaks, as storages do that decide on their bucket once: all go where the first one went."""
-
-    def __init__(self, own: BucketStrategy) -> None:
-        self.own = own
-        self.found: list[str | Location] = []
-
-    def bucket_for(self, model: type[Model] | None) -> str | Location:
-        if not self.found:
-            self.found.append(self.own.bucket_for(model))
-        return self.found[0]
-
-    def buckets_for(self, models: Any) -> Any:
-        return self.own.buckets_for(models)
 
 
 class WithoutRenames(Isolation):

@@ -1,4 +1,4 @@
-"""Libraries that write a storage down, or look where its links begin. Not in the dev environment."""
+"""Libraries that write a storage down, or look where its links begin. nox -s packages has them."""
 
 from __future__ import annotations
 
