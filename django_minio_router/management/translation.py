@@ -1,4 +1,4 @@
-"""The settings of django-storages' S3 backend, and what stands for each of them here."""
+"""The settings of django-storages' S3 backend and their counterparts here."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Code(str):
         return str(self)
 
 
-_KEY = "read from where it is now, never printed"
+_KEY = "read from its current place, never printed"
 RULES: dict[str, Rule] = {
     "access_key": Rule(
         ("AWS_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"), "MINIO_ACCESS_KEY", _KEY, same, True, True
@@ -82,18 +82,18 @@ RULES: dict[str, Rule] = {
     "session_profile": Rule(
         ("AWS_S3_SESSION_PROFILE",),
         "MINIO_CREDENTIALS",
-        "give it minio.credentials.AWSConfigProvider(profile=…)",
+        "set it to minio.credentials.AWSConfigProvider(profile=…)",
         environment=True,
     ),
     "bucket_name": Rule(("AWS_STORAGE_BUCKET_NAME",), "bucket_name", value=same),
     "location": Rule(("AWS_LOCATION",), "prefix", value=same),
     "file_overwrite": Rule(
-        ("AWS_S3_FILE_OVERWRITE",), "replace_existing", "there True is the default, here False", same
+        ("AWS_S3_FILE_OVERWRITE",), "replace_existing", "True by default in django-storages, False here", same
     ),
     "object_parameters": Rule(
         ("AWS_S3_OBJECT_PARAMETERS",),
         "metadata",
-        "an ACL has no counterpart; for encryption give the option sse",
+        "ACLs have no counterpart; for encryption, set the option sse",
         headers,
     ),
     "default_acl": Rule(
@@ -102,21 +102,23 @@ RULES: dict[str, Rule] = {
     "querystring_auth": Rule(
         ("AWS_QUERYSTRING_AUTH",),
         "MINIO_PUBLIC_BUCKETS",
-        "False: the bucket is public, and is listed there; else in MINIO_PRIVATE_BUCKETS",
+        "False: the bucket is public and listed there; else it is listed in MINIO_PRIVATE_BUCKETS",
     ),
     "querystring_expire": Rule(
         ("AWS_QUERYSTRING_EXPIRE",), "MINIO_URL_EXPIRY_HOURS", "a timedelta instead of seconds", seconds
     ),
     "endpoint_url": Rule(
-        ("AWS_S3_ENDPOINT_URL",), "MINIO_ENDPOINT", "without one: AWS in the region", value=same
+        ("AWS_S3_ENDPOINT_URL",), "MINIO_ENDPOINT", "by default, AWS in the region", value=same
     ),
     "region_name": Rule(("AWS_S3_REGION_NAME",), "MINIO_REGION", value=same),
-    "use_ssl": Rule(("AWS_S3_USE_SSL",), "MINIO_USE_HTTPS", "the endpoint's scheme says it", value=None),
+    "use_ssl": Rule(("AWS_S3_USE_SSL",), "MINIO_USE_HTTPS", "set by the endpoint's scheme", value=None),
     "addressing_style": Rule(("AWS_S3_ADDRESSING_STYLE",), "MINIO_ADDRESSING", value=style),
     "verify": Rule(
-        ("AWS_S3_VERIFY",), "MINIO_HTTP_CLIENT", "or SSL_CERT_FILE in the environment for another authority"
+        ("AWS_S3_VERIFY",),
+        "MINIO_HTTP_CLIENT",
+        "or SSL_CERT_FILE in the environment, for another certificate authority",
     ),
-    "proxies": Rule(("AWS_S3_PROXIES",), "MINIO_HTTP_CLIENT", "give it a urllib3.ProxyManager"),
+    "proxies": Rule(("AWS_S3_PROXIES",), "MINIO_HTTP_CLIENT", "set it to a urllib3.ProxyManager"),
     "client_config": Rule(
         ("AWS_S3_CLIENT_CONFIG",),
         "MINIO_CONNECT_TIMEOUT",
@@ -138,7 +140,7 @@ RULES: dict[str, Rule] = {
     "gzip": Rule(
         ("AWS_IS_GZIPPED", "GZIP_CONTENT_TYPES"),
         "",
-        "not here: what is stored is what was given. Compress static files in a proxy",
+        "not supported: files are stored as given. Compress static files in a proxy",
     ),
 }
 
