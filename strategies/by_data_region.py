@@ -14,15 +14,15 @@ from django_minio_router.tenancy import current_tenant
 
 
 class ByDataRegion(BucketStrategy):
-    """Store a tenant's files on the server that ``servers`` names for the tenant's region.
+    """Store a tenant's files on the server for the tenant's region.
 
-    ``servers`` maps the values of ``field`` of the tenant row to names in ``MINIO_SERVERS``::
+    ``servers`` maps the values of the tenant's ``field`` to names in ``MINIO_SERVERS``::
 
         ByDataRegion({"EU": "frankfurt", "US": "ohio"}, field="region")
 
-    The bucket there is named after the schema, or as ``tenants`` says. A tenant whose region is not mapped
-    has no bucket and gets an error: what was stored in the wrong country cannot be called back. A tenant
-    that changes its region leaves its files behind; copy them before.
+    The bucket there is named after the schema, or by the strategy ``tenants``. If a tenant's region is not
+    mapped, its calls raise ``RoutingError``: a file stored in the wrong country cannot be taken back. If a
+    tenant changes its region, its files stay on the old server; copy them first.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class ByDataRegion(BucketStrategy):
         region = getattr(tenant, self.field)
         if region not in self.servers:
             raise RoutingError(
-                f"The tenant {tenant.schema_name!r} is in the region {region!r}, which {self!r} has no "
-                "server for. Add it to the mapping."
+                f"The tenant {tenant.schema_name!r} is in the region {region!r}, for which {self!r} "
+                "has no server. Add it to the mapping."
             )
         return Location(bucket, server=self.servers[region])
 

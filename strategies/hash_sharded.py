@@ -12,14 +12,13 @@ from django_minio_router.strategies import BucketStrategy, FixedBucket, Location
 
 
 class HashSharded(BucketStrategy):
-    """Put each tenant into a folder of its own, in one of ``shards`` buckets: ``media-000``, ``media-001``, …
+    """Give each tenant a folder in one of ``shards`` buckets: ``media-000``, ``media-001``, …
 
-    For servers and accounts that allow fewer buckets than there are tenants. No call leaves the tenant's
-    folder, so tenants stay apart as long as files are reached through Django; a key that may read the
-    bucket may read all its folders. Folder and shard follow from the bucket name that ``tenants`` would
-    give, the schema name unless you say otherwise.
+    Use it if your server or account allows fewer buckets than you have tenants. No call leaves the tenant's
+    folder, so Django keeps tenants apart; a key that can read the bucket can read all its folders. Folder
+    and shard are derived from the bucket name that ``tenants`` would give, by default the schema name.
 
-    Choose the number of shards once: with another number most tenants' files would have to move.
+    Choose the number of shards once: if you change it, most tenants' files have to move.
     """
 
     def __init__(

@@ -15,19 +15,19 @@ from django_minio_router.strategies import BucketStrategy, PerTenant
 class TenantAndModel(BucketStrategy):
     """Send the files of the tenant ``acme`` to ``invoices-acme``, ``photos-acme``, … by the field's model.
 
-    ``kinds`` maps labels to kinds, such as ``{"docs.Invoice": "invoices"}``; models may share one. With a
-    bucket for each kind the server can treat them differently: keep invoices for ten years, delete
-    thumbnails after a month. A model that is not mapped has no bucket, and ``check`` says so.
+    ``kinds`` maps model labels to kinds, such as ``{"docs.Invoice": "invoices"}``; models may share a kind.
+    With a bucket per kind, the server can treat kinds differently: keep invoices for ten years, delete
+    thumbnails after a month. A model that is not mapped does not have a bucket, and ``check`` reports it.
 
-    A kind is made of a-z and 0-9 only: with a ``-`` in it, ``a-b`` of the tenant ``c`` and ``a`` of the
-    tenant ``b-c`` would be one bucket.
+    A kind may only contain a-z and 0-9: with a ``-``, the kind ``a-b`` of the tenant ``c`` and the kind
+    ``a`` of the tenant ``b-c`` would share a bucket.
     """
 
     def __init__(self, kinds: Mapping[str, str], *, public_read: bool = False) -> None:
         for kind in kinds.values():
             if not re.fullmatch("[a-z0-9]{1,20}", kind):
                 raise ConfigurationError(
-                    f"TenantAndModel cannot use the kind {kind!r}. Take 1 to 20 characters of a-z and 0-9."
+                    f"TenantAndModel cannot use the kind {kind!r}. Use 1 to 20 characters from a-z and 0-9."
                 )
         self.tenants = {label.lower(): PerTenant(f"{kind}-{{schema_name}}") for label, kind in kinds.items()}
         self.public_read = public_read

@@ -20,7 +20,7 @@ HEAD = """\
 python manage.py initialize_buckets --all-tenants
 ```
 
-`python manage.py help COMMAND` says the same, and also names the options of every Django command.
+`python manage.py help COMMAND` prints the same, plus the options of every Django command.
 `python3 dev.py run tools.command_reference` generates this page from the commands.
 """
 

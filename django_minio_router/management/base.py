@@ -65,4 +65,6 @@ def add_no_input_argument(parser: CommandParser) -> None:
 
 
 def add_jobs_argument(parser: CommandParser, what: str) -> None:
-    parser.add_argument("--jobs", type=int, default=8, metavar="N", help=f"{what} at a time (default: 8)")
+    parser.add_argument(
+        "--jobs", type=int, default=8, metavar="N", help=f"number of {what} handled at a time (default: 8)"
+    )

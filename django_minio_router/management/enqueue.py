@@ -14,7 +14,7 @@ def add_enqueue_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--enqueue",
         action="store_true",
-        help="leave the work to workers, as a Django task for each tenant; bucket_tasks reads the results",
+        help="leave the work to workers, as one Django task per tenant; bucket_tasks shows the results",
     )
     parser.add_argument(
         "--queue", default="default", metavar="NAME", help="with --enqueue: the queue (default: default)"

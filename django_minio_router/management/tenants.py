@@ -12,13 +12,13 @@ from django_minio_router.tenancy import get_tenancy
 
 def add_tenant_arguments(parser: CommandParser) -> None:
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--all-tenants", action="store_true", help="the buckets of every tenant")
+    who.add_argument("--all-tenants", action="store_true", help="all tenants")
     who.add_argument(
         "--tenant",
         action="append",
         dest="tenants",
         metavar="KEY",
-        help="the buckets of the tenant with this schema name or key; may be repeated",
+        help="the tenant with this schema name or key; may be repeated",
     )
 
 

@@ -20,12 +20,12 @@ _GONE = "GONE"  # its result was pruned, or another database has it
 
 class Command(RouterCommand):
     help = (
-        "Report on the tasks that --enqueue made: how many are left, running and done, and which failed and "
-        "why. Exits with 1 if any failed."
+        "Report on the tasks that --enqueue created: how many are left, running and done, and which failed "
+        "and why. Exit with 1 if any failed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", metavar="FILE", help="what --enqueue printed; '-' for standard input")
+        parser.add_argument("file", metavar="FILE", help="the output of --enqueue; '-' for standard input")
         parser.add_argument(
             "--format",
             choices=["table", "json"],

@@ -23,8 +23,8 @@ _ROW = "{:<16} {:<30} {:<22} {:>8} {:>14}"
 
 class Command(RouterCommand):
     help = (
-        "Print how many objects and bytes each tenant stores, by bucket and model. Without a tenant option "
-        "this is about the active tenant, or about what is not one tenant's alone."
+        "Print how many objects and bytes each tenant stores, by bucket and model. Without a tenant "
+        "option, count for the active tenant, or what does not belong to a single tenant."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

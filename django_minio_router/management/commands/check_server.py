@@ -16,12 +16,12 @@ _HEAD = ("what", "here", "without it", "what to do")
 
 class Command(RouterCommand):
     help = (
-        "Ask the S3 servers of all storages in use what they can, in a bucket that is made for it and "
-        "removed. Exits with 1 if one lacks what the settings need."
+        "Check which features the S3 servers of all storages in use support, in a temporary bucket. Exit "
+        "with 1 if a server lacks a feature that the settings need."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--server", metavar="NAME", default="", help="only this one of MINIO_SERVERS")
+        parser.add_argument("--server", metavar="NAME", default="", help="only this server of MINIO_SERVERS")
         parser.add_argument("--json", action="store_true", help="print a list of findings")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -38,8 +38,8 @@ _LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckone
 class Command(RouterCommand):
     help = (
         "Delete the objects that no row refers to, from the buckets that file fields store in. Without a "
-        "tenant option this is about the active tenant, or about public. Files that were stored without a "
-        "row are orphans too: look at --dry-run first."
+        "tenant option, handle the active tenant, or public. Files stored without a row are orphans too: run "
+        "it with --dry-run first."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,14 +53,14 @@ class Command(RouterCommand):
             type=float,
             default=24,
             metavar="HOURS",
-            help="spare younger objects, whose row may not be saved yet (default: 24)",
+            help="keep newer objects, whose row may not be saved yet (default: 24)",
         )
         parser.add_argument(
             "--max-share",
             type=float,
             default=0.5,
             metavar="SHARE",
-            help="leave a bucket alone if more of its objects than this share are orphans (default: 0.5)",
+            help="leave a bucket alone if more than this share of its objects are orphans (default: 0.5)",
         )
         add_no_input_argument(parser)
 

@@ -27,9 +27,9 @@ _SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbo
 
 class Command(RouterCommand):
     help = (
-        "Create the buckets of all storages in use, and set their policies. Strategies are expanded to "
-        "concrete buckets, and nothing is changed if two contradict each other. Can be repeated. Without a "
-        "tenant option, and outside of any tenant, strategies that need one are named and skipped."
+        "Create the buckets of all storages in use, and set their policies. Expands strategies to concrete "
+        "buckets, and changes nothing if two contradict each other. Can be repeated. Without a tenant "
+        "option, and outside any tenant, lists and skips the strategies that need one."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +37,7 @@ class Command(RouterCommand):
         parser.add_argument(
             "--own",
             action="store_true",
-            help="only the buckets that are a tenant's alone, without comparing them with other tenants'",
+            help="only buckets that belong to a single tenant, without comparing them with other tenants'",
         )
         parser.add_argument(
             "--storage",
@@ -49,17 +49,17 @@ class Command(RouterCommand):
         parser.add_argument(
             "--adopt",
             action="store_true",
-            help="mark buckets that are there already as this project's: purge_tenant deletes no others",
+            help="mark existing buckets as this project's: purge_tenant only deletes marked ones",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="print what would be done, and change nothing"
+            "--dry-run", action="store_true", help="print what the command would do, and change nothing"
         )
         parser.add_argument(
             "--check", action="store_true", help="change nothing, and exit with 1 if anything differs"
         )
         add_jobs_argument(parser, "buckets")
         add_enqueue_arguments(parser)
-        parser.add_argument("--silenced", action="store_true", help="print nothing but errors")
+        parser.add_argument("--silenced", action="store_true", help="print only errors")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.warnings = Counter[str]()

@@ -16,18 +16,19 @@ from django_minio_router.storage.backend import MinioBackend
 
 class Command(RouterCommand):
     help = (
-        "Check that the S3 servers of all storages in use answer and take the keys, within five seconds "
-        "each. With --bucket also that they may store, read, list and delete there. Exits with 1 if not."
+        "Check that the S3 servers of all storages in use answer and accept the keys, within five seconds "
+        "each. With --bucket, also check that the keys may store, read, list and delete there. Exit with 1 "
+        "if not."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--silenced", action="store_true", help="print nothing if they answer")
+        parser.add_argument("--silenced", action="store_true", help="print nothing if the servers answer")
         parser.add_argument(
             "--bucket",
             action="append",
             dest="buckets",
             metavar="NAME",
-            help="also try the rights of the keys in this bucket, of the default server; may be repeated",
+            help="also try the permissions of the keys in this bucket of the default server; may be repeated",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -18,8 +18,8 @@ from django_minio_router.tenancy import get_tenancy
 
 class Command(RouterCommand):
     help = (
-        "Take the slash from the start of names in rows, where other storages put it. No file is touched: "
-        "it is found either way. Without a tenant option this is about the active tenant, or about public."
+        "Remove the leading slash that other storages put into the names in rows. No file is touched: it is "
+        "found either way. Without a tenant option, handle the active tenant, or public."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -22,9 +22,9 @@ _FAILED = {MoveState.DIFFERING, MoveState.FAILED}
 
 class Command(RouterCommand):
     help = (
-        "Copy the files that rows name from where they were to where their fields store now, and compare "
-        "them. Nothing is ever overwritten. Can be repeated, and goes on after an interruption. Without a "
-        "tenant option this is about the active tenant, or about public."
+        "Copy the files that rows name from their old place to where their fields store now, and compare "
+        "them. Nothing is ever overwritten. Can be repeated, and continues after an interruption. Without a "
+        "tenant option, handle the active tenant, or public."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,7 +41,7 @@ class Command(RouterCommand):
             "--copy",
             dest="copied",
             metavar="TENANT",
-            help="from where the fields store for this other tenant, of which the one of --tenant is a clone",
+            help="copy from the places of this other tenant, whose clone is the one in --tenant",
         )
         parser.add_argument(
             "--to",
@@ -53,16 +53,16 @@ class Command(RouterCommand):
             action="append",
             dest="labels",
             metavar="APP.MODEL",
-            help="only this model, whatever its fields store in now; may be repeated",
+            help="only this model, whatever storage its fields use now; may be repeated",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="print what would be done, and change nothing"
+            "--dry-run", action="store_true", help="print what the command would do, and change nothing"
         )
         add_jobs_argument(parser, "files")
         parser.add_argument(
             "--delete-source",
             action="store_true",
-            help="then delete from the old place what was verified and no other row needs",
+            help="then delete the files from the old place that are verified and that no other row needs",
         )
         add_no_input_argument(parser)
         add_enqueue_arguments(parser)

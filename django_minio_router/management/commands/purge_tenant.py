@@ -26,12 +26,14 @@ from django_minio_router.tenancy import get_tenancy
 class Command(RouterCommand):
     help = (
         "Delete all files of a tenant from the server: every version, unfinished uploads, and its buckets. "
-        "The tenant's row, and its schema if it has one, stay, or may be gone already. Can be repeated."
+        "The tenant's row and schema are not touched, and need not exist any more. Can be repeated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", metavar="KEY", help="the schema name or key of the tenant")
-        parser.add_argument("--dry-run", action="store_true", help="print what there is, and delete nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print what would be deleted, and delete nothing"
+        )
         add_no_input_argument(parser)
         add_enqueue_arguments(parser)
         # What a person has confirmed, for a task: the key of the row, or "" if there was none, and the

@@ -14,10 +14,10 @@ from django_minio_router.management.tenants import add_tenant_arguments, tenants
 
 class Command(RouterCommand):
     help = (
-        "Give the files that rows name the headers that a save would give them now: type, metadata, "
-        "attachment or not. Headers are added and changed, and none is removed. Can be repeated. A file that "
-        "is replaced meanwhile stays as it was stored. Without a tenant option this is about the active "
-        "tenant, or about public."
+        "Update the headers of the files that rows name to what a save would set now: type, metadata, "
+        "attachment or not. Adds and changes headers, but removes none. Can be repeated. A file that is "
+        "replaced during the run is not changed. Without a tenant option, handle the active tenant, or "
+        "public."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,7 +27,7 @@ class Command(RouterCommand):
             action="append",
             dest="aliases",
             metavar="ALIAS",
-            help="instead, all files of this alias in STORAGES, such as staticfiles; may be repeated",
+            help="handle all files of this alias in STORAGES instead, such as staticfiles; may be repeated",
         )
         parser.add_argument(
             "--model",
@@ -37,16 +37,16 @@ class Command(RouterCommand):
             help="only the files of this model; may be repeated",
         )
         parser.add_argument(
-            "--types", action="store_true", help="let the name tell the type, whatever a browser declared"
+            "--types", action="store_true", help="derive the type from the name, whatever a browser declared"
         )
         parser.add_argument(
             "--server-copy",
             action="store_true",
-            help="let every server copy files onto themselves, so that their content does not pass through "
-            "here; only while nobody writes",
+            help="let every server copy files onto themselves, so their content does not pass through the "
+            "command; use it only while nothing else writes",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="print what would be done, and change nothing"
+            "--dry-run", action="store_true", help="print what the command would do, and change nothing"
         )
         add_jobs_argument(parser, "files")
 

@@ -14,8 +14,8 @@ from django_minio_router.management.translation import Translation, translations
 
 class Command(RouterCommand):
     help = (
-        "Print the settings that stand for those of django-storages' S3 backend, and name what has no "
-        "counterpart. Nothing is changed, and no key is printed."
+        "Print the settings that replace those of django-storages' S3 backend, and list those without a "
+        "counterpart. Changes nothing and prints no key."
     )
     requires_system_checks = ()
 

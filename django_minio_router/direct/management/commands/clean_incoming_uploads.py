@@ -19,14 +19,14 @@ _LEAST = 24  # hours; no ticket lives longer
 
 class Command(RouterCommand):
     help = (
-        "Remove what direct uploads left below incoming/: files that no form took, and unfinished uploads. "
-        "For servers and folders without a lifecycle rule; hooks.expire_incoming() sets one."
+        "Remove what direct uploads left below incoming/: files that no form accepted, and unfinished "
+        "uploads. For servers and folders without a lifecycle rule; hooks.expire_incoming() sets one."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
         parser.add_argument(
-            "--min-age", type=int, default=_LEAST, metavar="HOURS", help="spare younger ones (default: 24)"
+            "--min-age", type=int, default=_LEAST, metavar="HOURS", help="keep newer ones (default: 24)"
         )
 
     def handle(self, *, min_age: int, **options: Any) -> None:
