@@ -11,5 +11,5 @@ def get_iso_date() -> str:
 
 
 def iso_date_prefix(instance: object, filename: str) -> str:
-    """Return ``YYYY-MM-DD/filename``, to be given to a field as ``upload_to``."""
+    """Return ``YYYY-MM-DD/filename``, for use as a field's ``upload_to``."""
     return f"{get_iso_date()}/{filename}"

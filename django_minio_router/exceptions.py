@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 class ConfigurationError(ImproperlyConfigured):
-    """A setting or an option of a storage is missing or wrong; the message names it and the remedy."""
+    """A setting or a storage option is missing or wrong; the message names it and the remedy."""
 
 
 class PrivatePublicMixedError(ConfigurationError):
@@ -14,11 +14,11 @@ class PrivatePublicMixedError(ConfigurationError):
 
 
 class RoutingError(Exception):
-    """No bucket can be named for this call, so nothing was done.
+    """There is no bucket for this call, so nothing was done.
 
-    Derives from ``Exception`` alone: Django and its users swallow ``OSError``, ``ValueError`` and
-    ``AttributeError`` around storages, and a routing mistake must be seen. ``field`` is the label of the file
-    field whose storage was used, such as ``"contracts.Contract.file"``; empty outside of fields.
+    Derives only from ``Exception``: Django and other code swallow ``OSError``, ``ValueError`` and
+    ``AttributeError`` around storages, and a routing mistake must be visible. ``field`` is the label of the
+    file field whose storage was used, such as ``"contracts.Contract.file"``; empty outside fields.
     """
 
     field: str = ""
@@ -36,17 +36,17 @@ class ModelRequired(RoutingError):
 
 
 class BucketTaken(RoutingError):
-    """The bucket that a strategy gives the active tenant holds the files of others, so it is refused."""
+    """The strategy gave the active tenant a bucket that holds other files, so the call is refused."""
 
 
 class InvalidBucketName(RoutingError):
-    """A strategy or a setting gave a name that the S3 naming rules refuse."""
+    """A strategy or a setting gave a name that breaks the S3 naming rules."""
 
 
 class ServerError(OSError):
     """The server could not be reached, or refused the request.
 
-    ``status`` is its HTTP status and ``code`` its S3 error code; both are empty when no answer came.
+    ``status`` is the HTTP status and ``code`` the S3 error code; both are empty if there was no response.
     """
 
     def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:

@@ -37,12 +37,12 @@ def versioning(client: Minio, bucket: str) -> bool:
 
 
 def encryption(client: Minio, bucket: str) -> bool:
-    """Let the server encrypt objects with keys of its own (SSE-S3)."""
+    """Let the server encrypt objects with its own keys (SSE-S3)."""
     return _set_encryption(client, bucket, SSEAlgorithm="AES256")
 
 
 def kms_encryption(key_id: str) -> BucketHook:
-    """Let the server encrypt objects with this key of its key management (SSE-KMS)."""
+    """Let the server encrypt objects with this key from its key management service (SSE-KMS)."""
 
     def kms_encryption(client: Minio, bucket: str) -> bool:
         return _set_encryption(client, bucket, SSEAlgorithm="aws:kms", KMSMasterKeyID=key_id)
@@ -59,7 +59,7 @@ def _set_encryption(client: Minio, bucket: str, **default: str) -> bool:
 
 
 def tags(values: Mapping[str, str]) -> BucketHook:
-    """Give buckets these tags; others that they have stay."""
+    """Set these tags on the bucket; keep its other tags."""
     wanted = dict(values)
 
     def tags(client: Minio, bucket: str) -> bool:
@@ -73,9 +73,9 @@ def tags(values: Mapping[str, str]) -> BucketHook:
 
 
 def expire(days: int | None = None, *, prefix: str = "", old_versions: int | None = None) -> BucketHook:
-    """Let objects below ``prefix`` be deleted after ``days``, and old versions after ``old_versions`` days.
+    """Delete objects below ``prefix`` after ``days``, and old versions after ``old_versions`` days.
 
-    The rules of other hooks, with another prefix, and those that somebody else set, stay.
+    Rules of other hooks with another prefix, and rules that others set, stay.
     """
     if days is None and old_versions is None:
         raise ConfigurationError("expire() was given no days. Give it days=… or old_versions=….")
@@ -86,9 +86,9 @@ def expire(days: int | None = None, *, prefix: str = "", old_versions: int | Non
 
 
 def expire_incoming(days: int = 1) -> BucketHook:
-    """Let the server remove what a direct upload left: files that no form took, and unfinished uploads.
+    """Remove what direct uploads left behind: files that no form accepted, and unfinished uploads.
 
-    Where tenants have folders in one bucket, run ``clean_incoming_uploads`` instead.
+    If tenants have folders in one bucket, run ``clean_incoming_uploads`` instead.
     """
     unfinished = element("AbortIncompleteMultipartUpload", DaysAfterInitiation=str(days))
     return _lifecycle("expire_incoming", INCOMING, [element("Expiration", Days=str(days)), unfinished])
@@ -122,7 +122,7 @@ def cors(
 ) -> BucketHook:
     """Let scripts of these origins read objects, and store them if PUT is among the methods.
 
-    ``max_age`` in seconds. Other CORS rules are replaced.
+    ``max_age`` is in seconds. Other CORS rules are replaced.
     """
     rule = element("CORSRule")
     for name, values in [

@@ -46,13 +46,13 @@ def serve_object(
     as_attachment: bool | None = None,
     accel_location: str = "/_minio/",
 ) -> HttpResponseBase:
-    """Answer with the file of a row, or a file of a storage, to somebody who may have it: ask that before.
+    """Return a response with the file of a row or of a storage. Check permissions before you call this.
 
-    ``mode`` is how: ``"redirect"`` to a signed link that lives for ``expires`` (a ``timedelta`` or seconds),
-    ``"stream"`` through Django, or ``"accel"``, where nginx gets it from the S3 server by the internal
-    location ``accel_location``. HEAD is answered by Django in every mode, as a link is signed for GET alone.
-    ``filename`` and ``as_attachment`` are those of ``ObjectResponse``. ``FileNotFoundError`` if the row has
-    no file, or the server no such object, which a link does not ask.
+    ``mode`` is ``"redirect"`` to a signed link that is valid for ``expires`` (a ``timedelta`` or seconds),
+    ``"stream"`` through Django, or ``"accel"``, where nginx gets the file from the S3 server through the
+    internal location ``accel_location``. Django answers HEAD in every mode, as a link is signed for GET only.
+    ``filename`` and ``as_attachment`` are those of ``ObjectResponse``. Raise ``FileNotFoundError`` if the row
+    has no file, or the server does not have the object, which ``"redirect"`` does not check.
     """
     _check_mode(mode)
     if isinstance(file, FieldFile):
@@ -118,14 +118,15 @@ def _behind_proxy(
 
 
 class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
-    """Give a file to whoever ``permission`` lets have it: ``path("<int:pk>/", ObjectView.as_view(...))``.
+    """Serve a file to those whom ``permission`` allows: ``path("<int:pk>/", ObjectView.as_view(...))``.
 
     The file is the ``field`` of a row, which ``model`` or ``queryset`` and the URL find as in a
-    ``DetailView``; or it is named by the URL's ``name``, in ``storage``, an alias of ``STORAGES`` or a
-    storage. ``permission`` is called with the request and the row, or the name. All else is told to
-    ``serve_object``. The tenant is the row's or the active one; the URL cannot name it.
+    ``DetailView``; or the URL's ``name`` in ``storage``, which is an alias of ``STORAGES`` or a storage.
+    ``permission`` is called with the request and the row, or the name. All other options go to
+    ``serve_object``. The tenant is the row's or the active one; the URL cannot choose it.
 
-    What is not there and what is somebody else's is the same 404, before anything is asked of the S3 server.
+    A file that does not exist and a file that the visitor may not read give the same 404, before any request
+    to the S3 server.
     """
 
     http_method_names = ["get", "head", "options"]
@@ -141,7 +142,7 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view. ``ConfigurationError`` if nobody is asked for permission."""
+        """Return the view. Raise ``ConfigurationError`` without a ``permission``."""
         view = super().as_view(**initkwargs)
         _check_mode(initkwargs.get("mode", cls.mode))
         if (
@@ -155,7 +156,7 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
         return view
 
     def has_permission(self, request: HttpRequest, subject: Any) -> bool:
-        """Tell whether the visitor may have the file of this row, or of this name."""
+        """Return whether the visitor may read the file of this row, or of this name."""
         permission: Any = inspect.getattr_static(self, "permission")  # not bound, if it is the class's own
         return permission(request, subject)  # type: ignore[no-any-return]
 
@@ -166,7 +167,7 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
             raise Http404(_NOT_FOUND) from None
 
     def respond(self, request: HttpRequest) -> HttpResponseBase:
-        """Find the file, ask for permission, and serve it."""
+        """Find the file, check permissions, and serve it."""
         subject = self.get_subject()
         allowed = self.has_permission(request, subject)
         if inspect.isawaitable(allowed):  # which counts as true
@@ -196,7 +197,7 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
             raise Http404 from None
 
     def get_filename(self, subject: Any) -> str | None:
-        """Return what browsers save the file as; None is the last part of its name."""
+        """Return the name under which browsers save the file; None means the last part of its name."""
         return self.filename
 
     def get_file(self, subject: Any) -> tuple[Any, ...]:

@@ -36,7 +36,7 @@ class _Required:
 
 
 def required(hook: BucketHook | str) -> BucketHook:
-    """Let a bucket fail where the server lacks what this hook needs; else that is a warning."""
+    """Let the bucket fail if the server lacks a feature that this hook needs; the default is a warning."""
     return _Required(hook)
 
 

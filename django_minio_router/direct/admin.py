@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DirectUploadMixin:
-    """A mixin for a ``ModelAdmin`` or an inline: its file fields on our storages upload directly."""
+    """A mixin for a ``ModelAdmin`` or an inline: file fields that use our storages upload directly."""
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if isinstance(db_field, FileField) and isinstance(db_field.storage, MinioBackend | MinioRouter):

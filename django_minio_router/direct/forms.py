@@ -27,7 +27,7 @@ __all__ = ["DirectFileField", "DirectFileInput", "DirectImageField", "DirectUplo
 
 
 class DirectFileInput(forms.ClearableFileInput):
-    """A file input that the script of this app lets upload by itself; without the script a plain one."""
+    """A file input that uploads with this app's script; without the script, it is a plain file input."""
 
     class Media:
         js = ("django_minio_router/direct.js",)
@@ -80,9 +80,9 @@ def _is_receipt(value: object) -> bool:
 
 
 class DirectFileField(forms.FileField):
-    """Takes a file that the browser uploaded by itself, or one that it sends the ordinary way.
+    """Accept a file that the browser uploaded directly, or an ordinary upload.
 
-    ``field`` is the model field, or its label such as ``"docs.Contract.file"``; a model form knows it.
+    ``field`` is the model field, or its label such as ``"docs.Contract.file"``; a model form sets it.
     ``max_size`` is in bytes, ``accept`` lists extensions and types as in HTML.
     """
 
@@ -170,7 +170,7 @@ class DirectFileField(forms.FileField):
 
 
 class DirectImageField(DirectFileField, forms.ImageField):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """The same for an image: Pillow looks at it, by range, before it is taken."""
+    """The same for an image, which Pillow verifies with range requests."""
 
     def __init__(self, *args: Any, accept: Iterable[str] = ("image/*",), **kwargs: Any) -> None:
         super().__init__(*args, accept=accept, **kwargs)
@@ -193,8 +193,10 @@ class DirectImageField(DirectFileField, forms.ImageField):  # pyright: ignore[re
 
 
 class DirectUploadForm:
-    """A mixin for forms with fields for direct upload: ``DocumentForm(request.POST, request.FILES,
-    request=request)``."""
+    """A mixin for forms with fields for direct upload.
+
+    Pass the request: ``DocumentForm(request.POST, request.FILES, request=request)``.
+    """
 
     fields: dict[str, forms.Field]
 

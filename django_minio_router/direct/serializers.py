@@ -15,11 +15,11 @@ from .tokens import model_field
 
 
 class DirectFileField(serializers.FileField):  # type: ignore[misc]
-    """Takes the receipt of a direct upload, or a file that is sent the ordinary way.
+    """Accept the receipt of a direct upload, or an ordinary upload.
 
-    ``field`` is the model field or its label, which a model serializer knows; ``max_size`` is in bytes and
-    ``accept`` lists extensions and types as in HTML. The serializer needs the request in its context, as
-    generic views give it.
+    ``field`` is the model field or its label; a model serializer sets it. ``max_size`` is in bytes and
+    ``accept`` lists extensions and types as in HTML. The serializer needs the request in its context, which
+    generic views provide.
     """
 
     def __init__(

@@ -124,7 +124,7 @@ def make_ticket(
 ) -> Ticket | None:
     """Return a ticket for this user, tenant and model field; None if the user may not upload.
 
-    ``TenantRequired`` if the field's files need a tenant and none is active.
+    Raise ``TenantRequired`` if the field's files need a tenant and none is active.
     """
     options = direct_upload()
     if not options.permission(request, field):

@@ -18,7 +18,7 @@ TIME_LIMIT = 5.0  # seconds
 
 
 class MinioServerStatus:
-    """The answer to "is the server available?": true or false, with ``status`` (HTTP) and ``details``."""
+    """Whether the server is available, as a true or false value with ``status`` (HTTP) and ``details``."""
 
     def __init__(self, available: bool, details: str, status: int | None = None) -> None:
         self._available = available

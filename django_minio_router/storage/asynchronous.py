@@ -46,7 +46,7 @@ class AsyncMethods(Storage):
     def asave(
         self, name: str | None, content: Any, max_length: int | None = None
     ) -> Coroutine[Any, Any, str]:
-        """Do what ``save`` does."""
+        """Do the same as ``save``."""
         storage = self.settled()
         # What replaced something cannot be taken back.
         undo = None if storage.replace_existing else storage.delete
@@ -74,7 +74,7 @@ class AsyncMethods(Storage):
         return in_thread(partial(self.settled().get_modified_time, name))
 
     def aurl(self, name: str | None, **options: Any) -> Coroutine[Any, Any, str]:
-        """Do what ``url`` does; without a thread, unless it has to look where the file is."""
+        """Do the same as ``url``, without a thread unless it has to look up where the file is."""
         storage = self.settled()
         if storage.links_take_requests:
             return in_thread(partial(storage.url, name, **options))

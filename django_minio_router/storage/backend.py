@@ -37,22 +37,22 @@ _MAX_NAMES = 100
 
 @deconstructible(path="django_minio_router.models.MinioBackend")
 class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
-    """Store files in one bucket; without a name in the default media bucket.
+    """Store files in one bucket, by default the media bucket.
 
-    ``replace_existing`` overwrites instead of choosing another name. ``metadata``, ``sse`` and ``progress``
-    have the meaning that they have in the SDK's ``put_object``; ``metadata`` may also be a callable of
+    ``replace_existing`` overwrites files instead of choosing another name. ``metadata``, ``sse`` and
+    ``progress`` mean the same as in the SDK's ``put_object``; ``metadata`` may also be a callable that takes
     ``(name, content)``, or its dotted path. ``http_client`` is a ``urllib3`` pool.
     ``server`` names an entry of ``MINIO_SERVERS``, ``storage_name`` an alias of ``STORAGES`` whose
-    ``MINIO_*`` options are used; such options can be given here as well. ``public`` tells whether links
-    are plain; the default is what the settings declare. ``prefix`` is a folder, such as ``"acme/"``, that all
-    names lie in and no call leaves. ``defaults`` are settings as they hold where the project sets nothing;
-    with them, a bucket need not be declared, and is private then.
+    ``MINIO_*`` options apply; you can also pass such options here. ``public`` says whether links are plain;
+    by default, the settings decide. ``prefix`` is a folder, such as ``"acme/"``, that contains all names and
+    that no call leaves. ``defaults`` are settings that apply if the project does not set them; with them, a
+    bucket need not be declared, and is then private.
 
-    For async code there are ``asave``, ``aopen``, ``adelete``, ``aexists``, ``asize``, ``alistdir``, ``aurl``
+    The async methods are ``asave``, ``aopen``, ``adelete``, ``aexists``, ``asize``, ``alistdir``, ``aurl``
     and ``aget_modified_time``.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe name before any request, ``ServerError``
-    when the server cannot be reached or refuses, and ``BucketNotFound`` when there is no such bucket.
+    if the server is unreachable or refuses, and ``BucketNotFound`` if the bucket does not exist.
     """
 
     # Saving
@@ -62,8 +62,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         """Store the content under the name, or under another one if that is taken; return the name.
 
-        One conditional request for a free name, one more for each taken one; nothing is ever overwritten
-        unless ``replace_existing`` says so. At most ``max_length`` characters are used.
+        Takes one conditional request for a free name, and one more for each taken one. Nothing is overwritten
+        unless ``replace_existing`` is set. The name has at most ``max_length`` characters.
         """
         return self.save_for(self, name, content, max_length)
 
@@ -145,10 +145,11 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
         """Open an object; it stays with this bucket.
 
-        ``"rb"`` and ``"r"`` read, with ``FileNotFoundError`` if it is missing. ``"wb"`` and ``"w"`` write, in
-        parts as they come; ``close()`` makes the object visible, and an exception within ``with`` stores
-        nothing. ``FileExistsError`` if the name is taken, unless ``replace_existing``; with ``"x"`` always.
-        Text takes ``encoding`` (default UTF-8), ``errors`` and ``newline``. ``ValueError`` for ``"a"``.
+        ``"rb"`` and ``"r"`` read, and raise ``FileNotFoundError`` if the object is missing. ``"wb"`` and
+        ``"w"`` write, and upload in parts; ``close()`` makes the object visible, and an exception inside
+        ``with`` stores nothing. They raise ``FileExistsError`` if the name is taken, unless
+        ``replace_existing`` is set; ``"x"`` always does. Text modes take ``encoding`` (default UTF-8),
+        ``errors`` and ``newline``. ``"a"`` raises ``ValueError``.
         """
         return self._open(name, mode, **text)
 
@@ -181,10 +182,11 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     @traced
     def exists(self, name: str) -> bool:
-        """Tell whether the object is there, or a folder with something in it; ``""`` is the bucket.
+        """Return whether the object exists, or a folder with something in it; ``""`` is the bucket.
 
-        One request. A missing name without a dot in its last part takes another, as it may be a folder's; ask
-        for one as ``"v1.0/"``. Only "not found" means no; all else raises ``ServerError``.
+        Takes one request. If the last part of a missing name does not contain a dot, a second request checks
+        for a folder; pass ``"v1.0/"`` for a folder with a dot. Only "not found" means False; any other error
+        raises ``ServerError``.
         """
         save = PendingSave.of(self)
         taken = None if save is None else save.is_taken(name)
@@ -218,18 +220,18 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     @traced
     def size(self, name: str) -> int:
-        """Return the size in bytes. ``FileNotFoundError`` if the object is missing."""
+        """Return the size in bytes. Raise ``FileNotFoundError`` if the object is missing."""
         return self._head(name).size
 
     @traced
     def get_modified_time(self, name: str) -> datetime:
-        """Return when the object was stored; aware under ``USE_TZ``, else naive in the local zone."""
+        """Return when the object was stored; aware under ``USE_TZ``, else naive in ``TIME_ZONE``."""
         modified = cast("datetime", self._head(name).modified)
         return modified if settings.USE_TZ else timezone.make_naive(modified)
 
     @traced
     def stat(self, name: str) -> Any:
-        """Return the SDK's description of the object. ``FileNotFoundError`` if it is missing."""
+        """Return the SDK's description of the object. Raise ``FileNotFoundError`` if it is missing."""
         return self.objects.stat(self.object_name(name), self.headers.reading())
 
     @traced
@@ -252,7 +254,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     @traced
     def delete(self, name: str) -> None:
-        """Remove the object. A missing one is not an error, as Django's contract says."""
+        """Delete the object. A missing object is not an error, as in Django's contract."""
         self.objects.delete(self.object_name(name), headers=self.headers.reading())
         tell(object_deleted, self, text_of(name))
 
@@ -273,15 +275,15 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     ) -> str:
         """Return a link for browsers, on the external endpoint: plain for a public bucket, else signed.
 
-        A signed link lives at least for ``expires`` (a ``timedelta`` or seconds; default
-        ``MINIO_URL_EXPIRY_HOURS``) and stays the same within ``MINIO_URL_WINDOW``, so browsers can keep
-        what they loaded. ``filename``, ``disposition`` (``"inline"`` or ``"attachment"``) and those named
-        after a header set what the browser is told; a plain link cannot carry them, so one is signed.
-        With the ``method`` ``"PUT"`` the link stores what is sent to it, replacing what has that name; see
-        ``NO_COPY`` for the header that the request needs.
-        Where active content is to be downloaded (``MINIO_ACTIVE_CONTENT``) a signed link to a name that is
-        not known to be safe says ``attachment``, unless ``disposition`` is given. Without a name the address
-        of the bucket, or of the folder that all names lie in, which nothing signs.
+        A signed link is valid for at least ``expires`` (a ``timedelta`` or seconds; default
+        ``MINIO_URL_EXPIRY_HOURS``) and stays the same within ``MINIO_URL_WINDOW``, so browsers can cache the
+        file. ``filename``, ``disposition`` (``"inline"`` or ``"attachment"``) and the arguments named after a
+        header set response headers; a plain link cannot carry them, so such a link is always signed. With the
+        ``method`` ``"PUT"``, the link stores content under the name, and replaces what is there; see
+        ``NO_COPY`` for the header that the request needs. If active content is downloaded
+        (``MINIO_ACTIVE_CONTENT``), a signed link to a name that is not known to be safe requests
+        ``attachment``, unless you pass ``disposition``. Without a name, return the unsigned address of the
+        bucket, or of the folder that contains all names.
         """
         connection = self._connection()
         if not name and (name is None or name == ""):

@@ -199,10 +199,10 @@ class OwnedField(FileField):
 
 
 class BucketFileField(OwnedField):
-    """A ``FileField`` that stores for the tenant that ``owner`` finds from the row."""
+    """A ``FileField`` that stores for the tenant that ``owner`` returns for the row."""
 
 
 class BucketImageField(OwnedField, ImageField):
-    """An ``ImageField`` that stores for the tenant that ``owner`` finds from the row."""
+    """An ``ImageField`` that stores for the tenant that ``owner`` returns for the row."""
 
     attr_class = _OwnedImageFile

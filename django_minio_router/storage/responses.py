@@ -35,13 +35,13 @@ _RANGE = re.compile(rf"bytes=[ \t]*(?:{_NUMBER}-{_NUMBER}?|-{_NUMBER})[ \t]*", r
 
 
 class ObjectResponse(StreamingHttpResponse):
-    """Send a file to a visitor, from the bucket and in the version that it is opened in here.
+    """Send a file to a visitor, from the bucket and in the version that is opened here.
 
-    ``file`` is the file of a row, an open file, or a storage together with a ``name``. Conditions and a
-    single range of the ``request`` are answered as RFC 9110 says; several ranges get the whole. If the file
-    is replaced, or the server is lost, the answer breaks off. ``filename`` is what browsers save it as; the
-    default is the last part of its name. ``as_attachment`` lets them save it or show it; the default is to
-    save what a browser might run something in, and to show the rest. ``FileNotFoundError`` if it is missing.
+    ``file`` is the file of a row, an open file, or a storage together with a ``name``. Conditional requests
+    and a single range follow RFC 9110; several ranges get the whole file. If the file is replaced, or the
+    server fails, the response breaks off. ``filename`` is the name under which browsers save it, by default
+    the last part of its name. ``as_attachment`` says whether browsers save or display it; by default, they
+    save content that may run scripts, and display the rest. Raise ``FileNotFoundError`` if it is missing.
     """
 
     def __init__(

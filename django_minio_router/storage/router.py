@@ -46,14 +46,14 @@ _KEPT_BACKENDS = 4096
 
 @deconstructible(path="django_minio_router.models.MinioRouter")
 class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
-    """Send each call to the bucket that ``strategy`` names now.
+    """Send each call to the bucket that ``strategy`` names at that moment.
 
-    ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one all
-    files go to the default media bucket. ``fallback`` is where files were before: a storage, an alias of
-    ``STORAGES``, a bucket's name or a strategy; what is not in the new place yet is read there. The other
-    options are those of ``MinioBackend``, and its methods say what is returned and raised. In addition each
-    call raises a ``RoutingError`` where the strategy has no bucket for it. A file stays with the bucket that
-    opened it.
+    ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one, all
+    files go to the default media bucket. ``fallback`` is the old place of the files: a storage, an alias of
+    ``STORAGES``, a bucket name or a strategy; files that are not in the new place yet are read there. The
+    other options are those of ``MinioBackend``, whose methods describe results and errors. In addition, each
+    call raises a ``RoutingError`` if the strategy has no bucket for it. An open file stays with the bucket
+    that it was opened from.
     """
 
     def __init__(

@@ -35,10 +35,10 @@ _FOR_GOOD = "max-age=31536000, immutable"
 class MinioBackendStatic(MinioBackend):
     """Store static files in ``MINIO_STATIC_FILES_BUCKET``, with plain links unless it is declared private.
 
-    Before the first file of a process is stored, the bucket is created if it is missing, public unless it is
-    declared private. One that is there keeps its policy: ``initialize_buckets`` sets it.
-    Files are always replaced: a file beside the old one, under another name, is one that no page links to.
-    ``collectstatic`` stores those whose content is another one, in one request each.
+    Before a process stores its first file, it creates the bucket if it is missing: public, unless it is
+    declared private. An existing bucket keeps its policy: ``initialize_buckets`` sets it.
+    Files are always replaced, as no page would link to a second copy under another name.
+    ``collectstatic`` uploads only files whose content changed, in one request each.
     """
 
     def __init__(self, bucket_name: str = "", storage_name: str = "staticfiles", **options: Any) -> None:
@@ -137,9 +137,9 @@ class MinioBackendStatic(MinioBackend):
 
 
 class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # type: ignore[misc]
-    """The same with a hash of the content in each name, as Django's ``ManifestStaticFilesStorage``.
+    """The same with a hash of the content in each name, like Django's ``ManifestStaticFilesStorage``.
 
-    The manifest is read with the first link. ``collectstatic`` stores what is new and replaces the manifest,
+    The manifest is read with the first link. ``collectstatic`` uploads new files and replaces the manifest,
     and removes nothing that visitors may still load.
     """
 

@@ -29,11 +29,12 @@ STRATEGY_DEFAULTS: Mapping[str, Any] = {
 class Location(NamedTuple):
     """A place for files: a bucket, on a server of ``MINIO_SERVERS``, below a folder such as ``"acme/"``.
 
-    ``public_url`` is where anybody reads what is in the bucket, if it is public, as ``MINIO_PUBLIC_URL`` says
-    for all buckets.
+    ``public_url`` is the base of links to the bucket if it is public, as ``MINIO_PUBLIC_URL`` is for all
+    buckets.
 
-    A server that no setting names has an ``endpoint``, with a ``region`` if it needs one, and
-    ``credentials``: access key and secret key. Those of the project are never sent to it; no text shows them.
+    A server that is not in the settings has an ``endpoint``, a ``region`` if it needs one, and
+    ``credentials``: access key and secret key. The project's keys are never sent to it, and its keys are
+    never shown.
     """
 
     bucket: str
@@ -75,12 +76,12 @@ class Location(NamedTuple):
 
 @deconstructible
 class BucketStrategy(ABC):
-    """Which bucket does this call go to, and which buckets are there?
+    """Which bucket does this call go to, and which buckets exist?
 
-    ``bucket_for`` may route only to buckets that ``buckets_for`` names under the same tenant; the contract
-    in ``django_minio_router.testing`` checks it. Raise a ``RoutingError`` where no bucket is right: there
-    is no fallback. A strategy is compared by its attributes and written into migrations by its arguments,
-    so take plain values, keep nothing else, and send no query on the way.
+    ``bucket_for`` may route only to buckets that ``buckets_for`` lists under the same tenant; the contract
+    in ``django_minio_router.testing`` checks this. Raise a ``RoutingError`` if no bucket is right: there is
+    no fallback. Strategies are compared by their attributes and written to migrations by their arguments, so
+    take plain values, store nothing else, and send no queries.
     """
 
     public_read: bool | None = False
@@ -108,20 +109,20 @@ class BucketStrategy(ABC):
 
     @abstractmethod
     def bucket_for(self, model: type[Model] | None) -> str | Location:
-        """Return the bucket for a call now, or a ``Location`` where a server or a folder matters.
+        """Return the bucket for a call now, or a ``Location`` to choose a server or a folder as well.
 
-        ``model`` is the one whose field stores the file, None outside of fields.
+        ``model`` is the one whose field stores the file, None outside fields.
         """
 
     @abstractmethod
     def buckets_for(self, models: Collection[type[Model]]) -> Iterable[str | Location]:
-        """Return all buckets there are for the active tenant and the models whose fields use the strategy.
+        """Return all buckets for the active tenant and the models whose fields use the strategy.
 
-        ``initialize_buckets`` asks once outside of any tenant, and once for each tenant it was told to do.
+        ``initialize_buckets`` calls this once outside any tenant, and once for each tenant that it handles.
         """
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
-        """Return what ``manage.py check`` should report; no network, no query."""
+        """Return messages for ``manage.py check``; send no request and no query."""
         return ()
 
     def _state(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @deconstructible(path="django_minio_router.strategies.FixedBucket")
 class FixedBucket(BucketStrategy):
-    """Every file goes to ``name``. Public if ``public_read`` or the settings say so, else private."""
+    """Send every file to ``name``. Public if ``public_read`` or the settings say so, else private."""
 
     varies_by_tenant = False
 

@@ -25,10 +25,10 @@ _FIELDS = {"app_label", "model_name"}
 class PerModel(BucketStrategy):
     """The bucket of a model: from ``buckets`` by label, else from ``template``, else ``default``.
 
-    ``buckets`` maps labels such as ``"docs.Invoice"`` to names. ``template`` may hold ``{app_label}`` and
-    ``{model_name}``. The model is the one that the field belongs to: each child of an abstract model has
-    its own, a proxy shares its concrete model's, and an inherited field of a multi-table child belongs to
-    the parent. ``ModelRequired`` where none of the three gives a bucket.
+    ``buckets`` maps labels such as ``"docs.Invoice"`` to names. ``template`` may contain ``{app_label}`` and
+    ``{model_name}``. The model is the one that defines the field: each child of an abstract model has its
+    own bucket, a proxy uses its concrete model's, and an inherited field of a multi-table child belongs to
+    the parent. Raise ``ModelRequired`` if none of the three gives a bucket.
     """
 
     def __init__(

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @deconstructible(path="django_minio_router.strategies.PerTenantPrefix")
 class PerTenantPrefix(NamedByTenant):
-    """The folder of the active tenant in ``bucket``; ``TenantRequired`` where there is none.
+    """The folder of the active tenant in ``bucket``; ``TenantRequired`` if no tenant is active.
 
-    The folder is named as ``PerTenant`` names a bucket, from ``template``, ``field`` or ``function``, so
-    different tenants have different ones, and ``public`` names one for the public schema. No call leaves
-    the folder, listings included; what a policy or a key of the bucket allows holds for all tenants.
+    The folder is named like a bucket of ``PerTenant``, from ``template``, ``field`` or ``function``, so
+    different tenants have different folders; ``public`` names one for the public schema. No call leaves the
+    folder, including listings. A policy of the bucket, or a key, applies to all tenants.
     """
 
     def __init__(

@@ -147,12 +147,13 @@ class NamedByTenant(BucketStrategy):
 
 @deconstructible(path="django_minio_router.strategies.PerTenant")
 class PerTenant(NamedByTenant):
-    """The bucket of the active tenant; ``TenantRequired`` where there is none, public schema included.
+    """The bucket of the active tenant; ``TenantRequired`` if none is active, or on the public schema.
 
-    ``template`` may hold fields of the tenant, such as ``{schema_name}``; different values always give
-    different, valid names. By default it is the tenant's key. ``field`` takes the name from a field of the
-    tenant row instead, ``function`` from a callable of that row. A stored name or a template over ``{id}``
-    survives a rename. ``public`` names a bucket for calls without a tenant, such as on the public schema.
+    ``template`` may contain fields of the tenant, such as ``{schema_name}``; different values always give
+    different, valid names. The default is the tenant's key. ``field`` takes the name from a field of the
+    tenant row instead, ``function`` from a callable that takes the row. A stored name, or a template with
+    ``{id}``, survives a rename. ``public`` names a bucket for calls without a tenant, such as on the public
+    schema.
     """
 
     one_bucket_per_tenant = True

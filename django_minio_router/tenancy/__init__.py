@@ -30,14 +30,14 @@ def current_key() -> str | None:
 
 
 def current_tenant() -> Any:
-    """Return the row of the active tenant. ``TenantRequired`` if there is none, or no such row."""
+    """Return the row of the active tenant. Raise ``TenantRequired`` if there is none, or no such row."""
     return get_tenancy().active_tenant()
 
 
 def current_owner() -> Any:
-    """Return what the ``owner`` of a field found for the row of this call: it need not be a tenant.
+    """Return the object that a field's ``owner`` found for the row of this call; it need not be a tenant.
 
-    Else the row of the active tenant. ``TenantRequired`` if there is none.
+    Without an owner, return the row of the active tenant. Raise ``TenantRequired`` if none is active.
     """
     entered = acting.get()
     if entered is not None and entered.connection is None and entered.tenant is not NOBODY:
@@ -46,11 +46,11 @@ def current_owner() -> Any:
 
 
 def tenant_bucket_context(tenant: Any) -> AbstractContextManager[None]:
-    """Let storages act for this tenant, a row or a key, whatever the connection or the request says.
+    """Make storages use this tenant, a row or a key, whatever the connection or the request says.
 
-    A context variable: it follows ``await``, ``sync_to_async`` and ``copy_context()``, while a database
-    connection belongs to a thread. No query is sent, and the connection is not changed. A tenant that is
-    entered within it, with ``tenant_context`` of django-tenants, comes first.
+    It is a context variable: it survives ``await``, ``sync_to_async`` and ``copy_context()``, whereas a
+    database connection belongs to a thread. It sends no query, and does not change the connection. A tenant
+    that you enter inside it, with ``tenant_context`` of django-tenants, takes precedence.
     """
     if tenant is None:
         raise TenantRequired("tenant_bucket_context() was given no tenant. Give it a row, or the key of one.")

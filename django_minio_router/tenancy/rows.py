@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class RowTenancy(Tenancy):
-    """Each row of ``model`` is a tenant, and ``key`` is the unique field that names it.
+    """Each row of ``model`` is a tenant, and ``key`` is the unique field that identifies it.
 
     ``current`` is a callable, or its dotted path, that returns the active row, its key, or None. Without it,
-    only ``tenant_bucket_context()`` and the owners of fields say who the tenant is. All rows of other models
-    are in tables for all, so of a row only its owner tells whose it is.
+    only ``tenant_bucket_context()`` and the owners of fields name the tenant. The rows of other models are in
+    shared tables, so only a row's owner says which tenant it belongs to.
     """
 
     source = "the 'current' of MINIO_TENANCY"

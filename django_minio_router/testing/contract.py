@@ -38,11 +38,12 @@ _SECRETS = ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_ENDPOINT")
 
 
 class StrategyContract:
-    """Tests that hold for every strategy. Inherit them and say how yours is made.
+    """Tests that every strategy must pass. Inherit from it and say how to make your strategy.
 
-    ``models`` are those whose fields use it. A strategy that cannot route without a tenant or a model says
-    so with ``needs_tenant`` and ``needs_model``, and is then held to raising. What ``make_tenants`` returns
-    is kept apart, and apart from no tenant, unless ``keeps_tenants_apart`` says no.
+    ``models`` are the models whose fields use it. If the strategy cannot route without a tenant or a model,
+    set ``needs_tenant`` or ``needs_model``; the tests then require it to raise. The tenants of
+    ``make_tenants`` must be kept apart, from each other and from no tenant, unless ``keeps_tenants_apart`` is
+    False.
     """
 
     models: Collection[type[Model]] = ()
@@ -51,7 +52,7 @@ class StrategyContract:
     keeps_tenants_apart = True
 
     def make_strategy(self) -> BucketStrategy:
-        """Return the strategy: another object at each call, and always an equal one."""
+        """Return the strategy: a new object on each call, always equal to the others."""
         raise NotImplementedError("Say how the strategy is made: return it from make_strategy().")
 
     def make_different(self) -> Iterable[BucketStrategy]:
@@ -59,13 +60,14 @@ class StrategyContract:
         return ()
 
     def make_tenants(self) -> Iterable[Any]:
-        """Return tenants to route for; rows that are not saved will do. The more hostile, the better."""
+        """Return tenants to route for; unsaved rows will do. The more hostile their names, the better."""
         return ()
 
     def make_contexts(self) -> Iterable[AbstractContextManager[Any]]:
-        """Return contexts as calls are made in, if the strategy looks at more than tenant and model.
+        """Return contexts for the calls, if the strategy depends on more than tenant and model.
 
-        Such as one for a user who is logged in, or for a request. ``initialize_buckets`` has none of them.
+        For example, one for a user who is logged in, or for a request. ``initialize_buckets`` runs in none of
+        them.
         """
         return ()
 

@@ -16,7 +16,7 @@ from ..tenancy import get_tenancy
 
 @contextmanager
 def memory_files(*, empty: bool = False) -> Iterator[None]:
-    """Undo at the end what was done to the files in memory. Begin without any if ``empty``."""
+    """Restore the files in memory at the end. Start without files if ``empty``."""
     with memory.restored(empty=empty):
         _forget()
         try:
@@ -32,7 +32,7 @@ def _forget() -> None:
 
 
 def stored_files(*, host: str = "") -> dict[str, dict[str, bytes]]:
-    """Return what is in memory: names and contents by bucket. ``host`` is the endpoint, of several."""
+    """Return what is in memory: names and contents by bucket. ``host`` selects one of several endpoints."""
     found: dict[str, dict[str, bytes]] = memory.contents(host)
     return found
 
@@ -40,9 +40,9 @@ def stored_files(*, host: str = "") -> dict[str, dict[str, bytes]]:
 def assert_stored(
     tenant: Any, name: str, content: bytes | str | None = None, *, storage: Storage = default_storage
 ) -> None:
-    """Fail unless the tenant has that file, with that content if one is given; None is whoever is active.
+    """Fail unless the tenant has that file, with that content if given; None means the active tenant.
 
-    It is asked of the ``storage``, such as that of a field: ``Contract._meta.get_field("file").storage``.
+    ``storage`` is the storage to check, such as a field's: ``Contract._meta.get_field("file").storage``.
     """
     with nullcontext() if tenant is None else get_tenancy().bucket_context(tenant):
         if not storage.exists(name):
@@ -57,13 +57,14 @@ def assert_stored(
 
 
 class FilesInMemory:
-    """For a ``TestCase`` of Django or django-tenants: what a test stores is gone when it ends.
+    """A mixin for a ``TestCase`` of Django or django-tenants: files that a test stores are gone at its end.
 
     ::
 
         class ReportTests(FilesInMemory, TenantTestCase): ...
 
-    What ``setUpTestData()`` or ``setUpClass()`` stores stays for all tests of the class. Name this first.
+    Files stored by ``setUpTestData()`` or ``setUpClass()`` stay for all tests of the class. Make this the
+    first base class.
     """
 
     @classmethod
