@@ -1,4 +1,4 @@
-"""The pages are plain to read: short paragraphs, and "is not a name" instead of "is no name"."""
+"""The pages are plain to read: an example first, short paragraphs, and "is not a name" for "is no name"."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), ROOT / "strategies" / "README.md"]
 MOST_WORDS = 80
+WITHOUT_AN_EXAMPLE = {"design-notes.md", "start.md"}  # decisions, and a tutorial
 
 CODE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 NOT_A_PARAGRAPH = re.compile(r" *(?:#|\||!\[|[-*] |\d+\. )")
@@ -32,6 +33,12 @@ def paragraphs(page: Path) -> Iterator[str]:
 def test_no_paragraph_is_long(page: Path) -> None:
     long = [text for text in paragraphs(page) if len(text.split()) > MOST_WORDS]
     assert long == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_a_page_starts_with_an_example(page: Path) -> None:
+    blocks = (block for block in page.read_text().split("\n\n") if not block.startswith("#"))
+    assert page.name in WITHOUT_AN_EXAMPLE or next(blocks).startswith("```")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.name}")
