@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENT = "-e.[dev,tenants]"  # an extra, since pip before 25.1 knows no dependency groups
 LOCUST = ROOT / ".cache" / "locust"  # apart, as it patches the standard library and brings much along
 SITE = ROOT / ".cache" / "docs"  # apart, as only the documentation needs it
+PAGES_OF_THE_ROOT = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 # Each takes a file at a time. There is one more than a small machine has cores, as much of a test is waiting.
 PROCESSES = ["-n3", "--dist=loadfile", "--no-loadscope-reorder"]
 FIRST_WITH_MONITORING = (3, 12)  # before, coverage's tracing loses threads, and their test hangs
@@ -43,12 +45,21 @@ def main() -> None:
         ensure_environment(LOCUST, "-e.[load]")
     if command[0] == "zensical":
         ensure_environment(SITE, "-e.[docs]")
+        add_pages_of_the_root()
     os.chdir(ROOT)
     # The suite starts hundreds of processes: each would compile what it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # One process from here on, so that Ctrl-C and SIGTERM reach what must stop the servers.
     start = how_to_start(command[0])
     os.execv(start[0], [*start, *command[1:]])
+
+
+def add_pages_of_the_root() -> None:
+    """Copy what has its place beside README into the site, with links as they are in docs."""
+    for name in PAGES_OF_THE_ROOT:
+        text = (ROOT / name).read_text().replace("](docs/", "](")
+        text = re.sub(r"\]\([A-Z]+\.md", lambda link: link[0].lower(), text)
+        (ROOT / "docs" / name.lower()).write_text(text)
 
 
 def how_to_start(tool: str) -> list[str]:

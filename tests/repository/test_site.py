@@ -5,26 +5,56 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
+from nox.project import load_toml
+
+import dev
 from tools import command_reference
 
 ROOT = Path(__file__).parents[2]
+FROM_THE_ROOT = [name.lower() for name in dev.PAGES_OF_THE_ROOT]  # dev.py docs writes them beside the others
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
     named = re.findall(r'"([\w-]+\.md)"', (ROOT / "zensical.toml").read_text())
 
-    assert sorted(named) == sorted(page.name for page in ROOT.glob("docs/*.md"))
+    assert sorted(named) == sorted({page.name for page in ROOT.glob("docs/*.md")} | set(FROM_THE_ROOT))
 
 
 def test_every_page_of_the_site_is_in_the_readme() -> None:
     linked = set(re.findall(r"\(docs/([\w-]+\.md)[)#]", (ROOT / "README.md").read_text()))
 
-    assert {page.name for page in ROOT.glob("docs/*.md")} - linked <= {"index.md", "architecture.md"}
+    pages = {page.name for page in ROOT.glob("docs/*.md")} - set(FROM_THE_ROOT)
+    assert pages - linked <= {"index.md", "architecture.md"}
+
+
+def test_pages_of_the_root_are_in_the_site_with_links_that_lead_on(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name in dev.PAGES_OF_THE_ROOT:
+        (tmp_path / name).write_text("[A](docs/a.md#b), [B](SECURITY.md), [C](https://example.com/D.md)")
+    dev.add_pages_of_the_root()
+
+    for name in FROM_THE_ROOT:
+        text = (tmp_path / "docs" / name).read_text()
+        assert text == "[A](a.md#b), [B](security.md), [C](https://example.com/D.md)"
 
 
 def test_the_commands_are_described_as_they_are() -> None:
     assert command_reference.PAGE.read_text() == command_reference.page()
+
+
+def test_the_page_of_the_package_index_has_no_link_or_picture_that_leads_nowhere() -> None:
+    """The index has none of the repository's files."""
+    told = load_toml(ROOT / "pyproject.toml")["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    text, _, rest = (ROOT / "README.md").read_text().partition(told["fragments"][0]["end-before"])
+    for change in told["substitutions"]:
+        text = re.sub(change["pattern"], change["replacement"], text)
+
+    assert rest, "the first fragment ends where README says it does"
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []
+    assert "storage=MinioRouter(strategy=PerTenant())" in text
 
 
 README_COLUMNS = {"this package": "**this package**", "django-storages": "dst-u"}
