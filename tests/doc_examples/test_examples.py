@@ -87,6 +87,7 @@ def read(link: str) -> bytes:
 
 def test_the_file_of_the_readme_keeps_two_users_apart_and_raises_for_nobody(tmp_path: Path) -> None:
     (code,) = blocks(section("README.md", "Try it"), "python")
+    assert blocks(section("docs/start.md", "Without a server"), "python") == [code]
     (tmp_path / "try_it.py").write_text(code)
     env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     done = subprocess.run(
@@ -116,8 +117,16 @@ def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, ba
 def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, database: str) -> None:
     text = section("docs/start.md", "A bucket per tenant")
 
-    follow(text, tmp_path, DATABASE_URL=database)
+    usage = follow(text, tmp_path, DATABASE_URL=database)
     found = links(run(tmp_path, "python manage.py shell < store.py", DATABASE_URL=database))
+    link = found["acme-north"]
+    wrong = link.replace("north", "south"), link.partition("?")[0]
+
+    assert [urllib3.request("GET", other).status for other in wrong] == [403, 403], "as the page says"
+    assert re.findall(r"^(\w+) +(acme-\w+) ", usage, re.MULTILINE) == [
+        ("north", "acme-north"),
+        ("south", "acme-south"),
+    ]
 
     assert {bucket: read(link) for bucket, link in found.items()} == {
         "acme-north": b"north",
@@ -132,12 +141,16 @@ def test_the_quick_start_for_organizations_runs_as_it_is_written(tmp_path: Path)
     lines = [line for code in blocks(text, "python") for line in code.splitlines() if line.strip()]
     assert len([line for line in lines if not line.startswith("#")]) <= 25
 
-    follow(text, tmp_path)
+    usage = follow(text, tmp_path)
     found = links(run(tmp_path, "python manage.py shell < store.py"))
 
+    assert re.findall(r"^(\w+) +(orgs-\w+) ", usage, re.MULTILINE) == [
+        ("north", "orgs-north"),
+        ("south", "orgs-south"),
+    ]
     assert {bucket: read(link) for bucket, link in found.items()} == {
-        "acme-north": b"north",
-        "acme-south": b"south",
+        "orgs-north": b"north",
+        "orgs-south": b"south",
     }
     check(tmp_path)
 
