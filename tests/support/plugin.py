@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -121,12 +122,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ.update(addresses)
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if where(item).startswith(ON_ANY_SERVER):
-            item.add_marker("any_server")
-    items.sort(key=rank)
+            item.add_marker("any_server")  # before -m chooses
+    yield
+    items.sort(key=rank)  # after pytest-django, which puts all that needs no database at the end
 
 
 def pytest_runtest_setup() -> None:
