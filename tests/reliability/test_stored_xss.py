@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import FixedBucket
@@ -100,15 +100,16 @@ def listener() -> Iterator[Listener]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+def window() -> Iterator[BrowserContext]:
+    """One for all, as each test has a bucket and a listener of its own, and nobody is logged in."""
+    with chromium() as browser, browser.new_context() as context:
+        yield context
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context() as context:
-        yield context.new_page()
+def page(window: BrowserContext) -> Iterator[Page]:
+    with window.new_page() as page:
+        yield page
 
 
 @pytest.fixture(params=["signed link", "plain link"])
