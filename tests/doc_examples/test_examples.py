@@ -27,9 +27,22 @@ from django_minio_router.provisioning.plan import make_plan
 from django_minio_router.settings.declared import DEFAULTS
 from django_minio_router.testing import StrategyContract
 from tests.support.pages import BLOCK, blocks, section
+from tests.support.quick_python import quick_python
 
 ROOT = Path(__file__).parents[2]
 FILE = re.compile(r"# ([\w/]+\.py)(, at the end)?\n")
+
+
+@pytest.fixture(autouse=True)
+def python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `python` be this one in a shell."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+
+
+@pytest.fixture
+def quick(python: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be a fork of one that has Django imported. One quick start is followed without that."""
+    monkeypatch.setenv("PATH", str(quick_python().bin), prepend=os.pathsep)
 
 
 def follow(section_text: str, folder: Path, **environment: str) -> str:
@@ -52,8 +65,7 @@ def run(folder: Path, commands: str, **environment: str) -> str:
     """Run the commands in a shell, and return what the last one printed."""
     *first, last = commands.splitlines()
     script = "\n".join(["set -e", *(f"{command} >&2" for command in first), last])
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, **environment}
+    env = {**os.environ, **environment}
     env.pop("DJANGO_SETTINGS_MODULE", None)
     done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -114,6 +126,7 @@ def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, ba
     check(tmp_path)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, database: str) -> None:
     text = section("docs/start.md", "A bucket per tenant")
 
@@ -135,6 +148,7 @@ def test_the_quick_start_for_tenants_runs_as_it_is_written(tmp_path: Path, datab
     check(tmp_path, DATABASE_URL=database)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_quick_start_for_organizations_runs_as_it_is_written(tmp_path: Path) -> None:
     """Without PostgreSQL, and in 25 lines of Python."""
     text = section("docs/start.md", "A bucket per organization")
@@ -155,6 +169,7 @@ def test_the_quick_start_for_organizations_runs_as_it_is_written(tmp_path: Path)
     check(tmp_path)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_quick_start_for_models_runs_as_it_is_written(tmp_path: Path) -> None:
     found = links(follow(section("docs/start.md", "A bucket per model"), tmp_path))
 
@@ -194,6 +209,7 @@ print(browser.post("/api/videos/", data, content_type="application/json").json()
 """
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_page_on_direct_upload_leads_to_a_working_form(tmp_path: Path, bare: Minio) -> None:
     """And from there to a working API."""
     follow(section("docs/direct-upload.md", "A working form in five minutes"), tmp_path)
@@ -211,6 +227,7 @@ def test_the_page_on_direct_upload_leads_to_a_working_form(tmp_path: Path, bare:
 NO_SERVER = {"MINIO_ENDPOINT": "127.0.0.1:9"}  # nothing listens there
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("quick_start", "page", "command"),
     [

@@ -20,6 +20,7 @@ from tests.apps.orgs import models as orgs
 from tests.apps.orgs.models import Organization
 from tests.support import mariadb
 from tests.support.pages import ROOT, blocks, section
+from tests.support.quick_python import quick_python
 
 from .recipes import PAGE, RECIPES
 
@@ -30,8 +31,8 @@ router = MinioRouter(strategy=PerTenant("org-{slug}"))
 def test_a_recipe_runs_on_a_site_of_its_own(recipe: str, tmp_path: Path) -> None:
     if recipe == "django-organizations":
         pytest.importorskip("organizations")
-    command = [sys.executable, "-m", "tests.doc_examples.recipes", recipe, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    command = ["-m", "tests.doc_examples.recipes", recipe, tmp_path]
+    done = quick_python().run(*command, folder=ROOT, environment=os.environ)
 
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.support.sites import PER_TENANT, SERVER, Site
+from tests.support.sites import PER_TENANT, SERVER, QuickSite
 
 
 class TestWithoutTenants:
@@ -19,8 +19,8 @@ class TestWithoutTenants:
         return [new_name(label) for label in ("one", "two", "three")]
 
     @pytest.fixture
-    def site(self, tmp_path, names) -> Site:
-        return Site(tmp_path, SERVER, f"MINIO_PRIVATE_BUCKETS = {names}")
+    def site(self, tmp_path, names) -> QuickSite:
+        return QuickSite(tmp_path, SERVER, f"MINIO_PRIVATE_BUCKETS = {names}")
 
     def test_plain_lines_and_exit_codes(self, site, names, bare):
         check = site.manage("initialize_buckets", "--check")
@@ -48,7 +48,7 @@ class TestWithoutTenants:
         assert site.manage_on_terminal("initialize_buckets", "--silenced") == ""
 
     def test_a_failure_is_one_line_and_exit_code_1(self, tmp_path, names):
-        site = Site(tmp_path, SERVER, f"MINIO_PRIVATE_BUCKETS = {names}\nMINIO_SECRET_KEY = 'hush-hush'")
+        site = QuickSite(tmp_path, SERVER, f"MINIO_PRIVATE_BUCKETS = {names}\nMINIO_SECRET_KEY = 'hush-hush'")
 
         failed = site.manage("initialize_buckets")
 
@@ -100,13 +100,13 @@ def schemas() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tenant_site(tmp_path_factory, schemas) -> Iterator[Site]:
+def tenant_site(tmp_path_factory, schemas) -> Iterator[QuickSite]:
     """A project with a database of its own: these commands commit, and close their connection."""
     name = f"site_{secrets.token_hex(4)}"
     server = os.environ["DATABASE_URL"]
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        site = Site(tmp_path_factory.mktemp("site"), PER_TENANT)
+        site = QuickSite(tmp_path_factory.mktemp("site"), PER_TENANT)
         site.env["DATABASE_URL"] = urlsplit(server)._replace(path=f"/{name}").geturl()
         assert site.manage("migrate_schemas", "--shared").returncode == 0
         with psycopg.connect(site.env["DATABASE_URL"], autocommit=True) as tables:
@@ -147,14 +147,14 @@ class TestWithTenants:
 
 class TestIsMinioAvailable:
     def test_a_server_that_answers(self, tmp_path):
-        run = Site(tmp_path, SERVER).manage("is_minio_available")
+        run = QuickSite(tmp_path, SERVER).manage("is_minio_available")
 
         assert run.returncode == 0
         assert "available" in run.stdout
         assert os.environ["MINIO_ENDPOINT"] in run.stdout
 
     def test_one_that_does_not(self, tmp_path):
-        run = Site(tmp_path, SERVER, "MINIO_ENDPOINT = '127.0.0.1:9'").manage("is_minio_available")
+        run = QuickSite(tmp_path, SERVER, "MINIO_ENDPOINT = '127.0.0.1:9'").manage("is_minio_available")
 
         assert run.returncode == 1
         assert "NOT available" in run.stderr

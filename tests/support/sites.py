@@ -10,6 +10,8 @@ import textwrap
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.quick_python import quick_python
+
 ROOT = Path(__file__).parents[2]
 MANAGE = "from django.core.management import execute_from_command_line as run; import sys; run(sys.argv)"
 
@@ -85,3 +87,10 @@ class Site:
     def at_start(self, code: str) -> None:
         """Run code in each process of the site before anything else."""
         (self.folder / "sitecustomize.py").write_text(textwrap.dedent(code))
+
+
+class QuickSite(Site):
+    """A project whose processes are forks, for tests that say nothing of imports."""
+
+    def interpreter(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return quick_python().run(*arguments, folder=self.folder, environment=self.env)

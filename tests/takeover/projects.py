@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.support.quick_python import quick_python
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,9 +34,7 @@ class Project:
             "DJANGO_SETTINGS_MODULE": self.settings,
             "PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)]),
         }
-        done = subprocess.run(
-            [self.python, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
-        )
+        done = quick_python(self.python).run(*arguments, folder=self.folder, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

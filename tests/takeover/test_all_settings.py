@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from tests.support.sites import SERVER, Site
+from tests.support.sites import SERVER, QuickSite
 
 COMMON = """
     import urllib3
@@ -108,7 +108,7 @@ def test_every_documented_name_is_accepted(
     layout: str, tmp_path: Path, new_name: Callable[[str], str], bare: Minio
 ) -> None:
     token = new_name("all")
-    site = Site(tmp_path, f"TOKEN = {token!r}", SERVER, COMMON, layout)
+    site = QuickSite(tmp_path, f"TOKEN = {token!r}", SERVER, COMMON, layout)
 
     checked = site.manage("check")
     stored = site.python(STORE)

@@ -30,7 +30,7 @@ from django_minio_router.tenancy import get_tenancy
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
 from tests.support.server import names_in
-from tests.support.sites import MANAGE, SERVER, Site
+from tests.support.sites import MANAGE, SERVER, QuickSite
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ TESTS = """
 
 class TestRunners:
     @pytest.fixture
-    def site(self, tmp_path: Path, new_name: Callable[[str], str]) -> Site:
+    def site(self, tmp_path: Path, new_name: Callable[[str], str]) -> QuickSite:
         for folder in ("notes", "made"):
             (tmp_path / folder).mkdir()
         (tmp_path / "notes" / "__init__.py").touch()
@@ -178,7 +178,7 @@ class TestRunners:
         )
         (tmp_path / "test_notes.py").write_text(textwrap.dedent(TESTS))
         self.bucket = new_name("dev")
-        return Site(
+        return QuickSite(
             tmp_path,
             SERVER,
             f"""
@@ -206,7 +206,7 @@ class TestRunners:
         ids=["in parallel", "one process", "xdist"],
     )
     def test_use_a_bucket_for_each_worker_and_remove_it(
-        self, site: Site, bare: Minio, command: str, workers: int
+        self, site: QuickSite, bare: Minio, command: str, workers: int
     ) -> None:
         bare.make_bucket(bucket_name=self.bucket)
         run = site.interpreter(*[MANAGE if word == "MANAGE" else word for word in command.split()])

@@ -11,7 +11,7 @@ import pytest
 from minio import Minio
 
 from tests.support.server import names_in
-from tests.support.sites import PER_TENANT, Site
+from tests.support.sites import PER_TENANT, QuickSite
 
 TESTS = """
     from django.core.files.base import ContentFile
@@ -49,7 +49,7 @@ def test_a_tenant_that_a_test_removes_keeps_its_files_on_the_real_server(
 ) -> None:
     """Its schema is called as one of the development database is, and so is its bucket."""
     template = new_name("dev")[:40]
-    site = Site(
+    site = QuickSite(
         tmp_path,
         PER_TENANT,
         f"""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from tests.support.sites import SERVER, Site
+from tests.support.sites import SERVER, QuickSite
 
 SETTINGS = """
     INSTALLED_APPS = ["django_minio_router", "shelf"]
@@ -71,30 +71,30 @@ Names = Callable[[], set[str]]
 
 
 @pytest.fixture
-def site(tmp_path: Path, bucket: str) -> Site:
+def site(tmp_path: Path, bucket: str) -> QuickSite:
     """A project whose tables are not there yet."""
     return make_site(tmp_path, bucket, "default")
 
 
-def make_site(folder: Path, bucket: str, *aliases: str, more: str = "") -> Site:
+def make_site(folder: Path, bucket: str, *aliases: str, more: str = "") -> QuickSite:
     constants = f"BUCKET, FOLDER, ALIASES = {bucket!r}, {str(folder)!r}, {aliases!r}"
     (folder / "shelf").mkdir(exist_ok=True)
     (folder / "shelf" / "__init__.py").touch()
     (folder / "shelf" / "models.py").write_text(textwrap.dedent(MODELS))
-    return Site(folder, constants, SERVER, SETTINGS, more)
+    return QuickSite(folder, constants, SERVER, SETTINGS, more)
 
 
-def run(site: Site, code: str) -> None:
+def run(site: QuickSite, code: str) -> None:
     done = site.python(textwrap.dedent(STORE) + textwrap.dedent(code))
     assert done.returncode == 0, done.stderr
 
 
-def migrate(site: Site, *arguments: str) -> None:
+def migrate(site: QuickSite, *arguments: str) -> None:
     done = site.manage("migrate", "--run-syncdb", "--verbosity=0", *arguments)
     assert done.returncode == 0, done.stderr
 
 
-def clean(site: Site, *arguments: str) -> str:
+def clean(site: QuickSite, *arguments: str) -> str:
     done = site.manage("clean_orphaned_minio_files", "--no-input", "--min-age=0", "--max-share=1", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -117,7 +117,7 @@ def names(bare: Minio, bucket: str) -> Names:
     return lambda: {stored.object_name for stored in bare.list_objects(bucket_name=bucket, recursive=True)}
 
 
-def test_models_of_each_kind_protect_their_files(site: Site, put, names: Names) -> None:
+def test_models_of_each_kind_protect_their_files(site: QuickSite, put, names: Names) -> None:
     migrate(site)
     put("lost")
     run(
@@ -139,7 +139,7 @@ def test_models_of_each_kind_protect_their_files(site: Site, put, names: Names) 
     assert names() == kept
 
 
-def test_a_listing_of_several_pages_is_cleaned_to_its_end(site: Site, put, names: Names) -> None:
+def test_a_listing_of_several_pages_is_cleaned_to_its_end(site: QuickSite, put, names: Names) -> None:
     """A server lists a thousand at a time."""
     migrate(site)
     put(*(f"{number:04}" for number in range(1050)))
@@ -182,7 +182,9 @@ def test_a_database_that_cannot_be_read_stops_the_command(
     assert names() == {"precious"}
 
 
-def test_all_tenants_of_a_project_in_which_none_are_known_is_an_error(site: Site, put, names: Names) -> None:
+def test_all_tenants_of_a_project_in_which_none_are_known_is_an_error(
+    site: QuickSite, put, names: Names
+) -> None:
     """They may be those of a package that we do not know, and every file of theirs would be an orphan."""
     migrate(site)
     put("precious")
@@ -194,7 +196,7 @@ def test_all_tenants_of_a_project_in_which_none_are_known_is_an_error(site: Site
     assert names() == {"precious"}
 
 
-def test_a_database_without_the_table_deletes_nothing(site: Site, put, names: Names) -> None:
+def test_a_database_without_the_table_deletes_nothing(site: QuickSite, put, names: Names) -> None:
     """As when the command runs on a new database, before the migrations."""
     put("precious")
 
@@ -215,7 +217,7 @@ def test_a_database_without_the_table_deletes_nothing(site: Site, put, names: Na
         ("move_objects", "--all-tenants"),
     ],
 )
-def test_nothing_needs_django_tenants(site: Site, bucket: str, command: str, who: str) -> None:
+def test_nothing_needs_django_tenants(site: QuickSite, bucket: str, command: str, who: str) -> None:
     site.at_start("import sys; sys.modules['django_tenants'] = None")
     migrate(site)
     run(site, 'store(models.Letter, "letter")')
@@ -227,7 +229,7 @@ def test_nothing_needs_django_tenants(site: Site, bucket: str, command: str, who
 
 
 @pytest.fixture
-def lacking(tmp_path: Path, bucket: str) -> Site:
+def lacking(tmp_path: Path, bucket: str) -> QuickSite:
     """A project with a second bucket, and without the table of one of its models."""
     site = make_site(tmp_path, bucket, "default", more='MINIO_PUBLIC_BUCKETS = [f"{BUCKET}-more"]')
     migrate(site)
@@ -235,7 +237,7 @@ def lacking(tmp_path: Path, bucket: str) -> Site:
     return site
 
 
-def test_a_table_that_is_missing_stops_no_other_count(lacking: Site, bucket: str, put) -> None:
+def test_a_table_that_is_missing_stops_no_other_count(lacking: QuickSite, bucket: str, put) -> None:
     put("a.txt")
 
     done = lacking.manage("bucket_usage", "--format=csv")
@@ -247,7 +249,7 @@ def test_a_table_that_is_missing_stops_no_other_count(lacking: Site, bucket: str
 
 
 def test_a_table_that_is_missing_stops_no_other_move(
-    lacking: Site, bucket: str, bare: Minio, names: Names
+    lacking: QuickSite, bucket: str, bare: Minio, names: Names
 ) -> None:
     old = f"{bucket}-more"
     bare.make_bucket(bucket_name=old)
@@ -262,7 +264,7 @@ def test_a_table_that_is_missing_stops_no_other_move(
 
 
 def test_the_bucket_of_a_field_that_was_removed_is_not_touched(
-    site: Site, tmp_path: Path, bucket: str, put, names: Names
+    site: QuickSite, tmp_path: Path, bucket: str, put, names: Names
 ) -> None:
     migrate(site)
     run(site, 'store(models.Letter, "letter")')
