@@ -56,6 +56,13 @@ class _LateBound(LazyObject):  # type: ignore[type-arg]
         else:
             setattr(self._bound(), name, value)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare what is called: who keeps content by storage and name keeps that of two models apart."""
+        return bool(self._bound() == (other._bound() if type(other) is _LateBound else other))
+
+    def __hash__(self) -> int:
+        return hash(self._bound())
+
     def __reduce__(self) -> tuple[Any, ...]:
         return unpickle_lazyobject, (self._bound(),)
 

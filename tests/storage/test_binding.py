@@ -172,9 +172,22 @@ class TestTheDefaultStorage:
             for same in (storage, pickle.loads(pickle.dumps(storage))):
                 assert same.backend.bucket == "notes", "what is called knows the model"
             assert storage._wrapped is storages["default"]
-            assert storage == storages["default"]
             with pytest.raises(ModelRequired):
                 storages["default"].backend  # noqa: B018
+
+    @isolate_apps("tests.apps.docs")
+    def test_what_is_kept_by_storage_and_name_is_kept_for_each_model(self) -> None:
+        """As sorl-thumbnail keeps the last picture that it read."""
+        with routed_by(PerModel(template="of-{model_name}")):
+
+            class Shelf(models.Model):
+                file = models.FileField()
+
+                class Meta:
+                    app_label = "docs"
+
+            kept = {(storage_of(model), "a.png"): model for model in (Note, Shelf)}
+            assert [kept[storage_of(model), "a.png"] for model in (Note, Shelf)] == [Note, Shelf]
 
     def test_what_is_set_on_it_is_set_on_the_copy(self) -> None:
         with routed_by(FixedBucket("notes")):
