@@ -116,6 +116,20 @@ class TestFailures:
         assert "QuotaReached" in run.err
         assert bare.bucket_exists(bucket_name=shown)
 
+    def test_a_tenant_without_a_name_for_its_bucket_fails_alone(self, use, tenants, new_name, bare):
+        acme, north = tenants("acme", "north")
+        acme.name, north.name = new_name("own"), ""
+        for tenant in (acme, north):
+            tenant.save()
+        use(Contract, MinioRouter(strategy=PerTenant(field="name")))
+
+        run = Run(tenant=[north.schema_name, acme.schema_name])
+
+        assert run.exit_code == 1
+        assert repr(north.schema_name) in run.err
+        assert "'name', which is empty" in run.err
+        assert bare.bucket_exists(bucket_name=acme.name)
+
     def test_a_contradiction_is_refused_before_anything_is_created(self, project, two, bare, use):
         use(Receipt, MinioBackend(two[0], public=True))
 

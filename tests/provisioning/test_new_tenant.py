@@ -33,7 +33,7 @@ from django_minio_router.provisioning.new_tenant import provision
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import router
 from tests.apps.customers.models import Client
-from tests.apps.docs.models import Contract
+from tests.apps.docs.models import Contract, Invoice
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -230,6 +230,18 @@ def test_a_wrong_setting_leaves_a_tenant_with_its_schema(
         assert "may not be ready" in caplog.text
     finally:
         tenant.delete(force_drop=True)
+
+
+def test_a_strategy_that_cannot_name_a_bucket_costs_no_other(
+    use: Any, new_name: NewName, held: Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(Contract, MinioRouter(strategy=PerTenant(field="name")))
+    use(Invoice, MinioRouter(strategy=PerTenant("in-{schema_name}")))
+
+    tenant = Client.objects.create(schema_name=new_name("t"), name="")
+
+    assert held(tenant.schema_name) == {f"in-{tenant.schema_name}"}
+    assert "'name', which is empty" in caplog.text
 
 
 class TestASchemaNameThatComesBack:

@@ -42,6 +42,10 @@ def test_a_tenant_has_the_models_of_its_type(typed: dict[str, Client]) -> None:
     assert not tenancy.is_shared(Paper)
 
 
-@pytest.mark.parametrize("command", [["bucket_usage"], ["clean_orphaned_minio_files", "--dry-run"]])
-def test_commands_find_the_files_of_each(typed: dict[str, Client], command: list[str]) -> None:
-    call_command(*command, f"--tenant={typed['blank'].schema_name}", stdout=StringIO(), stderr=StringIO())
+@pytest.mark.parametrize(
+    "command",
+    [["bucket_usage"], ["clean_orphaned_minio_files", "--dry-run"], ["move_objects", "--from=bucket:{}"]],
+)
+def test_commands_find_the_files_of_each(typed: dict[str, Client], bucket: str, command: list[str]) -> None:
+    options = [text.format(bucket) for text in command]
+    call_command(*options, f"--tenant={typed['blank'].schema_name}", stdout=StringIO(), stderr=StringIO())
