@@ -6,12 +6,13 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.utils.crypto import get_random_string
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import cached_property
 
 from ..exceptions import ServerError
 from ..naming import MARK_OBJECT, quote_object_name

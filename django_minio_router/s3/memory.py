@@ -8,6 +8,7 @@ no versions and refuses what it does not know with a 501.
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _servers: dict[str, Buckets] = {}
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no child inherits it locked, or what it guards half-changed
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.utils.functional import cached_property  # that of functools locks before 3.12: not fit for forks
+from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, PrivatePublicMixedError

@@ -6,7 +6,6 @@ import copy
 import posixpath
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
@@ -14,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.files.storage import Storage
 from django.db.models import FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile, ImageFieldFile
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError, TenantRequired

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,17 @@ object_deleted = Signal()
 
 object_moved = Signal()
 """A file was copied to the place that it moves to. Arguments: those of ``tell``, of the new place."""
+
+
+def _renew_locks() -> None:
+    # Django takes a lock to read a signal's receivers, and the thread that holds it is not in the child.
+    for signal in globals().values():
+        if isinstance(signal, Signal):
+            signal.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def tell(signal: Signal, storage: MinioBackend, name: str, size: int | None = None) -> None:

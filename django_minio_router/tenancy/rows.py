@@ -6,7 +6,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import cached_property, partial
+from functools import partial
 from reprlib import repr as shortened
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +16,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import router, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_save
+from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired

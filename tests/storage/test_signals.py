@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from django_minio_router.storage.fallback import MovingBackend
 from django_minio_router.storage.signals import object_deleted, object_saved
 from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
+from tests.support.processes import in_children
 from tests.support.proxy import Proxy, answering
 from tests.support.storages import Make
 
@@ -35,6 +37,24 @@ def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
         yield told
     finally:
         signal.disconnect(hear)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_does_not_wait_for_the_thread_that_read_the_receivers_at_the_fork(minio_memory: None) -> None:
+    storage = MinioBackend("papers", public=False, MINIO_ENDPOINT="memory:")
+
+    def work(number: int) -> None:
+        storage.save("a.txt", ContentFile(b"hello"))
+        storage.delete("a.txt")
+        assert (len(saved), len(deleted)) == (1, 1)
+
+    with (
+        heard(object_saved) as saved,
+        heard(object_deleted) as deleted,
+        object_saved.lock,
+        object_deleted.lock,
+    ):
+        in_children(1, work)
 
 
 def test_a_file_that_is_stored(storage: MinioBackend) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import unittest
 from collections.abc import Callable
 from io import StringIO
@@ -23,6 +25,7 @@ from django_minio_router.testing import FilesInMemory, stored_files
 from django_minio_router.testing import assert_stored as check_stored
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
+from tests.support.processes import in_children
 
 Buckets = Callable[[], dict[str, dict[str, bytes]]]
 
@@ -54,6 +57,25 @@ class TestStorages:
         storage.delete("letters/a.txt")
         assert not storage.exists("letters/a.txt")
         assert [*minio_buckets()["papers"].values()] == [b"two"]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+    def test_are_used_by_children_that_fork_beside_busy_threads(self) -> None:
+        storage = MinioBackend("papers")
+        done = threading.Event()
+
+        def save_until_done() -> None:
+            while not done.is_set():
+                put(storage)
+
+        threads = [threading.Thread(target=save_until_done) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            in_children(20, lambda number: put(storage, f"{number}.txt"))
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
 
     def test_are_apart_by_server_bucket_and_prefix(self, settings) -> None:
         settings.MINIO_SERVERS = {"eu": {"MINIO_ENDPOINT": "eu.example"}, "us": {"MINIO_ENDPOINT": ""}}
