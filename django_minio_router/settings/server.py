@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from django.utils.functional import cached_property
+
 from .testing import with_prefix
 
 if TYPE_CHECKING:
@@ -45,17 +47,17 @@ class Server:
         """Return what the bucket is called there: as it is named, but for tests with a prefix."""
         return with_prefix(self.test_prefix, name)
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The host, and its port unless that is the usual one, as it stands in ``Host`` and is signed."""
         return self.endpoint.partition("/")[0].removesuffix(":443" if self.use_https else ":80")
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """The scheme and the host that connections go to."""
         return f"{'https' if self.use_https else 'http'}://{self.endpoint.partition('/')[0]}"
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path below which the server has its buckets; empty, or with a slash at its start only."""
         return self.endpoint[len(self.endpoint.partition("/")[0]) :]

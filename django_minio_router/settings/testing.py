@@ -40,14 +40,12 @@ def is_under_test() -> bool:
     sign that nothing else leaves: ``mail.outbox`` is there also in a project with the locmem e-mail backend.
     """
     utils = sys.modules.get("django.test.utils")
-    return utils is not None and hasattr(utils._TestState, "saved_data")
+    return utils is not None and "saved_data" in vars(utils._TestState)  # hasattr() takes four times as long
 
 
 def test_state() -> str | None:
-    """Return None if no tests are running, else what buckets begin with: cheap where there are none."""
-    if "django.test.utils" not in sys.modules or not is_under_test():
-        return None
-    return prefix_of_tests()
+    """Return None if no tests are running, else what buckets begin with."""
+    return prefix_of_tests() if is_under_test() else None
 
 
 def is_isolated() -> bool:

@@ -25,7 +25,7 @@ from ..settings.config import Config, refuse_unknown_keys
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
-from ..tenancy.context import acting_for
+from ..tenancy.context import Acting, acting, acting_for
 from .asynchronous import AsyncMethods
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
@@ -149,8 +149,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         if self.strategy is None:
             return self._unrouted
         try:
-            with self._acting():
-                answer = self.strategy.bucket_for(self._model)
+            answer = self._answer(self.strategy)
         except RoutingError as error:
             error.field = error.field or self._field
             raise
@@ -161,6 +160,15 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
             if not isinstance(answer.bucket, str):
                 check_bucket_name(answer.bucket, repr(self.strategy))
         return self._backend_at(answer)
+
+    def _answer(self, strategy: BucketStrategy) -> str | Location:
+        if self._tenant is None:
+            return strategy.bucket_for(self._model)
+        token = acting.set(Acting(self._tenant))  # acting_for() takes longer: each link of a row asks
+        try:
+            return strategy.bucket_for(self._model)
+        finally:
+            acting.reset(token)
 
     def _acting(self) -> AbstractContextManager[None]:
         """Let the strategy, and whoever hears of the call, see the tenant that this router acts for."""

@@ -50,7 +50,7 @@ class NamedByTenant(BucketStrategy):
     def _template(self) -> str | None:
         """The template, by default the key of the tenant; None if a field or a function gives the name."""
         if self.template is None and self.field is None and self.function is None:
-            return f"{{{get_tenancy().key_name}}}"
+            return get_tenancy().key_template
         return self.template
 
     def _name(self) -> str:

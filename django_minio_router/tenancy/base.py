@@ -41,6 +41,11 @@ class Tenancy(ABC):
         """The fields of a row that have its key: each template over one of them needs no row."""
         return frozenset({self.key_name})
 
+    @cached_property
+    def key_template(self) -> str:
+        """The template of a name that is the key itself."""
+        return f"{{{self.key_name}}}"
+
     # Who is active
 
     def active_key(self) -> str | None:

@@ -70,8 +70,11 @@ class SchemaTenancy(Tenancy):
         return connections[self.alias]
 
     def connected_key(self) -> str | None:
-        key: str | None = self.connection().schema_name
+        connection: Any = connections[self.alias]
+        key: str | None = connection.schema_name
         return key
+
+    _certain_key = connected_key  # a call less
 
     def connected_tenant(self) -> Any:
         return self.connection().tenant
