@@ -176,11 +176,13 @@ def add_bench(commands) -> None:
     which = bench.add_mutually_exclusive_group()
     for option, text in (("--short", "fewer rounds, rougher numbers"), ("--downloads", "streaming alone")):
         which.add_argument(option, dest="which", action="append_const", const=option, default=[], help=text)
+    which.add_argument("--before", metavar="COMMIT", help="beside that commit of this package, in turn")
     bench.set_defaults(module=bench_module)
 
 
 def bench_module(options, rest: list[str]) -> list[str]:
-    return ["tools.servers", "tools.benchmarks", *options.which]
+    beside = ["--before", options.before] if options.before else []
+    return ["tools.servers", "tools.benchmarks", *options.which, *beside]
 
 
 def add_load(commands) -> None:

@@ -1,7 +1,8 @@
 """Measure, and write docs/benchmarks.md: `python3 dev.py bench`, with `--short` for a quick look.
 
 The short run takes this package, the bare SDK and the floor, and prints instead of writing. Both fail when
-a request budget is broken, never because of a time. `--downloads` measures and prints nothing else.
+a request budget is broken, never because of a time. `--downloads` measures and prints nothing else, and
+`--before` sets an earlier commit of this package beside it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import environments, report
+from . import before, environments, report
 from .goals import broken_budgets
 from .rounds import SHORT, Run, Size
-from .subjects import SUBJECTS
+from .subjects import COMPARED
 
 
 def main() -> None:
@@ -20,7 +21,11 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--short", action="store_true", help="a quick look, in the environment that runs this")
     which.add_argument("--downloads", action="store_true", help="streamed downloads alone")
+    which.add_argument("--before", metavar="COMMIT", help="beside that commit of this package")
     options = parser.parse_args()
+    if options.before:
+        print(before.compare(options.before))
+        return
     here = {"ours": sys.executable, "raw": sys.executable}
     if options.downloads:
         run = Run(here, Size())
@@ -30,7 +35,7 @@ def main() -> None:
         results = Run(here, SHORT).everything()
         print(report.summary(results))
     else:
-        results = Run(environments.interpreters(SUBJECTS), Size()).everything()
+        results = Run(environments.interpreters(COMPARED), Size()).everything()
         report.write(results)
     broken = list(broken_budgets(results))
     if broken:

@@ -45,17 +45,18 @@ def _version(python: str) -> tuple[int, ...]:
     return tuple(map(int, answer.stdout.split()))
 
 
-def make_environment(name: str, python: str) -> str | None:
+def make_environment(name: str, python: str, requirements: list[str] | None = None) -> str | None:
     """Return the Python of the environment, made if it is missing; None if it cannot be made."""
-    wanted = json.dumps([python, DJANGO, *REQUIREMENTS[name]])
+    requirements = requirements or REQUIREMENTS[name]
+    wanted = json.dumps([python, DJANGO, *requirements])
     folder = CACHE / name
     interpreter, stamp = folder / "bin" / "python", folder / "made-from.json"
     if stamp.exists() and stamp.read_text() == wanted:
         return str(interpreter)
-    print(f"Making the environment of {name}: {', '.join(REQUIREMENTS[name])}", flush=True)
+    print(f"Making the environment of {name}: {', '.join(requirements)}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for command in ([python, "-m", "venv", str(folder)], [*pip, DJANGO, *REQUIREMENTS[name]]):
+    for command in ([python, "-m", "venv", str(folder)], [*pip, DJANGO, *requirements]):
         made = subprocess.run(command, capture_output=True, text=True)
         if made.returncode:
             print(f"{name} is left out: {made.stderr.strip().splitlines()[-1:]}", flush=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from statistics import median
+from typing import Any
 
 from .floor import plain_url
 from .subjects import PRIVATE, PUBLIC, TENANT
 from .workbench import Workbench, duration
 
-Url = Callable[[str], object]
+Url = Callable[[Any], object]
 ROWS = "per tenant, rows"
 _BATCH = 20
 
@@ -37,10 +38,11 @@ def _least(bench: Workbench) -> Callable[[str], str]:
 
 def routing(bench: Workbench, kind: str, count: int) -> list[float]:
     """Return (router, backend), nanoseconds for a link that is kept: the call that costs least."""
+    from django.conf import settings
     from django.contrib.contenttypes.models import ContentType
     from django.contrib.sessions.models import Session
+    from django.core.signals import setting_changed
     from django.db import connection
-    from django.test import override_settings
 
     from django_minio_router import MinioRouter
     from django_minio_router.strategies import FixedBucket, PerModel, PerTenant
@@ -56,11 +58,42 @@ def routing(bench: Workbench, kind: str, count: int) -> list[float]:
     row._state.adding = False
     options = {"model": "sessions.Session", "key": "session_key", "current": lambda: row}
     rows = {"BACKEND": "django_minio_router.tenancy.RowTenancy", "OPTIONS": options}
-    with override_settings(MINIO_TENANCY=rows if kind == ROWS else None):
-        router = MinioRouter(strategies[kind]).bind(ContentType._meta.get_field("model"))
-        names = [bench.new_name()] * count
-        router.url(names[0])
-        return _alternately(router.url, names, router.backend.url, names)
+    settings.MINIO_TENANCY = rows if kind == ROWS else None
+    setting_changed.send(None, setting="MINIO_TENANCY", value=settings.MINIO_TENANCY, enter=True)
+    router = MinioRouter(strategies[kind]).bind(ContentType._meta.get_field("model"))
+    names = [bench.new_name()] * count
+    router.url(names[0])
+    return _alternately(router.url, names, router.backend.url, names)
+
+
+def of_a_row(bench: Workbench, count: int) -> float:
+    """Return nanoseconds for the link that is kept of a row's file, with the row read in a tenant."""
+    from django.db import connection
+
+    connection.set_schema(TENANT)  # sends no query
+    row = _paper().from_db("default", ["id", "file"], [1, bench.new_name()])
+    _batch(_link, [row])
+    return median(_batch(_link, [row] * _BATCH) for _ in range(count // _BATCH))
+
+
+@cache
+def _paper() -> Any:
+    from django.db import models
+
+    from django_minio_router import MinioRouter
+    from django_minio_router.strategies import PerTenant
+
+    class Paper(models.Model):  # noqa: DJ008
+        file = models.FileField(storage=MinioRouter(PerTenant()))
+
+        class Meta:
+            app_label = "contenttypes"
+
+    return Paper
+
+
+def _link(row: Any) -> object:
+    return row.file.url
 
 
 def _alternately(one: Url, its_names: list[str], other: Url, other_names: list[str]) -> list[float]:
@@ -72,7 +105,7 @@ def _alternately(one: Url, its_names: list[str], other: Url, other_names: list[s
     return [median(batch) for batch in zip(*times, strict=True)]
 
 
-def _batch(function: Url, names: list[str]) -> float:
+def _batch(function: Url, names: list[Any]) -> float:
     def run() -> None:
         for name in names:
             function(name)

@@ -109,21 +109,21 @@ class Run:
         """All that is quick, with all workers up: one round of each in turn."""
         with self.workers() as workers:
             for kind in OPERATIONS:
-                self.results.operations[kind] = self.in_turn(workers, partial(self._ratio, kind))
+                self.results.operations[kind] = self.in_turn(workers, partial(self.ratio, kind))
             for kind in LINKS:
                 self.results.links[kind] = self.in_turn(workers, partial(self._link, kind))
-            self.results.threads = self.in_turn(workers, self._rates)
+            self.results.threads = self.in_turn(workers, self.rate)
             for kind in ROUTERS:
                 timed = [workers[0].measure(links.routing, kind, 2000) for _ in range(self.size.rounds)]
                 self.results.routing[kind] = [router - backend for router, backend in timed]
 
-    def _ratio(self, kind: str, worker: Worker, number: int) -> float:
+    def ratio(self, kind: str, worker: Worker, number: int) -> float:
         return _paired(worker.measure(operations.pairs, kind, self.size.pairs))
 
     def _link(self, kind: str, worker: Worker, number: int) -> list[float] | None:
         return worker.measure(links.means, kind, self.size.links)
 
-    def _rates(self, worker: Worker, number: int) -> float:
+    def rate(self, worker: Worker, number: int) -> float:
         size = self.size
         package, floor = worker.measure(operations.rates, size.threads, size.calls, bool(number % 2))
         return package / floor

@@ -49,12 +49,12 @@ def ours(server: Server) -> Subject:
         STORAGES={},
         DATABASES={"default": {"ENGINE": "django_tenants.postgresql_backend", "NAME": "unused"}},
     )
-    from django.core.management import call_command
-    from django.test import override_settings
-
     from django_minio_router import MinioBackend
 
     def initialize(buckets: list[str]) -> None:
+        from django.core.management import call_command
+        from django.test import override_settings  # not before: what is of tests costs a link a part of it
+
         with override_settings(MINIO_PUBLIC_BUCKETS=buckets, MINIO_PRIVATE_BUCKETS=[]):
             call_command("initialize_buckets", silenced=True)
 
@@ -204,6 +204,7 @@ def public_policy(bucket: str) -> str:
 
 SUBJECTS: dict[str, Callable[[Server], Subject]] = {
     "ours": ours,
+    "before": ours,
     "five": five,
     "dmb": dmb,
     "dms": dms,
@@ -211,4 +212,5 @@ SUBJECTS: dict[str, Callable[[Server], Subject]] = {
     "dst-u": dst_unique,
     "raw": raw,
 }
-ENVIRONMENT_OF = {"dst-u": "dst", "raw": "ours"}
+COMPARED = [name for name in SUBJECTS if name != "before"]
+ENVIRONMENT_OF = {"dst-u": "dst", "raw": "ours", "before": "ours"}

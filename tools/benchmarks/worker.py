@@ -17,6 +17,9 @@ from .workbench import Workbench
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# The folder comes last, after the package that the environment has, which may be an earlier commit.
+_START = f"import sys; sys.path.append({str(ROOT)!r}); from {__name__} import main; main()"
+
 
 class Worker:
     """A worker process, seen from the run that drives it. It ends with its ``with`` block."""
@@ -24,11 +27,10 @@ class Worker:
     def __init__(self, python: str, name: str, environment: Mapping[str, str] = os.environ) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [python, "-m", "tools.benchmarks.worker", name],
+            [python, "-I", "-c", _START, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
             env=environment,
         )
 
@@ -64,7 +66,3 @@ def main() -> None:
         except Exception:
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), file=output, flush=True)
-
-
-if __name__ == "__main__":
-    main()
