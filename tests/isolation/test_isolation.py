@@ -27,19 +27,28 @@ from .files import FirstCome
 from .leaks import LEAKS, LEAKS_AT_COMMIT, LEAKS_OF_UPLOADS, LEAKS_OF_WRITING, Leak
 from .machine import Isolation
 from .uploads import PART, Uploads
-from .world import world
+from .world import World, world
 
 FULL = os.environ.get("ISOLATION") == "full"
+STEPS = 20_000  # at full scale; only those count that have files to look at
 
 
 def steps(examples: int, each: int) -> settings:
     return settings(
-        max_examples=200 if FULL else examples,
+        max_examples=20 if FULL else examples,
         stateful_step_count=100 if FULL else each,
         phases=[Phase.generate],  # shrinking takes minutes, and begins with what earlier examples left
         suppress_health_check=list(HealthCheck),
         database=None,
     )
+
+
+def run(machine: type[Isolation], made: World, chosen: settings) -> None:
+    """Run the examples; at full scale again and again, until there were enough steps."""
+    while True:
+        run_state_machine_as_test(lambda: machine(made), settings=chosen)
+        if not FULL or made.steps >= STEPS:
+            break
 
 
 pytestmark = pytest.mark.django_db(transaction=True)  # threads have connections of their own
@@ -57,17 +66,17 @@ def in_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_nobody_reaches_another_tenants_files(bare: Minio, use: Callable[..., None]) -> None:
     with world(bare, use) as made:
-        run_state_machine_as_test(lambda: Isolation(made), settings=steps(4, 30))
+        run(Isolation, made, steps(4, 30))
 
 
 def test_nor_in_many_more_steps(in_memory: Minio, use: Callable[..., None]) -> None:
     with world(in_memory, use) as made:
-        run_state_machine_as_test(lambda: Isolation(made), settings=steps(10, 50))
+        run(Isolation, made, steps(10, 50))
 
 
 def test_nobody_uses_another_tenants_upload(in_memory: Minio, use: Callable[..., None]) -> None:
     with world(in_memory, use) as made:
-        run_state_machine_as_test(lambda: Uploads(made), settings=steps(6, 40))
+        run(Uploads, made, steps(6, 40))
 
 
 class WithoutRenames(Isolation):
