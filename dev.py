@@ -55,11 +55,13 @@ def main() -> None:
 
 
 def add_pages_of_the_root() -> None:
-    """Copy what has its place beside README into the site, with links as they are in docs."""
+    """Copy the pages beside README into a folder of the site that git ignores, and let their links follow."""
+    folder = ROOT / "docs" / "project"
+    folder.mkdir(exist_ok=True)
     for name in PAGES_OF_THE_ROOT:
-        text = (ROOT / name).read_text().replace("](docs/", "](")
+        text = (ROOT / name).read_text().replace("](docs/", "](../")
         text = re.sub(r"\]\([A-Z]+\.md", lambda link: link[0].lower(), text)
-        (ROOT / "docs" / name.lower()).write_text(text)
+        (folder / name.lower()).write_text(text)
 
 
 def how_to_start(tool: str) -> list[str]:

@@ -13,20 +13,18 @@ import dev
 from tools import command_reference
 
 ROOT = Path(__file__).parents[2]
-FROM_THE_ROOT = [name.lower() for name in dev.PAGES_OF_THE_ROOT]  # dev.py docs writes them beside the others
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
     named = re.findall(r'"([\w-]+\.md)"', (ROOT / "zensical.toml").read_text())
 
-    assert sorted(named) == sorted({page.name for page in ROOT.glob("docs/*.md")} | set(FROM_THE_ROOT))
+    assert sorted(named) == sorted(page.name for page in ROOT.glob("docs/*.md"))
 
 
 def test_every_page_of_the_site_is_in_the_readme() -> None:
     linked = set(re.findall(r"\(docs/([\w-]+\.md)[)#]", (ROOT / "README.md").read_text()))
 
-    pages = {page.name for page in ROOT.glob("docs/*.md")} - set(FROM_THE_ROOT)
-    assert pages - linked <= {"index.md", "architecture.md"}
+    assert {page.name for page in ROOT.glob("docs/*.md")} - linked <= {"index.md", "architecture.md"}
 
 
 def test_pages_of_the_root_are_in_the_site_with_links_that_lead_on(tmp_path: Path, monkeypatch: Any) -> None:
@@ -36,9 +34,11 @@ def test_pages_of_the_root_are_in_the_site_with_links_that_lead_on(tmp_path: Pat
         (tmp_path / name).write_text("[A](docs/a.md#b), [B](SECURITY.md), [C](https://example.com/D.md)")
     dev.add_pages_of_the_root()
 
-    for name in FROM_THE_ROOT:
+    in_the_site = re.findall(r'"(project/[\w-]+\.md)"', (ROOT / "zensical.toml").read_text())
+    assert sorted(in_the_site) == [f"project/{name.lower()}" for name in dev.PAGES_OF_THE_ROOT]
+    for name in in_the_site:
         text = (tmp_path / "docs" / name).read_text()
-        assert text == "[A](a.md#b), [B](security.md), [C](https://example.com/D.md)"
+        assert text == "[A](../a.md#b), [B](security.md), [C](https://example.com/D.md)"
 
 
 def test_the_commands_are_described_as_they_are() -> None:
