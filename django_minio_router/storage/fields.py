@@ -34,6 +34,7 @@ class OwnedFile(FieldFile):
 
     stored_for: Any = None  # what ``whose()`` said, if it was stored here
     row_as_read: Mapping[str, Any] | None = None
+    _given: Storage | None = None
     field: OwnedField
     _committed: bool  # Django's; typeshed lacks it
 
@@ -43,6 +44,8 @@ class OwnedFile(FieldFile):
 
     @property
     def storage(self) -> Storage:
+        if self._given is not None:
+            return self._given
         field: OwnedField = self.field
         # django-cleanup takes the row away before it deletes, so that the row stays as it is.
         row = self.instance if isinstance(self.instance, Model) else self._made_for
@@ -54,8 +57,14 @@ class OwnedFile(FieldFile):
 
     @storage.setter
     def storage(self, storage: Storage) -> None:
-        """Django sets the field's storage, which knows no row; ours is found anew at each call."""
+        """Keep another storage. Django sets the field's, which knows no row: ours is found at each call."""
         self._made_for = self.instance
+        if storage is not self.field.storage:
+            self._given = storage
+
+    @storage.deleter
+    def storage(self) -> None:
+        self._given = None
 
     def save(self, name: str, content: Any, save: bool = True) -> None:
         """Store the content for the owner that the row has now."""

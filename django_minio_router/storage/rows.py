@@ -43,6 +43,7 @@ class RowFile(FieldFile):
     """
 
     tenant_key: str | None = None
+    _given: Storage | None = None
     _committed: bool  # Django's; typeshed lacks it
 
     def __init__(self, instance: Model, field: FileField, name: str | None) -> None:
@@ -52,12 +53,20 @@ class RowFile(FieldFile):
 
     @property
     def storage(self) -> Storage:
+        if self._given is not None:
+            return self._given
         storage: Storage = self.field.storage
         return storage if self.tenant_key is None else _storage_for(storage, self.tenant_key)
 
     @storage.setter
     def storage(self, storage: Storage) -> None:
-        """Django sets the field's storage, which knows no row; ours is found anew at each call."""
+        """Keep another storage. Django sets the field's, which knows no row: ours is found at each call."""
+        if storage is not self.field.storage:
+            self._given = storage
+
+    @storage.deleter
+    def storage(self) -> None:
+        self._given = None
 
     def save(self, name: str, content: Any, save: bool = True) -> None:
         """Store the content where the row will be: for the active tenant, or for what is shared."""

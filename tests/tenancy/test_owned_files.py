@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.forms import modelform_factory
@@ -55,6 +56,18 @@ def test_the_active_tenant_does_not_matter(north: Client, south: Client, content
 
     assert list(contents(bucket_of(north))) == ["logo.png"]
     assert contents(bucket_of(south)) == {}
+
+
+def test_a_storage_that_is_set_on_a_file_is_used(north: Client, contents: Contents) -> None:
+    brand = Brand.objects.create(company=north, logo=png(1, 1))
+    other = InMemoryStorage()
+    brand.logo.storage = other
+    brand.logo.save("other.png", png(2, 2), save=False)
+
+    assert other.exists("other.png")
+    assert list(contents(bucket_of(north))) == ["logo.png"]
+    del brand.logo.storage
+    assert brand.logo.storage.exists("logo.png")
 
 
 def test_a_list_with_select_related_links_to_each_owner_without_a_query(

@@ -8,10 +8,12 @@ import io
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.apps import apps
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.db import connections, models, transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
@@ -160,6 +162,23 @@ def test_a_row_that_is_copied_to_another_tenant_takes_its_file_along(
     assert row.file.name != "a.txt"  # which is south's own
     with tenant_context(north):
         assert content_of(Contract.objects.get()) == b"north"
+
+
+def test_a_storage_that_is_set_on_a_file_is_used(north: Client) -> None:
+    """As projects do that choose a storage for each row."""
+    row = store(north)
+    other = InMemoryStorage()
+    other.save("a.txt", ContentFile(b"other"))
+
+    with mock.patch.object(row.file, "storage", other):
+        assert row.file.open().read() == b"other"
+    row.file.close()
+    assert content_of(row) == b"north"
+    stored = row.file.storage
+    row.file.storage = other
+    row.file.delete(save=False)
+    assert not other.exists("a.txt")
+    assert stored.exists("a.txt")
 
 
 def test_a_row_read_again_in_another_tenant_is_that_tenants(north: Client, south: Client) -> None:
