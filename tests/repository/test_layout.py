@@ -6,6 +6,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.support import plugin
+
 TESTS = Path(__file__).parents[1]
 MODULES = sorted(TESTS.rglob("*.py"))
 
@@ -34,3 +38,18 @@ def test_no_module_imports_from_a_test_module() -> None:
 def test_models_are_in_apps_alone() -> None:
     models = {path.relative_to(TESTS).parts[0] for path in MODULES if path.name == "models.py"}
     assert models <= {"apps", "takeover"}  # a project of its own, which is copied
+
+
+def test_what_the_plugin_names_is_there() -> None:
+    named = {
+        *plugin.LONG,
+        *plugin.ON_ANY_SERVER,
+        *(path.removeprefix("tests/") for path in plugin.OF_THE_DEMO),
+    }
+    assert [name for name in sorted(named) if not (TESTS / name).exists()] == []
+
+
+def test_long_files_come_first(request: pytest.FixtureRequest) -> None:
+    """Of those that this run has."""
+    ranks = [plugin.rank(item) for item in request.session.items]
+    assert ranks == sorted(ranks)

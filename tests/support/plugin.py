@@ -9,9 +9,10 @@ one process.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,36 @@ ON_ANY_SERVER = (
     "test_views.py",
 )
 
-# Each worker takes a file at a time, so the long ones come first, and the short ones fill up the end.
+# Each worker takes a file at a time, so the long ones come first, and the short ones fill up the end. These
+# take more than some ten seconds, `pytest --durations=0` says how long.
 LONG = (
     "reliability/test_faults.py",
     "examples/test_demo.py",
-    "files/orphans/test_plain_projects.py",
-    "reliability/",
-    "test_naming.py",
+    "examples/test_browser.py",  # with all that looks at the demo
+    "s3/test_errors.py",
     "identity/",
+    "reliability/test_forks.py",
+    "doc_examples/test_examples.py",
+    "reliability/test_races.py",
+    "reliability/test_restarts.py",
+    "reliability/test_stored_xss.py",
     "takeover/",
+    "storage/test_names.py",
+    "s3/test_concurrency.py",
+    "reliability/",
+    "tasks/test_celery.py",
     "isolation/",
     "budget/",
+    "tasks/test_workers.py",
+    "files/orphans/test_plain_projects.py",
+    "provisioning/test_new_tenant.py",
+    "test_startup.py",
+    "files/moving/test_moving.py",
+    "test_naming.py",
+    "storage/test_streaming.py",
     "examples/",
-    "doc_examples/",
-    "tasks/",
+    "testing/",
+    "management/",
 )
 
 # All look at one demo. A second one at the same time, in another worker, would use the same buckets.
@@ -120,6 +137,17 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     except servers.ServerError as error:
         raise pytest.UsageError(str(error)) from error
     os.environ.update(addresses)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is collected, which stays to the end, out of each search for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
