@@ -277,6 +277,7 @@ def save_and_read(storage: MinioBackend, files: dict[str, bytes], label: str, ro
         assert storage.exists(name)
 
 
+@pytest.mark.any_server
 @forks
 def test_forked_children_and_their_parent_work_side_by_side(
     storage: MinioBackend, files: dict[str, bytes]
@@ -290,6 +291,7 @@ def test_forked_children_and_their_parent_work_side_by_side(
     save_and_read(storage, files, "after", 3)
 
 
+@pytest.mark.any_server
 @forks
 def test_children_may_fork_under_load(storage: MinioBackend, files: dict[str, bytes]) -> None:
     """Other threads hold locks, and are in the middle of requests, when the fork comes."""
