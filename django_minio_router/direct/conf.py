@@ -28,38 +28,45 @@ def is_logged_in(request: HttpRequest, field: FileField) -> bool:
 
 
 class DirectUpload(NamedTuple):
-    """The setting, with defaults; ``max_size`` in bytes, ``life`` in seconds."""
+    """The setting, with defaults; sizes in bytes, ``life`` in seconds."""
 
     permission: Callable[[HttpRequest, FileField], bool]
     scan: Callable[[UploadedObject], bool] | None
     max_size: int
     life: int
+    keep_max_size: int
 
 
 def direct_upload() -> DirectUpload:
     """Return what the setting says now. ``ConfigurationError`` if an entry is wrong."""
     given = Config().get("MINIO_DIRECT_UPLOAD")
     _refuse_unknown(given)
-    max_size, expiry = given.get("MAX_SIZE", 5 * _GIB), given.get("EXPIRY", _DAY / 2)
-    if type(max_size) is not int or max_size < 1:
-        raise _wrong("MAX_SIZE", max_size, "a number of bytes from 1 up")
+    expiry = given.get("EXPIRY", _DAY / 2)
     # What stays below incoming/ is removed after a day.
     if not isinstance(expiry, timedelta) or not timedelta(minutes=1) <= expiry <= _DAY:
         raise _wrong("EXPIRY", expiry, "a timedelta from a minute to a day")
     return DirectUpload(
         _callable(given, "PERMISSION") or is_logged_in,
         _callable(given, "SCAN"),
-        max_size,
+        _bytes(given, "MAX_SIZE", 5 * _GIB, least=1),
         int(expiry.total_seconds()),
+        _bytes(given, "KEEP_MAX_SIZE", 2 * _GIB, least=0),
     )
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    known = {"PERMISSION", "SCAN", "MAX_SIZE", "EXPIRY"}
+    known = {"PERMISSION", "SCAN", "MAX_SIZE", "EXPIRY", "KEEP_MAX_SIZE"}
     for name in given.keys() - known:
         raise ConfigurationError(
             f"MINIO_DIRECT_UPLOAD has {name!r}, which it does not know. It takes {', '.join(sorted(known))}."
         )
+
+
+def _bytes(given: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
+    found = given.get(name, default)
+    if type(found) is not int or found < least:
+        raise _wrong(name, found, f"a number of bytes from {least} up")
+    return found
 
 
 def _callable(given: Mapping[str, Any], name: str) -> Any:

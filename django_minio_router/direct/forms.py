@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from ..exceptions import ConfigurationError
 from ..storage.uploaded import UploadedObject
-from .tokens import Receipt, Refused, make_ticket, model_field
+from .tokens import Receipt, Refused, Ticket, make_ticket, model_field
 from .uploads import check_accepted, check_size, claim, read_receipt
 
 if TYPE_CHECKING:
@@ -110,16 +110,20 @@ class DirectFileField(forms.FileField):
         widget.direct, widget.receipt_of = self._told, self._receipt
 
     def _told(self) -> dict[str, Any] | None:
-        ticket = self.ticket()
+        ticket = self._ticket()
         if ticket is None:
             return None
-        return {"ticket": ticket, "url": reverse("minio_router_direct:upload"), "text": _texts()}
+        url = reverse("minio_router_direct:upload")
+        return {"ticket": str(ticket), "url": url, "keep": ticket.keep(), "text": _texts()}
 
     def ticket(self) -> str | None:
         """Return a ticket for this field; None if the user may not upload."""
-        request, field = self._bound()
-        ticket = make_ticket(request, field, max_size=self.max_size, accept=self.accept)
+        ticket = self._ticket()
         return None if ticket is None else str(ticket)
+
+    def _ticket(self) -> Ticket | None:
+        request, field = self._bound()
+        return make_ticket(request, field, max_size=self.max_size, accept=self.accept)
 
     def _receipt(self, token: str) -> Receipt | None:
         try:

@@ -6,6 +6,7 @@ the key, the size and the type. A completed upload gives a receipt, which a form
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -15,6 +16,7 @@ from django.core import signing
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import FileField
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from ..exceptions import ConfigurationError
 from ..inventory.places import Place
@@ -84,6 +86,19 @@ class Ticket(Signed):
 
     kind: ClassVar[str] = "ticket"
 
+    def keep(self) -> dict[str, Any]:
+        """Return for whom the browser keeps a file until it is uploaded, for how long, and how large.
+
+        Nobody else is offered it. Who has neither log-in nor session could be anybody, so no file is kept.
+        """
+        options = direct_upload()
+        return {
+            "owner": _digest(self.tenant, self.user),
+            "upload": _digest(self.field, self.place),
+            "life": options.life,
+            "max_size": options.keep_max_size if self.user else 0,
+        }
+
 
 @dataclass(frozen=True)
 class Upload(Signed):
@@ -137,6 +152,11 @@ def whose(request: HttpRequest, field: FileField) -> tuple[str, str | None, str,
     """Return for which field, tenant, place and user a request is."""
     place = Place.of(backend_of(field)).address
     return label_of(field), get_tenancy().active_key(), place, _user_of(request)
+
+
+def _digest(*said: str | None) -> str:
+    """Return what stands for this on a computer that others may use."""
+    return salted_hmac("django_minio_router.direct.keep", json.dumps(said)).hexdigest()[:32]
 
 
 def _user_of(request: HttpRequest) -> str:

@@ -23,6 +23,7 @@ MINIO_ACCESS_KEY = os.environ["MINIO_ACCESS_KEY"]
 MINIO_SECRET_KEY = os.environ["MINIO_SECRET_KEY"]
 MINIO_USE_HTTPS = os.environ.get("MINIO_USE_HTTPS") == "1"
 MINIO_REGION = os.environ.get("MINIO_REGION", "us-east-1")
+MINIO_MULTIPART_PART_SIZE = int(os.environ.get("MINIO_MULTIPART_PART_SIZE") or 8 * 1024**2)
 MINIO_URL_EXPIRY_HOURS = timedelta(hours=1)
 # The sites have no log-in, so every visitor of a tenant's site may upload.
 MINIO_DIRECT_UPLOAD = {"PERMISSION": lambda request, field: True}

@@ -288,6 +288,8 @@ def test_a_visitor_without_a_user_has_no_ticket_but_by_permission(ann: Browser, 
         {"MAX_SIZE": 0},
         {"MAX_SIZE": "1 GB"},
         {"EXPIRY": 60},
+        {"KEEP_MAX_SIZE": -1},
+        {"KEEP_MAX_SIZE": True},
         {"MAXSIZE": 1},
     ],
 )
@@ -297,6 +299,25 @@ def test_a_wrong_setting_is_an_error_that_names_it(
     settings.MINIO_DIRECT_UPLOAD = wrong
     with pytest.raises(ConfigurationError, match=f"MINIO_DIRECT_UPLOAD.*{min(wrong)}"):
         ann.ticket()
+
+
+def test_what_a_browser_keeps_is_for_one_user_tenant_and_field(
+    ann: Browser, bob: Browser, eve: Browser, use: Any, settings: Any
+) -> None:
+    def keep(browser: Browser, field: Any = FIELD) -> dict[str, Any]:
+        with tenant_bucket_context(browser.tenant):
+            ticket = make_ticket(browser.request(), field)
+            assert ticket is not None
+            return ticket.keep()
+
+    mine = keep(ann)
+    assert mine == keep(Browser(ann.tenant, 1))
+    assert len({keep(browser)["owner"] for browser in (ann, bob, eve)}) == 3
+    use(Photo, MinioRouter(strategy=FIELD.storage.strategy), "image")
+    other = keep(ann, Photo._meta.get_field("image"))
+    assert (other["owner"], other["upload"] == mine["upload"]) == (mine["owner"], False)
+    settings.MINIO_DIRECT_UPLOAD = {"PERMISSION": lambda request, field: True, "KEEP_MAX_SIZE": 7}
+    assert [keep(browser)["max_size"] for browser in (ann, Browser(ann.tenant, 0))] == [7, 0]
 
 
 def test_sessions_of_two_visitors_are_told_apart(ann: Browser, settings: Any) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from .projects import DEMO, SITE_IS_UP, Visitor, environment, output_until, started
 
+PART = 5 * 1024 * 1024  # bytes, the least that S3 takes
+
 
 @dataclass(frozen=True)
 class Site:
@@ -47,7 +49,8 @@ def new_database() -> Iterator[Callable[[], str]]:
 @pytest.fixture(scope="package")
 def site(new_database: Callable[[], str]) -> Iterator[Site]:
     """The demo, after its account, on a free port."""
-    with started([DEMO, "--port", "0"], environment(DATABASE_URL=new_database())) as process:
+    env = environment(DATABASE_URL=new_database(), MINIO_MULTIPART_PART_SIZE=str(PART))
+    with started([DEMO, "--port", "0"], env) as process:
         account = output_until(process, SITE_IS_UP)
         port = re.search(r"http://localhost:(\d+)/", account)
         assert port

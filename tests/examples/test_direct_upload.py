@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,11 +19,12 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.support.chromium import chromium, needs_chromium
 
-from .conftest import Site
+from .conftest import PART, Site
 from .projects import log_in
 
 pytestmark = needs_chromium
 MIB = 1024 * 1024
+THREE_PARTS = 2 * PART + 100_000
 AT_FULL_SCALE = [pytest.param(size, marks=pytest.mark.full_scale) for size in (300, 410)]
 S3 = os.environ["MINIO_ENDPOINT"]
 TO_S3 = f"**://{S3}/**"
@@ -142,7 +144,7 @@ def test_a_page_may_store_by_the_rule_that_the_hook_set(
     bare.remove_object(bucket_name="demo-harbour", object_name="a")
 
 
-@pytest.mark.parametrize("size", [60, *AT_FULL_SCALE], ids="{} MiB".format)
+@pytest.mark.parametrize("size", [40, *AT_FULL_SCALE], ids="{} MiB".format)
 def test_a_large_file_goes_in_parts_and_shows_how_far_it_is(
     size: int, page: Page, traffic: Traffic, site: Site, bare: Minio, tmp_path: Path, incoming: None
 ) -> None:
@@ -150,7 +152,7 @@ def test_a_large_file_goes_in_parts_and_shows_how_far_it_is(
     page.evaluate("""document.addEventListener('minio-router:progress', event => {
         sessionStorage.seen = `${sessionStorage.seen ?? ''} ${event.detail.bytes}`
     })""")
-    parts = -(-size // 8)
+    parts = size * MIB // PART
     held: list[Route] = []
     page.route(part(parts), lambda route: held.append(route))
     with page.expect_request(part(parts), timeout=300_000):
@@ -168,7 +170,7 @@ def test_a_large_file_goes_in_parts_and_shows_how_far_it_is(
     seen = [int(bytes) for bytes in page.evaluate("sessionStorage.seen").split()]
     assert (seen[0], seen[-1]) == (0, size * MIB)
     assert seen == sorted(seen)
-    assert len(set(seen)) >= size // 8
+    assert len(set(seen)) >= parts
     assert len(traffic.of("POST", f"harbour.localhost:{site.port}")) == 3 + (parts > 50)
     assert len(traffic.of("PUT", S3)) == parts
 
@@ -176,7 +178,7 @@ def test_a_large_file_goes_in_parts_and_shows_how_far_it_is(
 def test_a_line_that_is_cut_is_taken_up_again(
     page: Page, traffic: Traffic, bare: Minio, tmp_path: Path, incoming: None
 ) -> None:
-    path = large_file(tmp_path, 20 * MIB)
+    path = large_file(tmp_path, THREE_PARTS)
     broken: list[str] = []
 
     def cut(route: Route) -> None:
@@ -195,38 +197,108 @@ def test_a_line_that_is_cut_is_taken_up_again(
     assert len(traffic.of("PUT", S3)) == 3 + 2  # the whole parts go once
 
 
-def test_an_upload_goes_on_in_a_page_that_is_opened_again(
-    page: Page, site: Site, bare: Minio, tmp_path: Path, incoming: None
-) -> None:
-    path = large_file(tmp_path, 20 * MIB)
-    page.route(part(3), lambda route: None)  # no answer
-    with page.expect_response(part(1)), page.expect_response(part(2)):
+def kept(page: Page) -> list[Any]:
+    """Return what the browser keeps: names in localStorage, and sizes in IndexedDB."""
+    script = """async () => {
+        const open = indexedDB.open('minio-router')
+        open.onupgradeneeded = () => open.result.createObjectStore('files')
+        await new Promise(done => { open.onsuccess = done })
+        const files = open.result.transaction('files').objectStore('files').getAll()
+        await new Promise(done => { files.onsuccess = done })
+        open.result.close()
+        const names = Object.entries(localStorage).filter(([key]) => key.startsWith('minio-router:'))
+            .map(([_, entry]) => JSON.parse(entry).name)
+        return [...names, ...files.result.map(file => file.size)]
+    }"""
+    return page.evaluate(script)
+
+
+def begin_and_hold(page: Page, path: Path, parts: int = 3) -> None:
+    """Upload all but the last part, whose request gets no answer before the page ends."""
+    held: list[Route] = []
+    page.route(part(parts), lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request(part(parts), timeout=300_000):
         choose(page, path)
-    expect(page.get_by_role("progressbar")).to_have_js_property("value", 16 / 20)
-    context = page.context
-    page.close()
-    page = context.new_page()
-    page.goto(site.url("harbour"))
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_js_property("value", (parts - 1) * PART / path.stat().st_size, timeout=300_000)
+
+
+def until_kept(page: Page, *expected: Any) -> None:
+    for _ in range(300):
+        if kept(page) == list(expected):
+            return
+        page.wait_for_timeout(100)
+    assert kept(page) == list(expected)
+
+
+@pytest.mark.parametrize("size", [11, *AT_FULL_SCALE[:1]], ids="{} MiB".format)
+def test_an_upload_goes_on_by_itself_after_a_reload(
+    size: int, browser: Browser, page: Page, bare: Minio, tmp_path: Path, incoming: None
+) -> None:
+    path = large_file(tmp_path, size * MIB)
+    parts = -(-size * MIB // PART)
+    begin_and_hold(page, path, parts)
+    until_kept(page, path.name, size * MIB)
     traffic = Traffic(page)
-    choose(page, path)
+    page.reload()
+    page.get_by_role("form", name="Add a document").get_by_label("Title").fill("A title")
     send(page)
     expect_stored(page, path)
 
     assert is_stored_whole(bare, path)
-    # Never the first two parts; what was held may have left as the page was closed.
-    assert len(traffic.of("PUT", S3)) <= 1
+    assert len(traffic.of("PUT", S3)) == 1  # never the first parts again
+    assert kept(page) == []
+
+
+def test_a_browser_that_cannot_keep_the_file_goes_on_once_it_is_chosen_again(
+    page: Page, bare: Minio, tmp_path: Path, incoming: None
+) -> None:
+    page.add_init_script("IDBObjectStore.prototype.put = () => { throw new Error('no room') }")
+    page.reload()
+    path = large_file(tmp_path, THREE_PARTS)
+    begin_and_hold(page, path)
+    until_kept(page, path.name)
+    traffic = Traffic(page)
+    page.reload()
+    choose(page, path)
+    send(page)
+    expect_stored(page, path)
+    assert is_stored_whole(bare, path)
+    assert len(traffic.of("PUT", S3)) == 1
+
+
+def test_nobody_else_at_the_computer_is_offered_an_upload(
+    page: Page, site: Site, bare: Minio, tmp_path: Path, incoming: None
+) -> None:
+    path = large_file(tmp_path, THREE_PARTS)
+    begin_and_hold(page, path)
+    until_kept(page, path.name, THREE_PARTS)
+    address = f"http://harbour.localhost:{site.port}"
+    cookies = page.context.cookies(address)
+    page.context.clear_cookies()
+    traffic = Traffic(page)
+    page.reload()
+    until_kept(page)
+    assert page.context.cookies(address) != cookies  # another visitor
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    assert traffic.of("POST", urlsplit(address).netloc) == []
+    page.context.clear_cookies()
+    page.context.add_cookies(cookies)
+    page.reload()
+    expect(page.get_by_role("progressbar")).to_have_count(0)  # it is gone for its owner too
 
 
 def test_cancel_leaves_nothing(page: Page, bare: Minio, tmp_path: Path, incoming: None) -> None:
     page.route(TO_S3, lambda route: None)  # no answer
     form = page.get_by_role("form", name="Add a document")
     with page.expect_response(lambda answer: answer.url.endswith("/uploads/")):
-        choose(page, large_file(tmp_path, 40 * MIB))
+        choose(page, large_file(tmp_path, THREE_PARTS))
     with page.expect_response(lambda answer: '"abort"' in (answer.request.post_data or "")) as answer:
         form.get_by_role("button", name="Cancel").click()
     assert answer.value.ok
     expect(form.get_by_text("was cancelled")).to_be_visible()
     expect(form.get_by_role("progressbar")).to_have_count(0)
+    until_kept(page)
 
 
 def test_what_is_removed_after_the_upload_is_gone(
@@ -240,8 +312,31 @@ def test_what_is_removed_after_the_upload_is_gone(
     assert answer.value.ok
 
 
+def test_a_second_page_of_the_form_leaves_the_upload_to_the_first(
+    page: Page, site: Site, bare: Minio, tmp_path: Path, incoming: None
+) -> None:
+    path = large_file(tmp_path, THREE_PARTS)
+    held: list[Route] = []
+    page.route(part(3), lambda route: held.append(route))
+    with page.expect_request(part(3)):
+        choose(page, path)
+    until_kept(page, path.name, THREE_PARTS)
+    second = page.context.new_page()
+    traffic = Traffic(second)
+    second.goto(page.url)
+    second.get_by_label("File").last.set_input_files(large_file(tmp_path, 300_000))
+    expect(second.get_by_text("is uploaded")).to_be_visible()
+    second.get_by_role("button", name="Remove").click()
+    assert kept(page) == [path.name, THREE_PARTS]
+    held[0].continue_()
+    send(page)
+    expect_stored(page, path)
+    assert len(traffic.of("PUT", S3)) == 1  # its own
+    assert kept(second) == []
+
+
 def test_two_files_go_at_once(page: Page, bare: Minio, tmp_path: Path, incoming: None) -> None:
-    path = large_file(tmp_path, 20 * MIB)
+    path = large_file(tmp_path, THREE_PARTS)
     photo = page.get_by_role("form", name="Add a photo")
     photo.get_by_label("File").set_input_files(large_file(tmp_path, 300_000).rename(tmp_path / "a.png"))
     choose(page, path)

@@ -2,6 +2,7 @@
 
 import AwsS3 from "@uppy/aws-s3";
 import Uppy from "@uppy/core";
+import { Kept, clean } from "./kept.js";
 
 const SELECTOR = "input[type=file][data-minio-router]";
 const AHEAD = 50; // parts that one answer has links for
@@ -17,6 +18,7 @@ class DirectInput {
   constructor(input) {
     this.input = input;
     this.told = JSON.parse(input.dataset.minioRouter);
+    this.kept = new Kept(this.told.keep, input.name);
     this.running = null;
     this.makeElements();
     input.addEventListener("change", () => this.choose(input.files[0]));
@@ -26,7 +28,7 @@ class DirectInput {
     this.retry.addEventListener("click", () => this.choose(this.file));
     this.remove.addEventListener("click", () => this.discard());
     if (this.told.receipt) this.done(this.told.receipt, this.told.name);
-    else this.show("drop");
+    else this.goOn();
   }
 
   makeElements() {
@@ -46,6 +48,16 @@ class DirectInput {
     this.box.append(input, this.receipt, this.bar, this.status, this.cancel, this.retry, this.remove);
   }
 
+  // After a reload
+  async goOn() {
+    this.show("drop");
+    const [restored] = this.input.files; // Firefox does that
+    const file = restored ?? (await this.kept.file());
+    if (this.running) return;
+    if (file && this.kept.upload(file)) this.choose(file);
+    else this.kept.release();
+  }
+
   // What the user does
 
   drop(event) {
@@ -57,7 +69,7 @@ class DirectInput {
   }
 
   async choose(file) {
-    const again = file && this.resumed(file);
+    const again = file && this.kept.upload(file);
     const forgotten = again ? this.halt() : this.forget();
     if (!file || file.size === 0) {
       this.plain(); // an empty file takes the ordinary way, and Django says what is wrong
@@ -102,11 +114,11 @@ class DirectInput {
   // Uploading
 
   async begin({ name, type, size }, again) {
-    if (again) {
+    if (again && (await this.kept.hold({ ifAvailable: true })) !== false) {
       try {
         return { ...again, stored: (await this.ask("parts", { upload: again.upload })).parts };
       } catch {
-        this.unremember(); // it is over, so it begins anew
+        await this.kept.forget(); // it is over, so it begins anew
       }
     }
     return this.ask("begin", { ticket: this.told.ticket, name, type, size });
@@ -116,8 +128,8 @@ class DirectInput {
     const begun = await this.begin(file, again);
     this.begun = begun;
     const links = new Map((begun.parts ?? []).map((part) => [part.number, part]));
-    if (begun.part_size) this.remember(file, begun);
     if (run.stopped) return this.ask("abort", { upload: begun.upload });
+    if (begun.part_size && !begun.stored) this.kept.remember(file, begun);
     let receipt = null;
     const uppy = new Uppy({ logger: { debug() {}, warn() {}, error() {} } });
     run.uppy = uppy;
@@ -152,7 +164,7 @@ class DirectInput {
     if (result.failed.length) throw new Error(result.failed[0].error || this.told.text.network);
     if (!begun.part_size) await complete(null);
     uppy.destroy();
-    this.unremember();
+    await this.kept.forget();
     return receipt;
   }
 
@@ -207,40 +219,12 @@ class DirectInput {
     const receipt = this.receipt.disabled ? "" : this.receipt.value;
     this.halt();
     this.begun = null;
-    this.unremember();
+    const forgotten = this.kept.forget();
     if (begun || receipt) {
       this.receipt.value = "";
       await this.ask("abort", begun ? { upload: begun.upload } : { receipt }).catch(() => {});
     }
-  }
-
-  // A large upload goes on after a reload, once the same file is chosen again
-
-  storageKey() {
-    return `minio-router:${location.pathname}:${this.receipt.name}`;
-  }
-
-  remember(file, { upload, part_size }) {
-    const { name, size, lastModified } = file;
-    try {
-      localStorage.setItem(this.storageKey(), JSON.stringify({ name, size, lastModified, upload, part_size }));
-    } catch {} // without it an upload begins anew
-  }
-
-  resumed({ name, size, lastModified }) {
-    try {
-      const kept = JSON.parse(localStorage.getItem(this.storageKey()));
-      const same = kept && kept.name === name && kept.size === size && kept.lastModified === lastModified;
-      return same ? { upload: kept.upload, part_size: kept.part_size } : null;
-    } catch {
-      return null;
-    }
-  }
-
-  unremember() {
-    try {
-      localStorage.removeItem(this.storageKey());
-    } catch {}
+    await forgotten;
   }
 
   // What is seen
@@ -322,6 +306,8 @@ function upgrade(root) {
 }
 
 function start() {
+  const first = document.querySelector(SELECTOR);
+  if (first) clean(JSON.parse(first.dataset.minioRouter).keep.owner).catch(() => {});
   upgrade(document);
   const observer = new MutationObserver((changes) => {
     for (const change of changes) for (const node of change.addedNodes) upgrade(node);
