@@ -45,7 +45,7 @@ class Letters:
         return _count(in_bucket(bucket, name) == content for name, content in self.contents.values())
 
     def on_page(self, port: int) -> str:
-        page = (request(self.owner, reverse("letters", URLS), port) or b"").decode()
+        page = request(self.owner, reverse("letters", URLS), port)[1].decode()
         return _count(address in page for address in self.contents)
 
 
@@ -77,18 +77,19 @@ class Readers:
     port: int
     over: threading.Event = field(default_factory=threading.Event)
     rounds: list[Letters] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
     def read(self, letters: Letters) -> None:
         while not self.over.is_set() or letters not in self.rounds:
             for address, (name, content) in letters.contents.items():
-                if request(letters.owner, address, self.port) != content:
-                    self.missing.append(name)
+                status, got = request(letters.owner, address, self.port)
+                if (status, got) != (200, content):
+                    self.wrong.append(f"{name} was {status} with {got[:200]!r}")
             self.rounds.append(letters)
 
     def said(self) -> str:
-        if self.missing:
-            return f"{len(self.missing)} times another answer, first for {self.missing[0]}"
+        if self.wrong:
+            return f"{len(self.wrong)} times another answer; first {self.wrong[0]}"
         return EVERY_LETTER
 
 

@@ -149,13 +149,13 @@ def browser(url: str, content: bytes, host: str | None = None) -> str:
     return ", ".join(["200", compared(response.data, content), *_saved_as(response)])
 
 
-def request(tenant: Client, path: str, port: int) -> bytes | None:
-    """Return what a visitor of the tenant's site gets at this address, past its redirect."""
+def request(tenant: Client, path: str, port: int) -> tuple[int, bytes]:
+    """Return status and content that a visitor of the tenant's site gets there, past its redirect."""
     host = {"Host": f"{tenant.schema_name}.localhost:{port}"}
     response = _http.request("GET", f"http://127.0.0.1:{port}{path}", headers=host, redirect=False)
     if response.status == 302:
         response = _http.request("GET", response.headers["Location"], redirect=False)
-    return response.data if response.status == 200 else None
+    return response.status, response.data
 
 
 def compared(got: bytes | None, content: bytes) -> str:

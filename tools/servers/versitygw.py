@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class VersityGW:
                 "--health=/health",
                 "posix",
                 f"--versioning-dir={self._folders['versions']}",
-                f"--sidecar={self._folders['sidecar']}",  # /tmp may have no extended attributes
+                *self._metadata(),
                 self._folders["objects"],
             ],
             answers=lambda: http_status(self._port, "/health") == 200,
@@ -44,6 +45,19 @@ class VersityGW:
                 "ROOT_SECRET_KEY": self.secret_key,
             },
         )
+
+    def _metadata(self) -> list[str]:
+        """Keep it in attributes of the files, where these can have some.
+
+        In files beside them it changes before the content does, so a reader may get an empty file with the
+        metadata of the next one.
+        """
+        self._data.mkdir(parents=True, exist_ok=True)
+        try:
+            os.setxattr(self._data, "user.django_minio_router", b"1")
+        except (AttributeError, OSError):
+            return [f"--sidecar={self._folders['sidecar']}"]
+        return []
 
     def start(self) -> None:
         for folder in self._folders.values():
