@@ -161,7 +161,7 @@ class Run:
                 results.append(measured)
 
     def _large_object(self) -> str:
-        with self.worker("raw") as worker:
+        with self.worker("ours") as worker:
             return worker.measure(large.put, self.size.mebibytes)
 
     def buckets(self) -> None:
