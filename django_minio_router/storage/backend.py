@@ -290,8 +290,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             return connection.objects.plain_link(f"{self._prefix}_").removesuffix("_")
         key = self._prefix + name if type(name) is str and name[0] != "/" else self.object_name(name)
         # Most links say nothing: for these no tuple is made, which would cost half of a plain link.
-        says_nothing = filename is content_type is disposition is cache_control is content_encoding is None
-        by_name = says_nothing and content_language is None and method == "GET"
+        by_name = filename is None and content_type is None and disposition is None and cache_control is None
+        by_name = by_name and content_encoding is None and content_language is None and method == "GET"
         if by_name and connection.plain_root and expires is None:
             return connection.plain_root + quote_object_name(key)
         config = connection.config

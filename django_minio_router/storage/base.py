@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -169,7 +170,8 @@ class BucketStorage(Portable, Storage):
     def _connection(self) -> Connection:
         known = self._connected
         # A call less is a tenth of a plain link. A test's prefix changes with its database.
-        if known is not None and known.epoch == clients.epoch and known.test_state == test_state():
+        in_tests = test_state() if "django.test.utils" in sys.modules else None
+        if known is not None and known.epoch == clients.epoch and known.test_state == in_tests:
             return known
         warn_if_not_installed()
         epoch = clients.epoch
@@ -185,7 +187,7 @@ class BucketStorage(Portable, Storage):
         downloads_active = self._downloads_active(config)
         self._connected = connection = Connection(
             epoch,
-            test_state(),
+            in_tests,
             config,
             objects,
             objects.plain_root if self._has_plain_links() else "",

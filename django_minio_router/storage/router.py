@@ -70,7 +70,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         self.origin = self
         self._model: type[Model] | None = None
         self._field = ""  # as errors name it: contracts.Contract.file
-        self._tenant: Any = None
+        self._acting: Acting | None = None
         self._settled: MinioBackend | None = None
         self._newer: tuple[MinioRouter, ...] = ()  # those that this one is the fallback of
         self._options = options
@@ -90,17 +90,17 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         return changed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        bound = {"_model": self._model, "_field": self._field, "_tenant": self._tenant}
+        bound = {"_model": self._model, "_field": self._field, "_acting": self._acting}
         return *super().__reduce__(), bound
 
     def on_behalf_of(self, tenant: Any) -> MinioRouter:
         """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
-        return self._copy(_tenant=tenant, _settled=None)
+        return self._copy(_acting=None if tenant is None else Acting(tenant), _settled=None)
 
     @property
     def tenant(self) -> Any | None:
         """The tenant that this router routes for; None is the active one."""
-        return self._tenant
+        return None if self._acting is None else self._acting.tenant
 
     def without_fallback(self) -> MinioRouter:
         """Return a copy that reads the new place only. The router itself stays."""
@@ -108,7 +108,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
 
     def settled(self) -> MinioRouter:
         """Return a copy that stays with the bucket and the tenant of now, in whichever thread it is used."""
-        tenant = get_tenancy().active_key() if self._tenant is None else self._tenant
+        tenant = get_tenancy().active_key() if self._acting is None else self.tenant
         try:
             backend = self.backend if self._fallback is None else self._backend_with_fallback(tenant)
         except SynchronousOnlyOperation as error:
@@ -116,7 +116,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
                 f"{self.strategy!r} asks the database for the bucket, which async code may not. Enter "
                 "tenant_bucket_context() with the tenant's row instead of its name."
             ) from error
-        return self._copy(_settled=backend, _tenant=tenant)
+        return self.on_behalf_of(tenant)._copy(_settled=backend)
 
     @property
     def fallback(self) -> Storage | None:
@@ -132,7 +132,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
                 "A MinioRouter names itself as its fallback, or one that falls back on it. Name the place "
                 "that it replaces."
             )
-        return old._copy(_model=self._model, _field=self._field, _tenant=self._tenant, _newer=newer)
+        return old._copy(_model=self._model, _field=self._field, _acting=self._acting, _newer=newer)
 
     @property
     def default(self) -> MinioBackend | None:
@@ -162,17 +162,17 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         return self._backend_at(answer)
 
     def _answer(self, strategy: BucketStrategy) -> str | Location:
-        if self._tenant is None:
+        if self._acting is None:
             return strategy.bucket_for(self._model)
-        token = acting.set(Acting(self._tenant))  # acting_for() takes longer: each link of a row asks
+        token = acting.set(self._acting)  # acting_for() takes longer, and each link of a row comes here
         try:
             return strategy.bucket_for(self._model)
         finally:
             acting.reset(token)
 
-    def _acting(self) -> AbstractContextManager[None]:
+    def _as_tenant(self) -> AbstractContextManager[None]:
         """Let the strategy, and whoever hears of the call, see the tenant that this router acts for."""
-        return nullcontext() if self._tenant is None else acting_for(self._tenant)
+        return nullcontext() if self._acting is None else acting_for(*self._acting)
 
     def _backend_with_fallback(self, tenant: Any | None) -> MinioBackend:
         """Return the storage; ``tenant`` is whom the old place must be told, if it asks the connection."""
@@ -187,7 +187,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         """Return the tenant that this call is for, if the connection is set to another one."""
         tenancy = get_tenancy()
         # An owner need not be a tenant.
-        key = tenancy.active_key() if self._tenant is None else tenancy.key_if_any(self._tenant)
+        key = tenancy.active_key() if self._acting is None else tenancy.key_if_any(self._acting.tenant)
         return None if key in {None, tenancy.connected_key()} else key
 
     @property
@@ -243,7 +243,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         size = size_of(content if hasattr(content, "chunks") else File(content))
         name = name or getattr(content, "name", None)
         object_saving.send(type(self), router=self, backend=backend, name=name, size=size)
-        with self._acting():
+        with self._as_tenant():
             return store(backend)
 
     @traced
@@ -259,7 +259,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
 
     def _announce_at_close(self, file: ObjectWriter, backend: MinioBackend) -> None:
         def told(size: int) -> None:
-            with self._acting():
+            with self._as_tenant():
                 tell(object_saved, backend, str(file.name), size)
 
         file.before_store = lambda size: object_saving.send(
@@ -270,7 +270,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
     @traced
     def delete(self, name: str) -> None:
         backend = self.backend
-        with self._acting():
+        with self._as_tenant():
             backend.delete(name)
 
     @traced

@@ -40,25 +40,23 @@ class NamedByTenant(BucketStrategy):
         self.function = function
         self.public = public
         self.public_read = public_read
+        self._is_key = template is None and field is None and function is None
 
     @property
     def tenant_template(self) -> BucketTemplate | None:
-        template = self._template
+        template = get_tenancy().key_template if self._is_key else self.template
         return None if template is None else bucket_template(template)
-
-    @property
-    def _template(self) -> str | None:
-        """The template, by default the key of the tenant; None if a field or a function gives the name."""
-        if self.template is None and self.field is None and self.function is None:
-            return get_tenancy().key_template
-        return self.template
 
     def _name(self) -> str:
         """Return the name that belongs to the active tenant, and to no other."""
-        key = get_tenancy().active_key()
+        tenancy = get_tenancy()
+        key = tenancy.active_key()
         if key is None:
             return self._public_name()
-        name = self._tenant_name(key)
+        template = tenancy.key_template if self._is_key else self.template
+        name = None if template is None else _from_key(template, tenancy.key_names, key)
+        if name is None:
+            name = self._from_row(key)
         if name == self.public:
             raise RoutingError(
                 f"{self!r} would give {name!r} to the tenant {key!r} and to public. Give public a "
@@ -76,14 +74,14 @@ class NamedByTenant(BucketStrategy):
             )
         return self._text(self.public, str(tenancy.shared_key))
 
-    def _tenant_name(self, key: str) -> str:
-        template = self._template
-        if template is not None:
-            return self._from_template(template, key)
+    def _from_row(self, key: str) -> str:
         tenant = get_tenancy().active_tenant()
         if self.function is not None:
             return self._text(self.function(tenant), key)
-        return str(self._value(tenant, str(self.field)))
+        if self.field is not None:
+            return str(self._value(tenant, self.field))
+        parsed = bucket_template(str(self.template))
+        return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
     def _text(self, name: str, key: str) -> str:
         """Return what was given for a name. Nothing may be the same for many tenants."""
@@ -93,13 +91,6 @@ class NamedByTenant(BucketStrategy):
                 "other tenant has."
             )
         return name
-
-    def _from_template(self, template: str, key: str) -> str:
-        name = _from_key(template, get_tenancy().key_names, key)
-        if name is not None:
-            return name
-        parsed, tenant = bucket_template(template), get_tenancy().active_tenant()
-        return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
     def _value(self, tenant: Any, field: str) -> object:
         """Return a field of the tenant row; an empty one would be the same for many tenants."""
