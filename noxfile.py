@@ -62,6 +62,27 @@ def packages(session: nox.Session) -> None:
 
 
 @nox.session
+def suites(session: nox.Session) -> None:
+    """Suites of other packages on our storages, half an hour: what docs/integrations.md says of them.
+
+    Arguments are packages and storages: ``nox -s suites -- sorl-thumbnail --storage PerTenant``.
+    """
+    packages = ("django-imagekit", "easy-thumbnails", "sorl-thumbnail", "wagtail")
+    of_their_tests = (
+        "beautifulsoup4",
+        "django-ninja",
+        "factory-boy",
+        "Jinja2",
+        "openpyxl",
+        "pip",
+        "testfixtures",
+    )
+    session.install(ENVIRONMENT, "Django~=5.2.0", *packages, *of_their_tests)
+    servers = ("tools.servers", "--without-postgres")
+    session.run("python", "-m", *servers, "tools.suites", *session.posargs)
+
+
+@nox.session
 def locked(session: nox.Session) -> None:
     """The suite on exactly what requirements.lock names, each package known by its hash."""
     session.install("--require-hashes", f"--requirement={LOCK}")
