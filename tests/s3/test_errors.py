@@ -118,6 +118,7 @@ def test_a_wrong_key_is_an_error_that_names_endpoint_and_settings(
     assert "wrong" not in str(caught.value)
 
 
+@pytest.mark.any_server
 @each_request
 def test_a_server_that_is_not_there_is_an_error_that_names_endpoint_and_cause(
     make: Make, closed_port: str, operation: Callable[[MinioBackend], Any]
@@ -131,6 +132,7 @@ def test_a_server_that_is_not_there_is_an_error_that_names_endpoint_and_cause(
     assert "MINIO_ENDPOINT" in str(caught.value)
 
 
+@pytest.mark.any_server
 @each_request
 def test_a_server_that_never_answers_is_an_error_within_the_limit(
     make: Make, silent: str, operation: Callable[[MinioBackend], Any]
@@ -148,6 +150,7 @@ def test_a_server_that_never_answers_is_an_error_within_the_limit(
         operation(storage)
 
 
+@pytest.mark.any_server
 @each_request
 def test_a_server_that_never_answers_is_given_up_when_the_time_of_a_call_is_over(
     make: Make, silent: str, operation: Callable[[MinioBackend], Any]
@@ -191,6 +194,7 @@ def test_a_server_that_stops_to_answer_is_given_up_in_time(
     assert not stalled or ended - stalled[0] < 2 + tries + 1
 
 
+@pytest.mark.any_server
 def test_what_keeps_moving_takes_as_long_as_it_takes(make: Make, proxy: Proxy) -> None:
     storage = make(
         MINIO_ENDPOINT=proxy.endpoint, MINIO_CALL_TIMEOUT=1, MINIO_CONDITIONAL_WRITES=True, **keys()
