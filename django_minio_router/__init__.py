@@ -1,4 +1,4 @@
-"""A Django storage that sends every file to the right bucket."""
+"""A Django storage that routes every file to the right bucket."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ __all__ = [
     "tenant_bucket_context",
 ]
 
-# Django's views and forms are not needed by who only stores files, and models may not be there yet.
+# Imported on first use: storing files needs no views and forms, and models may not be loaded yet.
 _LATE = {"ObjectResponse": "storage.responses", "ObjectView": "views"}
 
 

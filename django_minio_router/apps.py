@@ -1,4 +1,4 @@
-"""The app: connects what must be connected before models load, and registers the system checks."""
+"""The app config: connects signals before models load, and registers the system checks."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .settings.config import options_of
 from .storage import binding
 from .tenancy import get_tenancy
 
-# App configs are imported before any model is, so no field is missed.
+# App configs are imported before models, so no field is missed.
 binding.connect()
 
 
 def _is_checked_on_start() -> bool:
-    """Tell whether a setting or the options of a storage ask for it; nothing else is looked at here."""
+    """Return whether a setting or a storage option enables the check on start."""
     name = "MINIO_CONSISTENCY_CHECK_ON_START"
     try:
-        asked = any(options_of(alias).get(name) for alias in settings.STORAGES)
+        is_enabled = any(options_of(alias).get(name) for alias in settings.STORAGES)
     except ConfigurationError:
         return False  # the system checks report it
-    return asked or getattr(settings, name, False)
+    return is_enabled or getattr(settings, name, False)
 
 
 def _connect_tenancy(**receivers: Callable[[Any], None]) -> None:
-    """Hear of tenants that come and go, also if a test sets up another tenancy."""
+    """Connect the receivers for new and deleted tenants, again if a test changes the tenancy."""
 
     def connect(*, setting: str, **kwargs: object) -> None:
         if setting == "MINIO_TENANCY":
@@ -57,8 +57,8 @@ class DjangoMinioRouterConfig(AppConfig):
         checks.register()
         claims.connect()
         quota.connect()
-        own_buckets.remove_with(emptying.remove_buckets)
-        binding.bind_models()  # the default storage is known only now
+        own_buckets.set_remover(emptying.remove_buckets)
+        binding.bind_models()  # the default storage is known from now on
         new_tenant.connect()
         _connect_tenancy(created=new_tenant.when_created, deleted=purge.when_deleted)
         if _is_checked_on_start():
@@ -66,6 +66,6 @@ class DjangoMinioRouterConfig(AppConfig):
 
 
 class DjangoMinioBackendConfig(DjangoMinioRouterConfig):
-    """The name that django-minio-backend gives its app config."""
+    """The app config under its name in django-minio-backend."""
 
     default = False

@@ -1,4 +1,4 @@
-"""From the fields of a tenant or model to bucket names: different values always give different names."""
+"""Bucket names from fields of a tenant or model: different values always give different names."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _DIGEST_LENGTH = 26  # characters of base 32: 130 bits of SHA-256
 class BucketTemplate:
     """A pattern such as ``"media-{schema_name}"`` that maps different values to different valid names.
 
-    A value made of runs of a-z and 0-9 joined by single ``-`` or ``_`` stays readable, with ``--`` for
-    each ``_``. With several fields only values without ``-`` do, since ``a-b`` + ``c`` and ``a`` + ``b-c``
-    would meet otherwise. Any other value, and any name that would be too long, too short or reserved,
-    ends in ``---`` and 130 bits of SHA-256 over all values: 63 bytes of anything do not fit into a name.
+    A value of a-z and 0-9, with single ``-`` or ``_`` in between, stays readable; each ``_`` becomes ``--``.
+    With several fields, a value must not contain ``-``, since ``a-b`` + ``c`` and ``a`` + ``b-c`` would give
+    the same name. For any other value, and for a name that would be too long, too short or reserved, the name
+    ends in ``---`` and 130 bits of a SHA-256 over all values.
 
-    No two meet: in a readable name the first lone ``-`` or ``.`` ends a field that another follows, and
-    the rest is fixed text and ``--`` for ``_``, so the values can be read back; and no readable name holds
-    ``---``, which every other one does.
+    No two names collide: in a readable name, the first single ``-`` or ``.`` ends a field that another
+    follows, and the rest is fixed text and ``--`` for ``_``, so the values can be read back. And no readable
+    name contains ``---``, which every other name does.
     """
 
     def __init__(self, template: str) -> None:
@@ -49,20 +49,20 @@ class BucketTemplate:
 
     def _field_problem(self, parsed: list[tuple[str, str | None, str | None, str | None]]) -> str | None:
         if not self.fields:
-            return "it must hold at least one field, such as {schema_name}"
+            return "it must have at least one field, such as {schema_name}"
         if not all(field.isidentifier() for field in self.fields):
-            return "a field is one name, such as {schema_name}"
+            return "a field must be a single name, such as {schema_name}"
         if any(spec or conversion for _, _, spec, conversion in parsed):
-            return "a field takes no format and no conversion"
+            return "a field must not have a format or a conversion"
         return None
 
     def _literal_problem(self) -> str | None:
         if not all(_LITERAL.fullmatch(literal) for literal in self.literals):
             return "outside the fields only a-z, 0-9, '-' and '.' are allowed"
         if any(_DIGEST_MARK in literal for literal in self.literals):
-            return f"{_DIGEST_MARK!r} marks names with a digest and may not stand in it"
+            return f"it must not contain {_DIGEST_MARK!r}, which marks names with a digest"
         if not all(_SEPARATOR.match(literal) for literal in self.literals[1 : len(self.fields)]):
-            return "after a field that another one follows must come '.' or a single '-'"
+            return "two fields must be separated by '.' or a single '-'"
         sample = self._join(["abc"] * len(self.fields))
         problem = bucket_name_problem(sample)
         return problem and f"it would give {sample!r}, which {problem}"
@@ -70,7 +70,7 @@ class BucketTemplate:
     def render(self, values: Mapping[str, object]) -> str:
         """Return the bucket name for these values; different values give different names.
 
-        ``RoutingError`` for a value that is None or empty: it would be the same for many.
+        Raise ``RoutingError`` for a value that is None or empty, since several tenants could have it.
         """
         texts = tuple(["" if values[field] is None else str(values[field]) for field in self.fields])
         if not all(texts):
@@ -86,11 +86,12 @@ class BucketTemplate:
                 return name
         return self._with_digest(texts)
 
-    def may_meet(self, other: BucketTemplate) -> bool:
-        """Tell whether the two could give one name for different values; in doubt they could.
+    def may_collide(self, other: BucketTemplate) -> bool:
+        """Return whether the two could give the same name for different values; True if in doubt.
 
-        Over the same fields they stay apart where neither's beginning, or neither's end, begins or ends the
-        other's: names with a digest tell the values. Those of other fields may have the same digest.
+        Over the same fields, they cannot if neither's start is a prefix of the other's start, or neither's
+        end a suffix of the other's end: names with a digest identify the values. Over different fields, two
+        digests may be equal.
         """
         if self.template == other.template:
             return False
@@ -102,7 +103,7 @@ class BucketTemplate:
             return False
         if len(self.fields) > 1 or (start != longer_start and end != longer_end):
             return True
-        # One value would be another one with what only one of the templates has before or behind it.
+        # One value would be the other plus the text that only one of the templates has before or after it.
         return _JOINED.fullmatch(f"{longer_start[len(start) :]}a{longer_end.removesuffix(end)}") is not None
 
     @property
@@ -123,7 +124,7 @@ class BucketTemplate:
 
 
 def _slug(text: str) -> str:
-    """Return what a name with a digest begins with, if it is made of this."""
+    """Return the readable start of a name with a digest."""
     return re.sub(r"[^a-z0-9]+", "-", text).lstrip("-")[
         : MAX_BUCKET_NAME - len(_DIGEST_MARK) - _DIGEST_LENGTH
     ]

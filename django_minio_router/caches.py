@@ -1,4 +1,4 @@
-"""Bounded caches for what grows with buckets, tenants and files; safe under threads and across a fork."""
+"""Bounded caches, safe with threads and across a fork."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from cachetools import Cache, LRUCache, TTLCache
 K = TypeVar("K")
 V = TypeVar("V")
 
-# One lock for all: it is held for less than a microsecond, and a fork can take it, so that no child
-# inherits it locked by a thread which does not exist there.
+# One lock for all caches: it is held for less than a microsecond, and a fork acquires it, so that no child
+# inherits it locked by a thread that does not exist there.
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class BoundedCache(Generic[K, V]):
-    """The most recently used ``maxsize`` items; with ``ttl``, each for at most so many seconds."""
+    """Keep the ``maxsize`` most recently used items; with ``ttl``, each for that many seconds at most."""
 
     def __init__(self, maxsize: int, *, ttl: float | None = None) -> None:
-        # The constructor of TTLCache has type variables of its own.
+        # The constructor of TTLCache has its own type variables.
         self._items: Cache[K, V] = (
             LRUCache(maxsize) if ttl is None else TTLCache(maxsize, ttl)  # pyright: ignore[reportAttributeAccessIssue]
         )
-        self.discards = 0  # how often something was discarded, whether it was there or not
+        self.discards = 0  # the number of discards so far, whether or not the item was cached
 
     def get(self, key: K) -> V | None:
         with _lock:
             return self._items.get(key)
 
     def set(self, key: K, value: V, *, since: int | None = None) -> None:
-        """Keep the item. With ``since``, which ``discards`` was before it was read, only if it still is."""
+        """Cache the item; with ``since``, only if ``discards`` is still that value, noted before the read."""
         with _lock:
             if since is None or since == self.discards:
                 self._items[key] = value
 
     def get_or_make(self, key: K, make: Callable[[K], V]) -> V:
-        """Return the item, made outside the lock if it is missing; one made meanwhile wins."""
+        """Return the item, made outside the lock if it is missing; one added meanwhile wins."""
         found = self.get(key)
         if found is not None:
             return found
@@ -54,7 +54,7 @@ class BoundedCache(Generic[K, V]):
             self._items.pop(key, None)
 
     def discard_if(self, unwanted: Callable[[V], bool]) -> None:
-        """Look at every item, so this is for what happens seldom; ``unwanted`` must not block."""
+        """Discard matching items. Scans them all, so use it for rare events; ``unwanted`` must not block."""
         with _lock:
             self.discards += 1
             for key in [key for key, value in self._items.items() if unwanted(value)]:

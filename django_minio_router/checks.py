@@ -1,4 +1,4 @@
-"""``manage.py check``: mistakes in settings and strategies, found without network or database."""
+"""System checks for settings and strategies, without network and database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.db import router
 from . import messages
 from .bucket_template import BucketTemplate
 from .buckets.hooks import bucket_hooks
-from .buckets.policies import opens_to_everybody, policy_of
+from .buckets.policies import is_open_to_everybody, policy_of
 from .exceptions import ConfigurationError, PrivatePublicMixedError, RoutingError, TenantRequired
 from .files.quota import quota
 from .inventory.sources import BucketSource, listed_sources, used_source
@@ -36,7 +36,7 @@ from .tenancy import get_tenancy
 if TYPE_CHECKING:
     from django.db.models import Model
 
-# Of the names' characters. MINIO_PRIVATE_BUCKET is as near as that, MINIO_STORAGE_ENDPOINT is not.
+# The cutoff for similar names: MINIO_PRIVATE_BUCKET is similar enough, MINIO_STORAGE_ENDPOINT is not.
 _SIMILAR = 0.82
 
 _THUMBNAIL_TABLES = {"easy_thumbnails", "filer", "sorl.thumbnail"}
@@ -50,18 +50,18 @@ def register() -> None:
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check each different source of settings once."""
-    misspelt = list(_misspelt())
+    """Check each distinct configuration once."""
+    misspelt = list(_misspelt_settings())
     try:
         get_tenancy().verify()
-        different = configs(uses())
+        distinct = configs(uses())
     except ConfigurationError as error:
         return [*misspelt, messages.bad_setting(error)]
-    return [*misspelt, *(message for config in different for message in _config_messages(config))]
+    return [*misspelt, *(message for config in distinct for message in _config_messages(config))]
 
 
-def _misspelt() -> Iterator[CheckMessage]:
-    """Report names that look like ours; other packages have settings that start with MINIO_ too."""
+def _misspelt_settings() -> Iterator[CheckMessage]:
+    """Report names similar to ours: other packages have settings that start with MINIO_ too."""
     for name in dir(settings):
         if name.startswith(PREFIX) and name not in SETTINGS:
             for similar in get_close_matches(name, SETTINGS, n=1, cutoff=_SIMILAR):
@@ -89,9 +89,9 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
         if problem := endpoint_problem(external):
             yield messages.malformed_endpoint("MINIO_EXTERNAL_ENDPOINT", shown_endpoint(external), problem)
         elif external_https is None and not split_endpoint(external)[0]:
-            yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
+            yield messages.incomplete_external_endpoint("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
     elif external_https is not None:
-        yield messages.half_external_endpoint("MINIO_EXTERNAL_ENDPOINT")
+        yield messages.incomplete_external_endpoint("MINIO_EXTERNAL_ENDPOINT")
 
 
 def _keys(config: Config) -> Iterator[CheckMessage]:
@@ -129,13 +129,13 @@ def _listed_buckets(config: Config) -> Iterator[CheckMessage]:
 
 
 def _hooks(config: Config) -> Iterator[CheckMessage]:
-    """Check the policies that are written down; what a callable gives is known when it is applied."""
+    """Check literal policies; the result of a callable is known only when it is applied."""
     try:
         for target, hook in hooks(config).items():
-            if callable(hook) or not opens_to_everybody(policy_of(hook, str(target))):
+            if callable(hook) or not is_open_to_everybody(policy_of(hook, str(target))):
                 continue
             if _is_private(target, config):
-                yield messages.hook_opens(target)
+                yield messages.hook_grants_access(target)
     except PrivatePublicMixedError:
         return  # check_storages reports it
     except ConfigurationError as error:
@@ -143,7 +143,7 @@ def _hooks(config: Config) -> Iterator[CheckMessage]:
 
 
 def _is_private(target: str | BucketStrategy, config: Config) -> bool:
-    """Tell whether what a hook is for is private; of a strategy that does not say, its buckets will tell."""
+    """Return whether the target of a hook is private, by its strategy or by its buckets."""
     if isinstance(target, str):
         return target not in config.declared[1]
     if target.public_read is None and not target.varies_by_tenant:
@@ -165,28 +165,28 @@ def _callables(config: Config) -> Iterator[CheckMessage]:
 
 
 def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check what each strategy reports, the buckets of single storages, and that none is of two kinds."""
+    """Check strategies, the buckets of single storages, and that no bucket is both private and public."""
     try:
         get_tenancy().verify()
         found = uses()
-        different = configs(found)
+        distinct = configs(found)
     except ConfigurationError:
         return []  # check_settings reports it
-    readable = [use for use in found if not any(use.config.problems())]  # of the others, that is reported
+    readable = [use for use in found if not any(use.config.problems())]  # others are reported elsewhere
     return [
-        *_strategy_messages(found, different),
+        *_strategy_messages(found, distinct),
         *_single_buckets(readable),
-        *_contradictions(readable, different),
-        *_meeting_templates(readable, different),
+        *_contradictions(readable, distinct),
+        *_colliding_templates(readable, distinct),
         *_shared_by_tenants(readable),
         *_shared_rows(readable),
         *_shared_thumbnails(readable),
     ]
 
 
-def _strategy_messages(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
+def _strategy_messages(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
     models = models_by_strategy(found)
-    for entry, _ in _entries(different):
+    for entry, _ in _entries(distinct):
         if not entry.is_name:
             models.setdefault(entry.strategy, [])
     for strategy, of_strategy in models.items():
@@ -211,20 +211,20 @@ def _single_buckets(found: list[StorageUse]) -> Iterator[CheckMessage]:
             yield messages.undeclared_bucket(use.single.bucket, use.where)
 
 
-def _contradictions(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
+def _contradictions(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
     plan = Plan()
-    for source in _not_varying(found, different):
+    for source in _tenant_independent_sources(found, distinct):
         try:
             plan.expand(source)
         except PrivatePublicMixedError as error:
             yield messages.private_and_public(error)
         except (ConfigurationError, RoutingError):
-            continue  # reported as what it is
+            continue  # another check reports it
 
 
-def _not_varying(found: list[StorageUse], different: list[Config]) -> Iterator[BucketSource]:
-    """Yield the sources whose buckets are known without a tenant."""
-    for config in different:
+def _tenant_independent_sources(found: list[StorageUse], distinct: list[Config]) -> Iterator[BucketSource]:
+    """Yield the sources whose buckets do not depend on the tenant."""
+    for config in distinct:
         with suppress(ConfigurationError):
             yield from (s for s in listed_sources(config, found) if not s.strategy.varies_by_tenant)
     for use in found:
@@ -234,25 +234,25 @@ def _not_varying(found: list[StorageUse], different: list[Config]) -> Iterator[B
                 yield source
 
 
-def _meeting_templates(found: list[StorageUse], different: list[Config]) -> Iterator[CheckMessage]:
-    """Compare the templates of each place; what fields and functions give is known with the tenants.
+def _colliding_templates(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
+    """Compare the templates of each place. Names from fields and functions are known only at run time.
 
-    Servers are told apart by the key, since one may be known under two names.
+    Servers are identified by their access key, since one may have two names.
     """
     places: dict[tuple[object, str], dict[BucketStrategy, BucketTemplate]] = {}
-    in_settings = [(entry.strategy, config) for entry, config in _entries(different)]
+    in_settings = [(entry.strategy, config) for entry, config in _entries(distinct)]
     for strategy, config in [*in_settings, *((use.strategy, use.config) for use in found)]:
         if strategy is not None and strategy.tenant_template is not None:
             place = (config.get("MINIO_ACCESS_KEY"), str(getattr(strategy, "bucket", "")))
             places.setdefault(place, {})[strategy] = strategy.tenant_template
     for templates in places.values():
         for (one, template), (other, another) in combinations(templates.items(), 2):
-            if template.may_meet(another):
-                yield messages.meeting_templates(one, other)
+            if template.may_collide(another):
+                yield messages.colliding_templates(one, other)
 
 
 def _shared_by_tenants(found: list[StorageUse]) -> Iterator[CheckMessage]:
-    """Report routers that tenants use and that do not route; what is for shared tables alone may be so."""
+    """Report routers without a strategy that tenants use; for shared tables they are fine."""
     tenancy = get_tenancy()
     if tenancy.problem() is not None:
         return
@@ -260,34 +260,34 @@ def _shared_by_tenants(found: list[StorageUse]) -> Iterator[CheckMessage]:
         if not isinstance(use.storage, MinioRouter) or use.strategy is not None or use.is_fallback:
             continue
         of_tenants = use.model is None or (tenancy.divides(use.model) and not tenancy.is_shared(use.model))
-        if of_tenants and (use.model is None or use.alias is None):  # an alias once, not for each field
-            yield messages.bucket_of_all_tenants(use.where, use.config.media_bucket)
+        if of_tenants and (use.model is None or use.alias is None):  # report an alias once, not per field
+            yield messages.missing_strategy(use.where, use.config.media_bucket)
 
 
 def _shared_rows(found: list[StorageUse]) -> Iterator[CheckMessage]:
-    """Report fields whose rows are everybody's, while their files have no place or are one tenant's."""
+    """Report fields of shared rows whose files have no place, or belong to one tenant."""
     tenancy = get_tenancy()
     if tenancy.problem() is not None or tenancy.shared_key is None:
-        return  # where tenants are rows, all tables are for all, and only owners tell whose a row is
+        return  # with rows as tenants, all tables are shared, and only owners identify the tenant
     for use in found:
         strategy, model = use.strategy, use.model
         if strategy is None or model is None or use.is_fallback or isinstance(use.field, OwnedField):
             continue
         if tenancy.is_shared(model):
-            if not _has_place(strategy, model, tenancy.shared_key):
+            if not _has_bucket(strategy, model, tenancy.shared_key):
                 yield messages.shared_rows(use.where, strategy, "has no bucket for public: each call raises")
         elif strategy.varies_by_tenant and tenancy.key_of_rows(router.db_for_write(model)) is None:
             yield messages.shared_rows(use.where, strategy, "stores for whichever tenant is active")
 
 
-def _has_place(strategy: BucketStrategy, model: type[Model], key: str | None) -> bool:
+def _has_bucket(strategy: BucketStrategy, model: type[Model], key: str | None) -> bool:
     try:
         with get_tenancy().bucket_context(key):
             strategy.bucket_for(model)
     except TenantRequired:
         return False
     except (ConfigurationError, RoutingError):
-        pass  # reported as what it is
+        pass  # another check reports it
     return True
 
 
@@ -307,7 +307,7 @@ def _shared_thumbnails(found: list[StorageUse]) -> Iterator[CheckMessage]:
 
 
 def _thumbnail_caches() -> Iterator[tuple[str, str]]:
-    """Yield the libraries that remember in a cache, with its alias."""
+    """Yield the libraries that cache thumbnails, with the cache alias."""
     yield "sorl.thumbnail", getattr(settings, "THUMBNAIL_CACHE", "default")
     yield "imagekit", getattr(settings, "IMAGEKIT_CACHE_BACKEND", None) or "default"
     yield "wagtail.images", "renditions" if "renditions" in settings.CACHES else "default"
@@ -317,24 +317,24 @@ def _keeps_nothing(cache: Mapping[str, Any]) -> bool:
     return str(cache.get("BACKEND")).endswith(".DummyCache")
 
 
-def _entries(different: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:
-    """Yield what the settings list; what is wrong with a list, check_settings reports."""
-    for config in different:
+def _entries(distinct: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:
+    """Yield what the settings list; check_settings reports invalid lists."""
+    for config in distinct:
         with suppress(ConfigurationError):
             yield from [(entry, config) for entry in listed(config)]
 
 
 def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Under ``check --deploy``: report plain HTTP, and a server that is none."""
+    """Report plain HTTP and in-memory servers, with ``check --deploy``."""
     try:
-        different = configs(uses())
+        distinct = configs(uses())
     except ConfigurationError:
         return []
-    return [message for config in different for message in _plain_http(config)]
+    return [message for config in distinct for message in _plain_http(config)]
 
 
 def check_public_uploads(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Under ``check --deploy``: report strategies whose buckets anybody may read, and fields store in."""
+    """Report strategies of fields whose buckets are public, with ``check --deploy``."""
     try:
         found = uses()
     except ConfigurationError:
@@ -349,7 +349,7 @@ def _plain_http(config: Config) -> Iterator[CheckMessage]:
     except ConfigurationError:
         return
     if internal.memory and not is_isolated():
-        yield messages.nothing_is_kept()
+        yield messages.memory_endpoint()
     if not internal.use_https:
         yield messages.plain_http("MINIO_USE_HTTPS", internal.endpoint)
     if external is not internal and not external.use_https:

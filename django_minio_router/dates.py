@@ -1,4 +1,4 @@
-"""Folders by date, for ``upload_to``."""
+"""Date folders for ``upload_to``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong, by who can mend it: the settings, the routing, or the server."""
+"""The errors, by what must be fixed: the settings, the routing, or the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ready-made bucket hooks, for ``MINIO_BUCKET_HOOKS``: versioning, encryption, tags, lifecycle and CORS."""
+"""Bucket hooks for ``MINIO_BUCKET_HOOKS``: versioning, encryption, tags, lifecycle and CORS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .buckets.tags import read_tags, write_tags
 from .exceptions import ConfigurationError
 from .naming import INCOMING
 from .s3.client import client_of
-from .s3.xml import Element, element, fetch_if_any, send
+from .s3.xml import Element, element, fetch_or_none, send
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def versioning(client: Minio, bucket: str) -> bool:
-    """Keep old versions of objects that are replaced or deleted."""
+    """Enable versioning: keep old versions of replaced and deleted objects."""
     current = _read(client, bucket, "versioning")
     if current is not None and current.findtext("Status") == "Enabled":
         return False
@@ -51,22 +51,22 @@ def kms_encryption(key_id: str) -> BucketHook:
 
 
 def _set_encryption(client: Minio, bucket: str, **default: str) -> bool:
-    wanted = element(
+    target = element(
         "ServerSideEncryptionConfiguration",
         element("Rule", element("ApplyServerSideEncryptionByDefault", **default)),
     )
-    return _replace(client, bucket, "encryption", wanted, ".//ApplyServerSideEncryptionByDefault")
+    return _replace(client, bucket, "encryption", target, ".//ApplyServerSideEncryptionByDefault")
 
 
 def tags(values: Mapping[str, str]) -> BucketHook:
     """Set these tags on the bucket; keep its other tags."""
-    wanted = dict(values)
+    target = dict(values)
 
     def tags(client: Minio, bucket: str) -> bool:
-        there = read_tags(client_of(client), bucket)
-        if wanted.items() <= there.items():
+        existing = read_tags(client_of(client), bucket)
+        if target.items() <= existing.items():
             return False
-        write_tags(client_of(client), bucket, {**there, **wanted})
+        write_tags(client_of(client), bucket, {**existing, **target})
         return True
 
     return tags
@@ -78,11 +78,11 @@ def expire(days: int | None = None, *, prefix: str = "", old_versions: int | Non
     Rules of other hooks with another prefix, and rules that others set, stay.
     """
     if days is None and old_versions is None:
-        raise ConfigurationError("expire() was given no days. Give it days=… or old_versions=….")
-    life = [] if days is None else [element("Expiration", Days=str(days))]
+        raise ConfigurationError("expire() needs days=… or old_versions=…. Set one of them.")
+    actions = [] if days is None else [element("Expiration", Days=str(days))]
     if old_versions is not None:
-        life.append(element("NoncurrentVersionExpiration", NoncurrentDays=str(old_versions)))
-    return _lifecycle("expire", prefix, life)
+        actions.append(element("NoncurrentVersionExpiration", NoncurrentDays=str(old_versions)))
+    return _lifecycle("expire", prefix, actions)
 
 
 def expire_incoming(days: int = 1) -> BucketHook:
@@ -94,16 +94,16 @@ def expire_incoming(days: int = 1) -> BucketHook:
     return _lifecycle("expire_incoming", INCOMING, [element("Expiration", Days=str(days)), unfinished])
 
 
-def _lifecycle(name: str, prefix: str, life: Sequence[Element]) -> BucketHook:
+def _lifecycle(name: str, prefix: str, actions: Sequence[Element]) -> BucketHook:
     rule = element(
-        "Rule", element("Filter", Prefix=prefix), *life, ID=f"minio-router:{prefix}", Status="Enabled"
+        "Rule", element("Filter", Prefix=prefix), *actions, ID=f"minio-router:{prefix}", Status="Enabled"
     )
 
     def expire(client: Minio, bucket: str) -> bool:
         current = _read(client, bucket, "lifecycle")
-        there = [] if current is None else list(current.iter("Rule"))
-        others = [other for other in there if other.findtext("ID") != rule.findtext("ID")]
-        if any(_content(other) == _content(rule) for other in there):
+        existing = [] if current is None else list(current.iter("Rule"))
+        others = [other for other in existing if other.findtext("ID") != rule.findtext("ID")]
+        if any(_content(other) == _content(rule) for other in existing):
             return False
         _write(client, bucket, "lifecycle", element("LifecycleConfiguration", *others, rule))
         return True
@@ -140,34 +140,34 @@ def cors(
     return cors
 
 
-def _replace(client: Minio, bucket: str, query: str, wanted: Element, part: str) -> bool:
-    """Write the configuration unless the part of it that matters is there already, and alone."""
+def _replace(client: Minio, bucket: str, query: str, target: Element, part: str) -> bool:
+    """Write the configuration unless its relevant part is already set, and nothing else."""
     current = _read(client, bucket, query)
     if current is not None and list(map(_content, current.iterfind(part))) == [
-        _content(element) for element in wanted.iterfind(part)
+        _content(element) for element in target.iterfind(part)
     ]:
         return False
-    _write(client, bucket, query, wanted)
+    _write(client, bucket, query, target)
     return True
 
 
 def _content(element: Element) -> list[tuple[str, str]]:
-    """Return what an element says: servers reorder it, leave out empty leaves and may add an ID."""
+    """Return an element's content for comparison: servers reorder it, omit empty leaves and may add an ID."""
     return sorted(set(_leaves(element, "")))
 
 
 def _leaves(element: Element, path: str) -> Iterator[tuple[str, str]]:
     for child in element:
-        here = f"{path}/{child.tag}".replace("/Filter/Prefix", "/Prefix")
+        child_path = f"{path}/{child.tag}".replace("/Filter/Prefix", "/Prefix")
         if len(child):
-            yield from _leaves(child, here)
+            yield from _leaves(child, child_path)
         elif child.text and child.tag != "ID":
-            yield here, child.text
+            yield child_path, child.text
 
 
 def _read(sdk: Minio, bucket: str, query: str) -> Element | None:
-    """Return a configuration of the bucket; None if it has none."""
-    return fetch_if_any(client_of(sdk), bucket, f"{query}=")
+    """Return a configuration of the bucket, or None."""
+    return fetch_or_none(client_of(sdk), bucket, f"{query}=")
 
 
 def _write(sdk: Minio, bucket: str, query: str, root: Element) -> None:

@@ -1,4 +1,4 @@
-"""The rules for names: which object and bucket names are safe.
+"""Which object and bucket names are safe.
 
 Sources: "Bucket naming rules" and "Creating object key names" in the Amazon S3 user guide.
 """
@@ -13,11 +13,11 @@ from django.core.exceptions import SuspiciousFileOperation
 
 from .exceptions import InvalidBucketName
 
-MARK_OBJECT = ".django-minio-router"  # in a bucket that can have no tag: who created it
+MARK_OBJECT = ".django-minio-router"  # says who created a bucket that cannot have tags
 MAX_OBJECT_NAME = 1024  # bytes of UTF-8
 MAX_BUCKET_NAME = 63
 
-INCOMING = "incoming/"  # where browsers store, below the folder of the storage, until a form takes the file
+INCOMING = "incoming/"  # where browsers store, below the storage's folder, until a form takes the file
 _INCOMING = re.compile(rf"(?:.*/)?{INCOMING}\d{{4}}-\d\d-\d\d/[0-9a-f]{{32}}", re.DOTALL)
 
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
@@ -31,16 +31,16 @@ _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 def quote_object_name(name: str) -> str:
-    """Return the name as it stands in a URL.
+    """Return the name quoted for a URL.
 
-    Raise ``SuspiciousFileOperation`` for a name that could mean another object than the one written:
-    dot segments and empty ones (clients and servers fold them), separators of the other kind, control
-    characters, and more bytes than S3 takes.
+    Raise ``SuspiciousFileOperation`` for a name that could refer to another object: one with dot segments or
+    empty segments (clients and servers collapse them), backslashes, control characters, or more bytes than S3
+    allows.
     """
     if type(name) is not str:
         name = text_of(name)
     if len(name) <= MAX_OBJECT_NAME and _PLAIN.fullmatch(name):
-        return name  # the most names, which neither need quotes nor can mean another object
+        return name  # the common case: needs no quoting and is safe
     name = text_of(name)
     _refuse_unsafe(name)
     return quote(name, safe="/~")
@@ -53,37 +53,39 @@ def check_object_name(name: str) -> str:
 
 
 def check_new_name(name: str) -> str:
-    """Return the name, or raise ``SuspiciousFileOperation``, also if some server would keep the object and
-    not list it: SeaweedFS hides folders that it uses itself."""
+    """Return the name, or raise ``SuspiciousFileOperation`` as ``check_object_name`` does.
+
+    Also raise it for a name that a server would store but not list: SeaweedFS hides folders of its own.
+    """
     name = check_object_name(name)
     if any(folder == ".uploads" or folder.endswith(".versions") for folder in name.split("/")[:-1]):
         raise SuspiciousFileOperation(
             f"The object name {name[:200]!r} has a folder that SeaweedFS does not list: '.uploads', or one "
-            "that ends in '.versions'. Name the folder otherwise."
+            "that ends in '.versions'. Rename the folder."
         )
     return name
 
 
 def is_incoming(name: str) -> bool:
-    """Tell whether an object is what a browser stored by itself and no form has taken."""
+    """Return whether the name is that of a direct upload that no form has taken yet."""
     return _INCOMING.fullmatch(name) is not None
 
 
 def text_of(name: object) -> str:
-    """Return a string or path as a plain string; anything else is no name.
+    """Return a string or path as a plain string. ``SuspiciousFileOperation`` for anything else.
 
     On Windows, where Django joins names with ``os.path``, a backslash becomes a slash.
     """
     if isinstance(name, os.PathLike):
         name = os.fspath(name)
     if not isinstance(name, str):
-        raise SuspiciousFileOperation(f"An object name is a string, not {name!r}.")
+        raise SuspiciousFileOperation(f"{name!r} is not an object name. Use a string or a path.")
     return str(name) if os.sep == "/" else name.replace(os.sep, "/")
 
 
 def _refuse_unsafe(name: str) -> None:
     if not name:
-        raise SuspiciousFileOperation("An object name is empty. Give the file a name.")
+        raise SuspiciousFileOperation("The object name is empty. Give the file a name.")
     problem = _object_name_problem(name)
     if problem:
         raise SuspiciousFileOperation(f"The object name {name[:200]!r} {problem}.")
@@ -93,37 +95,37 @@ def _object_name_problem(name: str) -> str | None:
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        return "holds a lone surrogate, which UTF-8 cannot express"
+        return "contains a lone surrogate, which UTF-8 cannot encode"
     if size > MAX_OBJECT_NAME:
-        return f"takes {size} bytes of UTF-8; S3 allows {MAX_OBJECT_NAME}"
+        return f"is {size} bytes long in UTF-8; S3 allows {MAX_OBJECT_NAME}"
     if "\\" in name:
-        return "holds a backslash; separate folders with '/'"
+        return "contains a backslash; separate folders with '/'"
     if _CONTROL.search(name):
-        return "holds a control character"
+        return "contains a control character"
     if any(segment in {"", ".", ".."} for segment in name.split("/")):
-        return "starts or ends with '/', or holds an empty, '.' or '..' segment"
+        return "starts or ends with '/', or contains an empty, '.' or '..' segment"
     return None
 
 
 def bucket_name_problem(name: object) -> str | None:
-    """Say which of the S3 naming rules the name breaks, or return None."""
+    """Return which S3 naming rule the name breaks, or None."""
     if not isinstance(name, str):
-        return f"is {type(name).__name__}, not a string"
+        return f"is of type {type(name).__name__}, not a string"
     if not _BUCKET.fullmatch(name):
         return "must be 3 to 63 characters of a-z, 0-9, '-' and '.', and start and end with a letter or digit"
     if ".." in name or ".-" in name or "-." in name:
-        return "must not hold '..', '.-' or '-.'"
+        return "must not contain '..', '.-' or '-.'"
     if _IP_ADDRESS.fullmatch(name):
         return "must not look like an IP address"
     if name in _RESERVED_NAMES:
-        return "is a name that MinIO keeps for itself"
+        return "is reserved by MinIO"
     if name.startswith(_RESERVED_PREFIXES) or name.endswith(_RESERVED_SUFFIXES):
-        return "starts or ends with a part that S3 reserves"
+        return "starts or ends with a part that is reserved by S3"
     return None
 
 
 def check_bucket_name(name: str, source: object) -> str:
-    """Return the name, or raise ``InvalidBucketName`` naming it and the ``source`` that gave it."""
+    """Return the name, or raise ``InvalidBucketName`` with the name and its ``source``."""
     problem = bucket_name_problem(name)
     if problem:
         raise InvalidBucketName(f"{source} gave the bucket name {name!r}, which {problem}.")

@@ -1,6 +1,6 @@
-"""One Django task: a command of this package, for one tenant. ``--enqueue`` leaves it to workers.
+"""A Django task that runs a command of this package for one tenant, for ``--enqueue``.
 
-``django.tasks`` where Django has it (6.0), else its backport ``django-tasks``; nothing else imports this.
+It uses ``django.tasks`` (Django 6.0) or its backport ``django-tasks``.
 """
 
 from __future__ import annotations
@@ -40,22 +40,20 @@ __all__ = [
 
 COMMANDS = ("bucket_usage", "initialize_buckets", "move_objects", "purge_tenant")
 
-_HALF = 4000  # characters of a result or an error; a database keeps it, and there may be millions of files
+_HALF = 4000  # characters; limits the result, which a database may store, for millions of files
 
 logger = logging.getLogger(__name__)
 
 
 @task
 def run_command(name: str, *arguments: str) -> Any:
-    """Run one of ``COMMANDS``, outside of any tenant, and return what it prints: lines, or its JSON.
+    """Run one of ``COMMANDS`` without an active tenant, and return its output: lines, or parsed JSON.
 
-    ``CommandError`` if it fails: what it printed, and then its error. May be repeated, and be run by several
-    workers at once. Of more than 8,000 characters the middle is left out; all is logged.
+    Raise ``CommandError`` with the output and the error if it fails. May be repeated, and run by several
+    workers at once. Output of more than 8,000 characters is shortened in the middle; all of it is logged.
     """
     if name not in COMMANDS:
-        raise ConfigurationError(
-            f"{name!r} does not run as a task. These commands do: {', '.join(COMMANDS)}."
-        )
+        raise ConfigurationError(f"{name!r} cannot run as a task. Use one of {', '.join(COMMANDS)}.")
     printed, rows = _Printed(), io.StringIO()
     is_json = "--format=json" in arguments
     try:
@@ -64,12 +62,12 @@ def run_command(name: str, *arguments: str) -> Any:
             call_command(name, *arguments, no_color=True, stdout=stdout, stderr=printed)
     except CommandError as error:
         printed.write(str(error))
-        raise CommandError(str(printed)) from None  # a chained error would be kept in full
+        raise CommandError(str(printed)) from None  # a chained error would be stored in full
     return json.loads(rows.getvalue()) if is_json else str(printed).splitlines()
 
 
 class _Printed(io.TextIOBase):
-    """Logs what is written, and keeps its beginning and its end."""
+    """A stream that logs its text, and keeps the beginning and the end."""
 
     def __init__(self) -> None:
         self._beginning = self._end = ""

@@ -1,4 +1,4 @@
-"""Downloads that ask first: a view that gives a file to whoever may have it, and tells nobody else of it."""
+"""Protected downloads: a view that checks a permission before it serves a file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from django.views.generic import View
 from django.views.generic.detail import SingleObjectMixin
 
 from .exceptions import ConfigurationError
-from .storage.active_content import is_safe_to_show
+from .storage.active_content import is_safe_to_display
 from .storage.backend import MinioBackend
 from .storage.content_types import guess_type
-from .storage.links import Told, seconds_of
+from .storage.links import ResponseOverrides, seconds_of
 from .storage.responses import ObjectResponse
 from .storage.router import MinioRouter
 
@@ -74,7 +74,7 @@ def serve_object(
 
 def _check_mode(mode: str) -> None:
     if mode not in _MODES:
-        raise ConfigurationError(f"The mode of a download is {mode!r}. Use one of {', '.join(_MODES)}.")
+        raise ConfigurationError(f"{mode!r} is not a mode for downloads. Use one of {', '.join(_MODES)}.")
 
 
 def _redirect(
@@ -95,23 +95,24 @@ def _disposition(as_attachment: bool | None) -> str | None:
 def _behind_proxy(
     storage: Storage, name: str, expires: Any, filename: str | None, as_attachment: bool | None
 ) -> str | None:
-    """Return path and query of a link on the internal endpoint; None if a request must tell where the file
-    is."""
+    """Return path and query of a link on the internal endpoint; None if finding the file needs a request."""
     backend = storage.backend if isinstance(storage, MinioRouter) else storage
     if not isinstance(backend, MinioBackend) or backend.links_take_requests:
         return None
     if not backend.objects.client.server.is_plain:
         raise ConfigurationError(
-            "nginx is told a bucket by its path, so the mode 'accel' needs an endpoint without a path, and "
-            "MINIO_ADDRESSING = 'path'. Use the mode 'stream'."
+            "The mode 'accel' needs an endpoint without a path and MINIO_ADDRESSING = 'path', because nginx "
+            "selects the bucket by path. Use the mode 'stream'."
         )
     content_type = None
     if as_attachment is None:
-        # On the site's own origin the type is what the name says, whatever was declared.
+        # On the site's own origin, use the type from the name, whatever was declared.
         content_type = guess_type(name) or "application/octet-stream"
-        as_attachment = not is_safe_to_show(name)
-    told = Told(filename or posixpath.basename(name), content_type, _disposition(as_attachment))
-    key, life, query = backend.object_name(name), seconds_of(expires), told.query(name, False)
+        as_attachment = not is_safe_to_display(name)
+    overrides = ResponseOverrides(
+        filename or posixpath.basename(name), content_type, _disposition(as_attachment)
+    )
+    key, life, query = backend.object_name(name), seconds_of(expires), overrides.query(name, False)
     link = backend.objects.client.link(backend.objects.name, key, life, int(time.time()), query)
     parts = urlsplit(link)
     return f"{parts.path}?{parts.query}"
@@ -151,13 +152,13 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
         ):
             raise ConfigurationError(
                 f"{cls.__name__} has no permission, so anybody could download anything. Give as_view() a "
-                "permission(request, row) that returns True or False, or define has_permission()."
+                "permission(request, row) that returns True or False, or override has_permission()."
             )
         return view
 
     def has_permission(self, request: HttpRequest, subject: Any) -> bool:
         """Return whether the visitor may read the file of this row, or of this name."""
-        permission: Any = inspect.getattr_static(self, "permission")  # not bound, if it is the class's own
+        permission: Any = inspect.getattr_static(self, "permission")  # a class attribute must not be bound
         return permission(request, subject)  # type: ignore[no-any-return]
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -170,10 +171,10 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
         """Find the file, check permissions, and serve it."""
         subject = self.get_subject()
         allowed = self.has_permission(request, subject)
-        if inspect.isawaitable(allowed):  # which counts as true
+        if inspect.isawaitable(allowed):  # it would be truthy
             raise ConfigurationError(
-                f"The permission of {type(self).__name__} is async, and its answer was not awaited. "
-                "Give it a plain function."
+                f"The permission of {type(self).__name__} is async, which is not supported. Use a plain "
+                "function."
             )
         if not allowed:
             raise PermissionDenied
@@ -193,7 +194,7 @@ class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
             return self.kwargs[self.name_url_kwarg]
         try:
             return self.get_object()
-        except (ValueError, ValidationError):  # what the URL gives cannot be a key
+        except (ValueError, ValidationError):  # the URL's value cannot be a key
             raise Http404 from None
 
     def get_filename(self, subject: Any) -> str | None:

@@ -730,7 +730,7 @@ def test_w001_plain_http_for_requests(project):
 
 def test_w010_files_that_nothing_keeps(project):
     project.MINIO_ENDPOINT = "memory:"
-    assert "gone when the process ends" in only("W010", deploy=True).msg
+    assert "lost when the process ends" in only("W010", deploy=True).msg
 
 
 def test_w001_plain_http_for_links(project):

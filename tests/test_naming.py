@@ -231,12 +231,12 @@ class TestTemplates:
             ("{schema_name", "malformed"),
             ("schema_name}", "malformed"),
             (None, "malformed"),
-            ("{}", "a field is one name"),
-            ("{0}", "a field is one name"),
-            ("{tenant.id}", "a field is one name"),
-            ("{tenant[id]}", "a field is one name"),
-            ("{schema_name!r}", "no format and no conversion"),
-            ("{schema_name:>30}", "no format and no conversion"),
+            ("{}", "a field must be a single name"),
+            ("{0}", "a field must be a single name"),
+            ("{tenant.id}", "a field must be a single name"),
+            ("{tenant[id]}", "a field must be a single name"),
+            ("{schema_name!r}", "a format or a conversion"),
+            ("{schema_name:>30}", "a format or a conversion"),
             ("Acme-{schema_name}", "only a-z"),
             ("acme_{schema_name}", "only a-z"),
             ("a/{schema_name}", "only a-z"),
@@ -355,4 +355,4 @@ def test_templates_that_may_not_meet_never_do() -> None:
     }
 
     assert len(met) > 100
-    assert all(one.may_meet(other) for one, other in met)
+    assert all(one.may_collide(other) for one, other in met)

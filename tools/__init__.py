@@ -1,1 +1,1 @@
-"""What the project is tried on and measured with: real servers, the benchmark, visitors."""
+"""Development tools: real servers, benchmarks and load tests."""

@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def page() -> str:
-    """Return the page as the code of the commands has it now."""
+    """Return the page generated from the current commands."""
     names = sorted(name for name, app in get_commands().items() if app == APP)
     return HEAD + "".join(map(described, names))
 
@@ -43,7 +43,7 @@ def described(name: str) -> str:
 
 
 def own_options(command: BaseCommand) -> list[Action]:
-    """Return the options that not every command has, without hidden ones."""
+    """Return the command's own options, without hidden ones."""
     common = {option.dest for option in BaseCommand().create_parser("", "")._actions}
     options = command.create_parser("", "")._actions
     return [option for option in options if option.dest not in common and option.help != SUPPRESS]

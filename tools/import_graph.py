@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def with_graph(page: str) -> str:
-    """Return the page with the graph of the code as it is now."""
+    """Return the page with the current graph."""
     before, rest = page.split(BEGIN)
     _, after = rest.split(END, 1)
     return before + BEGIN + mermaid(rooms()) + END + after
@@ -36,7 +36,7 @@ def rooms() -> dict[str, set[str]]:
 
 
 def mermaid(imports: dict[str, set[str]]) -> str:
-    """Draw the rooms. An arrow is left out where others lead the same way."""
+    """Draw the rooms, without arrows that other arrows imply."""
     lines = [
         f"    {room} --> {used}\n"
         for room in sorted(imports)
@@ -47,7 +47,7 @@ def mermaid(imports: dict[str, set[str]]) -> str:
 
 
 def reachable(imports: dict[str, set[str]], room: str) -> set[str]:
-    """Return all rooms that a room comes to by its imports."""
+    """Return all rooms that a room imports, directly or indirectly."""
     found: set[str] = set()
     ahead = {room}
     while ahead:

@@ -1,4 +1,4 @@
-"""The table in docs/servers.md of what each server can, as check_server finds it.
+"""The table of server features in docs/servers.md, as check_server finds them.
 
 python3 dev.py run tools.server_table    # renews it; a server that is not on this machine keeps its column
 """
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def asked(name: str) -> dict[str, str]:
-    """Return what a server can that starts for it."""
+    """Start a server, and return its features."""
     from django_minio_router.provisioning.server_check import check_server
     from django_minio_router.settings.config import Config
 
@@ -54,7 +54,7 @@ def asked(name: str) -> dict[str, str]:
 
 
 def written() -> Columns:
-    """Return what the page has now."""
+    """Return the columns of the current page."""
     rows = [line.strip("| ").split(" | ") for line in _TABLE.findall(PAGE.read_text())[0].splitlines()]
     if not rows:
         return {}

@@ -1,4 +1,4 @@
-"""What a server can, found out in a bucket that is made for it and removed."""
+"""The features of a server, tested in a temporary bucket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from ..exceptions import BucketNotFound, ServerError
 from ..s3.client import Client
 from ..s3.content import MIN_PART_SIZE, Block
-from ..s3.listing import abort, current, delete_versions, remove_bucket, uploads, versions
+from ..s3.listing import abort, current_versions, delete_versions, remove_bucket, uploads, versions
 from ..s3.uploads import CHECKSUM_HEADER
 from ..s3.xml import document, element, fetch, parse, send
 from .ensure import make_bucket
@@ -29,7 +29,7 @@ _TAKEN = (409, 412)
 
 
 class Finding(NamedTuple):
-    """An ability and whether the server has it; ``details`` are what it answered, or what was measured."""
+    """A feature and whether the server has it; ``details`` are its response, or a measurement."""
 
     name: str
     is_there: bool
@@ -38,87 +38,91 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Scratch:
-    """A bucket for trials."""
+    """A temporary bucket for tests."""
 
     client: Client
     bucket: str
 
-    def ask(
+    def send(
         self, method: str, key: str = "", query: str = "", body: bytes | None = None, **headers: str
     ) -> BaseHTTPResponse:
         path = f"/{self.bucket}/{key.replace(' ', '%20')}" if key else f"/{self.bucket}"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.request(method, path, query, headers=named, body=body)
 
-    def do(self, method: str, key: str = "", query: str = "", **options: Any) -> BaseHTTPResponse:
-        """Do the same, and raise ``ServerError`` if it is refused."""
-        response = self.ask(method, key, query, **options)
+    def send_checked(self, method: str, key: str = "", query: str = "", **options: Any) -> BaseHTTPResponse:
+        """Send the request, and raise ``ServerError`` if it is refused."""
+        response = self.send(method, key, query, **options)
         if response.status >= 300:
             self.client.refuse(response, self.bucket, key, is_head=method == "HEAD")
         return response
 
     def anonymous(self, key: str) -> int:
-        """Return the status that a visitor without keys gets."""
+        """Return the status of a request without keys."""
         path = f"/{self.bucket}/{key.replace(' ', '%20')}"
         answer = self.client.connections.send("GET", path, "", None, {}, stream=False, repeat=True)
         return answer.status
 
     def begin(self, key: str) -> str:
-        answer = self.do("POST", key, "uploads=", body=b"")
+        answer = self.send_checked("POST", key, "uploads=", body=b"")
         return parse(answer.data).findtext("UploadId") or ""
 
     def complete(self, key: str, upload_id: str, etag: str, **headers: str) -> BaseHTTPResponse:
         root = element("CompleteMultipartUpload", element("Part", PartNumber="1", ETag=etag))
-        return self.ask("POST", key, f"uploadId={upload_id}", body=document(root), **headers)
+        return self.send("POST", key, f"uploadId={upload_id}", body=document(root), **headers)
 
 
 Probe: TypeAlias = Callable[[Scratch], "bool | str"]
 
 
 def _conditional_put(scratch: Scratch) -> bool:
-    scratch.do("PUT", "conditional", body=b"1")
-    answer = scratch.ask("PUT", "conditional", body=b"2", If_None_Match="*")
-    return answer.status in _TAKEN and scratch.do("GET", "conditional").data == b"1"
+    scratch.send_checked("PUT", "conditional", body=b"1")
+    answer = scratch.send("PUT", "conditional", body=b"2", If_None_Match="*")
+    return answer.status in _TAKEN and scratch.send_checked("GET", "conditional").data == b"1"
 
 
 def _conditional_complete(scratch: Scratch) -> bool:
-    scratch.do("PUT", "completed", body=b"1")
+    scratch.send_checked("PUT", "completed", body=b"1")
     upload_id = scratch.begin("completed")
-    etag = scratch.do("PUT", "completed", f"partNumber=1&uploadId={upload_id}", body=b"22").headers["ETag"]
+    etag = scratch.send_checked("PUT", "completed", f"partNumber=1&uploadId={upload_id}", body=b"22").headers[
+        "ETag"
+    ]
     answer = scratch.complete("completed", upload_id, etag, If_None_Match="*")
     refused = answer.status in _TAKEN or b"PreconditionFailed" in answer.data
-    return refused and scratch.do("GET", "completed").data == b"1"
+    return refused and scratch.send_checked("GET", "completed").data == b"1"
 
 
 def _conditional_delete(scratch: Scratch) -> bool:
-    scratch.do("PUT", "kept", body=b"1")
-    scratch.ask("DELETE", "kept", If_Match='"00000000000000000000000000000000"')
-    return scratch.ask("HEAD", "kept").status == 200
+    scratch.send_checked("PUT", "kept", body=b"1")
+    scratch.send("DELETE", "kept", If_Match='"00000000000000000000000000000000"')
+    return scratch.send("HEAD", "kept").status == 200
 
 
 def _checksums(scratch: Scratch) -> bool:
     right, other = Block(), Block()
     right.add(b"content")
     other.add(b"other")
-    scratch.do("PUT", "checked", body=b"content", **{CHECKSUM_HEADER: right.checksum})
-    return scratch.ask("PUT", "checked", body=b"content", **{CHECKSUM_HEADER: other.checksum}).status == 400
+    scratch.send_checked("PUT", "checked", body=b"content", **{CHECKSUM_HEADER: right.checksum})
+    return scratch.send("PUT", "checked", body=b"content", **{CHECKSUM_HEADER: other.checksum}).status == 400
 
 
 def _multipart(scratch: Scratch) -> bool:
     upload_id = scratch.begin(_KEY)
-    etag = scratch.do("PUT", _KEY, f"partNumber=1&uploadId={upload_id}", body=b"part").headers["ETag"]
+    etag = scratch.send_checked("PUT", _KEY, f"partNumber=1&uploadId={upload_id}", body=b"part").headers[
+        "ETag"
+    ]
     scratch.complete(_KEY, upload_id, etag)
-    return scratch.do("GET", _KEY).data == b"part"
+    return scratch.send_checked("GET", _KEY).data == b"part"
 
 
 def _multipart_copy(scratch: Scratch) -> bool:
-    scratch.do("PUT", "source", body=bytes(MIN_PART_SIZE))
+    scratch.send_checked("PUT", "source", body=bytes(MIN_PART_SIZE))
     upload_id = scratch.begin("copy")
     source = {"x-amz-copy-source": f"/{scratch.bucket}/source"}
-    answer = scratch.do("PUT", "copy", f"partNumber=1&uploadId={upload_id}", **source)
+    answer = scratch.send_checked("PUT", "copy", f"partNumber=1&uploadId={upload_id}", **source)
     etag = parse(answer.data).findtext("ETag") or ""
     scratch.complete("copy", upload_id, etag)
-    return int(scratch.do("HEAD", "copy").headers["Content-Length"]) == MIN_PART_SIZE
+    return int(scratch.send_checked("HEAD", "copy").headers["Content-Length"]) == MIN_PART_SIZE
 
 
 def _listed_uploads(scratch: Scratch) -> bool:
@@ -128,23 +132,23 @@ def _listed_uploads(scratch: Scratch) -> bool:
 
 
 def _range(scratch: Scratch) -> bool:
-    scratch.do("PUT", "range", body=b"0123456789")
-    answer = scratch.ask("GET", "range", Range="bytes=2-4")
+    scratch.send_checked("PUT", "range", body=b"0123456789")
+    answer = scratch.send("GET", "range", Range="bytes=2-4")
     return answer.status == 206 and answer.data == b"234"
 
 
 def _policies(scratch: Scratch) -> bool | str:
-    scratch.do("PUT", "public", body=b"1")
+    scratch.send_checked("PUT", "public", body=b"1")
     if scratch.anonymous("public") == 200:
-        return "anybody reads what is private"
+        return "anybody can read private objects"
     policy = json.dumps(public_policy(scratch.bucket, listing=False)).encode()
-    scratch.do("PUT", query="policy=", body=policy, Content_Type="application/json")
+    scratch.send_checked("PUT", query="policy=", body=policy, Content_Type="application/json")
     status = scratch.anonymous("public")
-    return status == 200 or f"a policy is kept, and a visitor gets {status}"
+    return status == 200 or f"the policy was accepted, but a visitor gets {status}"
 
 
 def _configuration(query: str, root: Any, part: str) -> Probe:
-    """Return a probe that writes a configuration of the bucket and reads it."""
+    """Return a probe that writes a configuration of the bucket and reads it back."""
 
     def probe(scratch: Scratch) -> bool:
         send(scratch.client, "PUT", scratch.bucket, f"{query}=", root)
@@ -157,13 +161,13 @@ def _versioning(scratch: Scratch) -> bool:
     root = element("VersioningConfiguration", Status="Enabled")
     send(scratch.client, "PUT", scratch.bucket, "versioning=", root)
     for _ in range(2):
-        scratch.do("PUT", "versions", body=b"1")
+        scratch.send_checked("PUT", "versions", body=b"1")
     return len(list(versions(scratch.client, scratch.bucket, "versions"))) == 2
 
 
 def _object_lock(scratch: Scratch) -> bool:
     locked = Scratch(scratch.client, f"{scratch.bucket}-lock")
-    locked.do("PUT", body=b"", **{"x-amz-bucket-object-lock-enabled": "true"})
+    locked.send_checked("PUT", body=b"", **{"x-amz-bucket-object-lock-enabled": "true"})
     try:
         return fetch(locked.client, locked.bucket, "object-lock=").findtext("ObjectLockEnabled") == "Enabled"
     finally:
@@ -171,10 +175,10 @@ def _object_lock(scratch: Scratch) -> bool:
 
 
 def _clock(scratch: Scratch) -> bool | str:
-    said = scratch.ask("HEAD").headers.get("Date", "")
-    if not said:
-        return "there is no Date in its answers"
-    difference = parsedate_to_datetime(said).timestamp() - time.time()
+    date = scratch.send("HEAD").headers.get("Date", "")
+    if not date:
+        return "its responses have no Date"
+    difference = parsedate_to_datetime(date).timestamp() - time.time()
     return abs(difference) < _LARGEST_SKEW or f"{difference:+.0f} s"
 
 
@@ -188,7 +192,7 @@ _SSE = element(
 )
 _TAGS = element("Tagging", element("TagSet", element("Tag", Key="a", Value="b")))
 
-# The last ones change what the bucket does with objects.
+# The last ones change how the bucket stores objects.
 PROBES: Mapping[str, Probe] = {
     "clock": _clock,
     "conditional PUT": _conditional_put,
@@ -209,8 +213,8 @@ PROBES: Mapping[str, Probe] = {
 }
 
 
-def find_abilities(client: Client) -> Iterator[Finding]:
-    """Try each ability in a bucket of its own, which is removed. ``ServerError`` if none can be made."""
+def find_features(client: Client) -> Iterator[Finding]:
+    """Test each feature in a temporary bucket. ``ServerError`` if it cannot be created."""
     scratch = Scratch(client, f"check-server-{secrets.token_hex(6)}")
     make_bucket(client, scratch.bucket)
     try:
@@ -234,7 +238,7 @@ def _remove(scratch: Scratch) -> None:
     with suppress(BucketNotFound):
         for upload in uploads(client, bucket):
             abort(client, bucket, upload)
-        for found in (versions, current):
+        for found in (versions, current_versions):
             for _ in delete_versions(client, bucket, found(client, bucket)):
                 pass
         remove_bucket(client, bucket)

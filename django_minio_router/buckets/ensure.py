@@ -1,4 +1,4 @@
-"""One bucket on its server: created if it is missing, and given the policy that it must have."""
+"""Create a bucket if it is missing, and set its policy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .hooks import run_hooks
 from .marks import is_marked, mark_bucket
 from .policies import (
     Policy,
-    opens_to_everybody,
+    is_open_to_everybody,
     public_policy,
     read_policy,
     remove_policy,
@@ -27,7 +27,7 @@ from .policies import (
 
 
 class State(Enum):
-    """What became of a bucket, or would become of it in a dry run."""
+    """What happened to a bucket, or would happen in a dry run."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -37,7 +37,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One bucket, done or tried; ``warning`` is what a person should look at, though nothing failed."""
+    """The result for one bucket; ``warning`` needs attention, though nothing failed."""
 
     bucket: str
     state: State
@@ -47,9 +47,9 @@ class Outcome:
 
 @dataclass
 class PlannedBucket:
-    """A bucket that must exist on one server, with the policy that it must have.
+    """A bucket that must exist on a server, and its policy.
 
-    ``where`` says what needs it first, ``aliases`` are those of ``STORAGES`` that do.
+    ``where`` names its first user; ``aliases`` are the entries of ``STORAGES`` that use it.
     """
 
     name: str
@@ -62,12 +62,12 @@ class PlannedBucket:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The server's address and the name: what is planned twice is one bucket."""
+        """Server address and name, which identify the bucket."""
         return self.config.internal.endpoint, self.name
 
     @property
     def on_server(self) -> str:
-        """What the bucket is called on its server."""
+        """The bucket's name on its server."""
         return self.config.internal.bucket_name(self.name)
 
     @property
@@ -91,10 +91,10 @@ def ensure_bucket(
     dry_run: bool = False,
     adopt: bool = False,
 ) -> Outcome:
-    """Make the server's bucket what it must be; ``existing`` are the names there, if they are known.
+    """Create or correct the bucket on its server; ``existing`` are the names there, if known.
 
-    A bucket that is created is marked as ours, and one that is there already only if it is to ``adopt``.
-    Raise ``InvalidBucketName`` for a name that breaks the S3 naming rules.
+    A created bucket is marked as ours, an existing one only with ``adopt``. Raise ``InvalidBucketName`` for a
+    name that breaks the S3 naming rules.
     """
     check_bucket_name(planned.name, planned.where)
     return _BucketOnServer(get_client(planned.config.internal), planned, dry_run, adopt).ensure(existing)
@@ -102,7 +102,7 @@ def ensure_bucket(
 
 @dataclass(frozen=True)
 class _BucketOnServer:
-    """One bucket of the plan on its server: three requests to create it, one to find it right."""
+    """One planned bucket on its server: three requests to create it, one to check it."""
 
     client: Client
     planned: PlannedBucket
@@ -112,25 +112,25 @@ class _BucketOnServer:
     def ensure(self, existing: Collection[str] | None) -> Outcome:
         outcome = self._with_policy(existing)
         if self.adopt and outcome.state is not State.CREATED:
-            outcome = self._adopted(outcome)
+            outcome = self._adopt(outcome)
         return outcome if self.dry_run else self._with_hooks(outcome)
 
-    def _adopted(self, outcome: Outcome) -> Outcome:
+    def _adopt(self, outcome: Outcome) -> Outcome:
         name = self.planned.on_server
         if is_marked(self.client, name):
             return outcome
         if not self.dry_run:
             mark_bucket(self.client, name, "adopted")
-        return replace(outcome, state=State.CHANGED, cause=_joined([outcome.cause, "adopted"]))
+        return replace(outcome, state=State.CHANGED, cause=_join([outcome.cause, "adopted"]))
 
     def _with_hooks(self, outcome: Outcome) -> Outcome:
-        """Run the hooks, also on a bucket that is right already: the last run may have been interrupted."""
+        """Run the hooks, even on an unchanged bucket: the last run may have been interrupted."""
         hooks = run_hooks(self.client, self.planned.on_server, self.planned.config)
         state, causes = outcome.state, [outcome.cause, *hooks.changed]
         if hooks.changed and state is State.UNCHANGED:
             state = State.CHANGED
-        warnings = [outcome.warning, *hooks.lacking]
-        return Outcome(outcome.bucket, state, _joined(causes), _joined(warnings))
+        warnings = [outcome.warning, *hooks.unsupported]
+        return Outcome(outcome.bucket, state, _join(causes), _join(warnings))
 
     def _with_policy(self, existing: Collection[str] | None) -> Outcome:
         try:
@@ -157,33 +157,34 @@ class _BucketOnServer:
         return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)
 
     def _correct(self, current: Policy | None) -> Outcome:
-        wanted = self.planned.policy
-        if wanted is None:
+        target = self.planned.policy
+        if target is None:
             return self._close(current)
-        if same_policy(current, wanted):
-            return self._outcome(State.UNCHANGED, wanted)
+        if same_policy(current, target):
+            return self._outcome(State.UNCHANGED, target)
         if not self.dry_run:
-            self._set_policy(wanted)
-        return self._outcome(State.CHANGED, wanted, f"now {self.planned.kind}")
+            self._set_policy(target)
+        return self._outcome(State.CHANGED, target, f"now {self.planned.kind}")
 
     def _without_policy(self, state: State) -> Outcome:
-        """Leave a public bucket as the server has it; a policy that somebody wrote is not left out."""
+        """Leave the bucket without a policy. ``ServerError`` if a hook sets one."""
         config, name = self.planned.config, self.planned.name
         if self.planned.hook is not None:
             raise ServerError(
-                f"{self.client.server.endpoint} has no bucket policies, and MINIO_POLICY_HOOKS has one for "
-                f"{name!r}. Remove it there, or store on another server."
+                f"{self.client.server.endpoint} does not support bucket policies, but MINIO_POLICY_HOOKS has "
+                f"one for {name!r}. Remove it there, or use another server."
             )
         warning = ""
         if self.planned.is_public and config.get("MINIO_BUCKET_POLICIES") and not config.public_url(name):
             warning = (
-                "public by its settings, and the server has no policies, so nobody can read it without a "
-                "signature. Set MINIO_BUCKET_POLICIES to False for signed links, or give MINIO_PUBLIC_URL"
+                "public by its settings, but the server does not support policies, so nobody can read it "
+                "without a signature. Set MINIO_BUCKET_POLICIES to False for signed links, or set "
+                "MINIO_PUBLIC_URL"
             )
         return Outcome(name, state, "", warning)
 
     def _close(self, current: Policy | None) -> Outcome:
-        """Take back the policy of a bucket that was public; one that a person wrote is left alone."""
+        """Remove a public policy of ours. Keep a policy that somebody wrote."""
         name = self.planned.on_server
         ours = (public_policy(name, listing=listing) for listing in (True, False))
         if current is None or not any(same_policy(current, policy) for policy in ours):
@@ -194,7 +195,7 @@ class _BucketOnServer:
 
     def _outcome(self, state: State, policy: Policy | None, cause: str = "") -> Outcome:
         warning = ""
-        if not self.planned.is_public and policy is not None and opens_to_everybody(policy):
+        if not self.planned.is_public and policy is not None and is_open_to_everybody(policy):
             warning = "private by its settings, but its policy lets everybody in"
         return Outcome(self.planned.name, state, cause, warning)
 
@@ -205,12 +206,12 @@ class _BucketOnServer:
         try:
             return read_policy(self.client, name)
         except ServerError as error:
-            if _says_no_policies(error):
+            if _is_unsupported(error):
                 raise self._no_policies() from error
             raise
 
     def _no_policies(self) -> Exception:
-        """Return the error of a bucket that has no policy, or is missing: a policy would have told."""
+        """Return the error for a server without policies, or for a missing bucket."""
         name = self.planned.on_server
         is_there = self.client.has_bucket(name)
         return _NoPoliciesError() if is_there else bucket_not_found(self.client.server, name)
@@ -221,27 +222,27 @@ class _BucketOnServer:
         try:
             write_policy(self.client, self.planned.on_server, policy)
         except ServerError as error:
-            if _says_no_policies(error):
+            if _is_unsupported(error):
                 raise _NoPoliciesError from error
             raise
 
 
 class _NoPoliciesError(Exception):
-    """The server has no bucket policies, and so no public buckets either."""
+    """The server does not support bucket policies, and so no public buckets."""
 
 
-def _says_no_policies(error: ServerError) -> bool:
+def _is_unsupported(error: ServerError) -> bool:
     return error.status in (405, 501) or error.code in ("NotImplemented", "MethodNotAllowed")
 
 
-def _joined(texts: Iterable[str]) -> str:
+def _join(texts: Iterable[str]) -> str:
     return ", ".join(filter(None, texts))
 
 
 def make_bucket(client: Client, bucket: str) -> bool:
-    """Create the bucket, and tell whether that was needed: one that is ours already is not an error."""
+    """Create the bucket. Return False if it exists and is ours."""
     region, body = client.server.region, None
-    if region != DEFAULTS["MINIO_REGION"]:  # which no server takes as a place
+    if region != DEFAULTS["MINIO_REGION"]:  # servers refuse it as a location constraint
         body = document(element("CreateBucketConfiguration", LocationConstraint=region))
     try:
         response = client.request("PUT", f"/{bucket}", body=body)

@@ -1,8 +1,8 @@
-"""Running bucket hooks: what a project sets on its buckets beyond the policy.
+"""Bucket hooks: what a project configures on its buckets besides the policy.
 
-A hook is called with the SDK's client and the bucket, when the bucket is created and at each run of
-``initialize_buckets``, which may be in a thread of its own, and for no tenant. So it can be repeated, and
-returns True if it changed something.
+A hook is called with the SDK's client and the bucket name when the bucket is created and on each run of
+``initialize_buckets``, perhaps in its own thread, and without a tenant. It must be repeatable, and return
+True if it changed something.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BucketHook: TypeAlias = "Callable[[Minio, str], bool | None]"
 
 @dataclass(frozen=True)
 class _Required:
-    """A hook without which a bucket may not be used."""
+    """A hook that must succeed."""
 
     hook: BucketHook | str
 
@@ -41,7 +41,7 @@ def required(hook: BucketHook | str) -> BucketHook:
 
 
 def bucket_hooks(config: Config) -> list[BucketHook]:
-    """Return ``MINIO_BUCKET_HOOKS``, imported. ``ConfigurationError`` if one cannot be."""
+    """Return the imported ``MINIO_BUCKET_HOOKS``. ``ConfigurationError`` if an import fails."""
     found = [_load(hook) for hook in config.get("MINIO_BUCKET_HOOKS")]
     for hook in found:
         if isinstance(hook, _Required):
@@ -70,10 +70,10 @@ def _imported(path: str) -> BucketHook:
 
 @dataclass(frozen=True)
 class HooksRun:
-    """The names of the hooks that changed the bucket, and what the server lacks for others."""
+    """The names of the hooks that changed the bucket, and what the server does not support."""
 
     changed: list[str]
-    lacking: list[str]
+    unsupported: list[str]
 
 
 def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
@@ -88,7 +88,9 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
                 raise ServerError(
                     f"The bucket hook {name_of(hook)} failed for {bucket!r}: {error}"
                 ) from error
-            run.lacking.append(f"the server does not implement what the bucket hook {name_of(hook)} needs")
+            run.unsupported.append(
+                f"the server does not implement what the bucket hook {name_of(hook)} needs"
+            )
         else:
             if changed:
                 run.changed.append(name_of(hook))
@@ -96,7 +98,7 @@ def run_hooks(client: Client, bucket: str, config: Config) -> HooksRun:
 
 
 def _is_changed(changed: object) -> bool:
-    """Refuse what a coroutine function or a generator gives: its code has not run."""
+    """Return the hook's result as a bool. ``TypeError`` for a coroutine or generator, which has not run."""
     if changed is None or isinstance(changed, bool):
         return bool(changed)
     raise TypeError(
@@ -107,7 +109,7 @@ def _is_changed(changed: object) -> bool:
 def _is_missing_feature(hook: BucketHook, error: Exception) -> bool:
     if not isinstance(error, ServerError):
         return False
-    # A server without keys of its own may call the request wrong, which is the same for all servers.
+    # A server without a key service may answer 400 to this request, which is otherwise valid.
     is_refused = error.status == 400 and name_of(hook) == "encryption"
     return is_refused or error.status == 501 or error.code == "NotImplemented"
 

@@ -1,6 +1,6 @@
-"""The mark of a bucket that this package created, or that somebody adopted: no other one is ever purged.
+"""The mark of a bucket that this package created or that was adopted: no other bucket is ever purged.
 
-It is a tag of the bucket, or an object in it if the server has no tags for it.
+It is a bucket tag, or an object in the bucket if the server does not support tags.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .tags import read_tags, write_tags
 
 MARK_TAG = "django-minio-router"
 
-_NO_TAGS = (403, 405, 501)  # the server does not know them, or the keys may not use them
+_NO_TAGS = (403, 405, 501)  # not supported, or not allowed for the keys
 
 
 def mark_bucket(client: Client, bucket: str, how: str) -> None:
-    """Mark the bucket as ``"created"`` or ``"adopted"``; other tags stay."""
+    """Mark the bucket as ``"created"`` or ``"adopted"``, and keep other tags."""
     try:
         tags = {} if how == "created" else read_tags(client, bucket)
         write_tags(client, bucket, {**tags, MARK_TAG: how})
@@ -31,7 +31,7 @@ def mark_bucket(client: Client, bucket: str, how: str) -> None:
 
 
 def is_marked(client: Client, bucket: str) -> bool:
-    """Tell whether the bucket has a mark. ``BucketNotFound`` if there is no such bucket."""
+    """Return whether the bucket has a mark. ``BucketNotFound`` if it does not exist."""
     try:
         if MARK_TAG in read_tags(client, bucket):
             return True

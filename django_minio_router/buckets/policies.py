@@ -1,4 +1,4 @@
-"""Bucket policies: the public ones, and whether two say the same."""
+"""Bucket policies: public ones, and comparing two."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ELEMENTS = (
 )
 
 
-_IDENTITIES = {  # of who asks, and of where from; what anybody can claim of himself is not among them
+_IDENTITIES = {  # condition keys that identify the client, and that it cannot forge
     "aws:principalaccount",
     "aws:principalarn",
     "aws:principalorgid",
@@ -47,7 +47,7 @@ _IDENTITIES = {  # of who asks, and of where from; what anybody can claim of him
 
 
 def read_policy(client: Client, bucket: str) -> Policy | None:
-    """Return the policy of the bucket, None if it has none. ``BucketNotFound`` if there is no bucket."""
+    """Return the policy of the bucket, or None. ``BucketNotFound`` if the bucket does not exist."""
     response = client.request("GET", f"/{bucket}", "policy=")
     try:
         if response.status != 200:
@@ -73,7 +73,7 @@ def remove_policy(client: Client, bucket: str) -> None:
 
 
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:
-    """Return a policy that lets anybody read objects, and with ``listing`` also find their names."""
+    """Return a policy that lets anybody read objects, and with ``listing`` also list them."""
     arn = f"arn:aws:s3:::{bucket}"
     statements = [_allow("s3:GetObject", f"{arn}/*")]
     if listing:
@@ -91,9 +91,9 @@ def _allow(action: str, resource: str) -> dict[str, Any]:
 
 
 def policy_of(hook: Hook, bucket: str, on_server: str = "") -> Policy:
-    """Return what the hook wants for the bucket. ``ConfigurationError`` if that is not a policy.
+    """Return the hook's policy for the bucket. ``ConfigurationError`` if it is not a policy.
 
-    ``on_server`` is what the bucket is called there, if that is something else.
+    ``on_server`` is the bucket's name on the server, if that differs.
     """
     given = hook(bucket) if callable(hook) else hook
     try:
@@ -102,38 +102,41 @@ def policy_of(hook: Hook, bucket: str, on_server: str = "") -> Policy:
             text = re.sub(rf'(?<=:s3:::){re.escape(bucket)}(?=["/])', on_server, text)
         policy = json.loads(text)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"The policy hook of {bucket!r} gave no JSON: {error}.") from error
+        raise ConfigurationError(
+            f"The policy hook of {bucket!r} gave something that is not JSON: {error}. Return a dictionary of "
+            "plain values."
+        ) from error
     statements = _as_list(policy.get("Statement")) if isinstance(policy, dict) else []
     if not statements or not all(isinstance(statement, dict) for statement in statements):
         raise ConfigurationError(
             f"The policy hook of {bucket!r} gave {shortened(given)}, which is not a policy. "
-            "Give a dictionary with 'Version' and a list under 'Statement'."
+            "Use a dictionary with 'Version' and a list of 'Statement'."
         )
     _refuse_unknown_elements(statements, bucket)
     return {**policy, "Statement": statements}
 
 
 def _refuse_unknown_elements(statements: list[Policy], bucket: str) -> None:
-    """Refuse ``"effect"``: servers read it as ``"Effect"``, and a bucket would be open that looks closed."""
+    """Refuse ``"effect"``: servers read it as ``"Effect"``, so a public bucket would look private here."""
     unknown = {element for statement in statements for element in statement} - set(_ELEMENTS)
     if unknown:
         raise ConfigurationError(
             f"The policy hook of {bucket!r} gave a statement with {', '.join(map(repr, sorted(unknown)))}. "
-            f"Write what a statement has as S3 does: {', '.join(_ELEMENTS)}."
+            f"Use the elements of S3: {', '.join(_ELEMENTS)}."
         )
 
 
-def opens_to_everybody(policy: Policy) -> bool:
-    """Tell whether any statement allows something to everybody, without a condition that keeps most out.
+def is_open_to_everybody(policy: Policy) -> bool:
+    """Return whether any statement allows something to everybody, without a condition that excludes most.
 
-    Only a short list of addresses, networks, accounts or the like is understood as one; a date, a browser's
-    name or what is not to be equal lets everybody in. Servers take principals for patterns, and some the
-    wildcards of any kind: ``{"Service": "*"}``.
+    Only a short list of addresses, networks, accounts or the like counts as such a condition; a date, a user
+    agent or a negation does not. Servers treat principals as patterns, some for any kind: ``{"Service":
+    "*"}``.
     """
     return any(
         statement.get("Effect") == "Allow"
         and ("NotPrincipal" in statement or any(map(_is_everybody, _principals(statement.get("Principal")))))
-        and not _keeps_most_out(statement.get("Condition"))
+        and not _excludes_most(statement.get("Condition"))
         for statement in _as_list(policy.get("Statement"))
     )
 
@@ -142,9 +145,11 @@ def _is_everybody(principal: tuple[str, str]) -> bool:
     return not str(principal[1]).strip("*?")
 
 
-def _keeps_most_out(condition: Any) -> bool:
-    """Tell whether any condition is a narrow list, as all must hold. ``…IfExists``, ``…Not…`` and
-    ``ForAllValues:`` let in who says nothing."""
+def _excludes_most(condition: Any) -> bool:
+    """Return whether any condition is a narrow list; all conditions must hold.
+
+    ``…IfExists``, ``…Not…`` and ``ForAllValues:`` also match a client that sends no value.
+    """
     return isinstance(condition, Mapping) and any(
         _is_narrow(str(operator), str(key).lower(), [str(value) for value in _as_list(values)])
         for operator, keys in condition.items()
@@ -157,13 +162,13 @@ def _is_narrow(operator: str, key: str, values: list[str]) -> bool:
     if not values:
         return False
     if operator == "IpAddress" and key in {"aws:sourceip", "aws:vpcsourceip"}:
-        return _is_small_part(values)
+        return _is_small_share(values)
     exact = operator in {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}
     return exact and key in _IDENTITIES and not any(set("*?") & set(value) for value in values)
 
 
-def _is_small_part(networks: list[str]) -> bool:
-    """Tell whether these are less than a sixteenth of all addresses."""
+def _is_small_share(networks: list[str]) -> bool:
+    """Return whether these networks cover less than a sixteenth of all addresses."""
     share = 0.0
     for text in networks:
         try:
@@ -175,7 +180,7 @@ def _is_small_part(networks: list[str]) -> bool:
 
 
 def same_policy(one: Policy | None, other: Policy | None) -> bool:
-    """Compare by what is allowed: servers reorder, split and rewrite what they were given."""
+    """Compare what the policies allow: servers reorder, split and rewrite them."""
     return _rules(one) == _rules(other)
 
 
@@ -184,7 +189,7 @@ def _rules(policy: Policy | None) -> set[_Rule]:
 
 
 def _rules_of(statement: Mapping[str, Any]) -> Iterator[_Rule]:
-    """Yield a rule for each principal, action and resource: together they say what the statement says."""
+    """Yield one rule per principal, action and resource; together they are equivalent to the statement."""
     fixed = (statement.get("Effect"), _conditions(statement.get("Condition")))
     for rule in product(
         _parts(statement, "Principal", _principals),
@@ -195,7 +200,7 @@ def _rules_of(statement: Mapping[str, Any]) -> Iterator[_Rule]:
 
 
 def _parts(statement: Mapping[str, Any], element: str, items: Any) -> list[Any]:
-    """Return the items of an element; those of its ``Not…`` form as one, since "none of them" is one rule."""
+    """Return the items of an element. Its ``Not…`` form is a single item: "none of these"."""
     negated = items(statement.get(f"Not{element}"))
     if negated:
         return [(f"Not{element}", frozenset(negated))]
@@ -203,14 +208,14 @@ def _parts(statement: Mapping[str, Any], element: str, items: Any) -> list[Any]:
 
 
 def _principals(principal: Any) -> list[tuple[str, str]]:
-    """Return pairs of kind and name; ``"*"`` alone is everybody."""
+    """Return pairs of kind and name; a bare ``"*"`` means everybody."""
     if isinstance(principal, Mapping):
         return [(kind, name) for kind, names in principal.items() for name in _as_list(names)]
     return [("AWS", name) for name in _as_list(principal)]
 
 
 def _conditions(condition: Any) -> frozenset[_Rule]:
-    """Return operator, key and values of each condition; servers rewrite values."""
+    """Return operator, key and values of each condition, normalized like servers do."""
     return frozenset(
         (operator, key.lower(), frozenset(_text_of(operator, value) for value in _as_list(values)))
         for operator, keys in (condition or {}).items()
@@ -219,7 +224,7 @@ def _conditions(condition: Any) -> frozenset[_Rule]:
 
 
 def _text_of(operator: str, value: Any) -> str:
-    """Return the value as text, and an address as the network that it is, as MinIO does."""
+    """Return the value as text, and an address as a network, as in MinIO."""
     if "IpAddress" in operator:
         with suppress(ValueError):
             return str(ip_network(str(value), strict=False))

@@ -1,1 +1,1 @@
-"""For packages that a project need not have: one module for each."""
+"""Integrations with optional packages: one module for each."""

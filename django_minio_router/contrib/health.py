@@ -1,4 +1,4 @@
-"""A check for django-health-check 4: is the S3 server there, and does it take the keys?"""
+"""A check for django-health-check 4: does the S3 server respond, and accept the keys?"""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..settings.config import Config
 
 @dataclasses.dataclass
 class S3Server(HealthCheck):  # type: ignore[misc]
-    """Ask a server for the names of its buckets, in one signed request of at most 5 seconds.
+    """Send one signed request for a list of buckets, within 5 seconds.
 
-    It needs no tenant and no bucket, and writes nothing. The server is that of the alias ``storage``, or the
-    one that ``MINIO_SERVERS`` calls ``server``.
+    It needs no tenant and no bucket, and writes nothing. The server is that of the alias ``storage``, or
+    ``server`` of ``MINIO_SERVERS``.
     """
 
     storage: str = "default"
     server: str | None = None
 
-    # One that is not async runs in a thread.
+    # A synchronous check runs in a thread.
     def run(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         status = probe_with_keys(Config(server=self.server or "", storage_name=self.storage))
         if not status:

@@ -1,1 +1,1 @@
-"""Direct upload: from the browser into the tenant's bucket, and not one byte through Django."""
+"""Direct upload: from the browser to the tenant's bucket, without passing through Django."""

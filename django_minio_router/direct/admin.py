@@ -35,7 +35,7 @@ class DirectUploadMixin:
 
 
 def _bound(form: Any, request: HttpRequest) -> Any:
-    """Tell the request to copies of the fields: those that a class declares are shared by all requests."""
+    """Bind the request to copies of the fields: those of the class are shared by all requests."""
     fields: dict[str, forms.Field] = form.base_fields
     for name, field in fields.items():
         if isinstance(field, DirectFileField):

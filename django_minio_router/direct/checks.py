@@ -1,4 +1,4 @@
-"""``manage.py check``: what direct upload needs beside the settings."""
+"""System checks for direct upload."""
 
 from __future__ import annotations
 

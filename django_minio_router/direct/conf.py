@@ -1,4 +1,4 @@
-"""``MINIO_DIRECT_UPLOAD``: who may upload by the browser, how much, for how long, and who looks into it."""
+"""``MINIO_DIRECT_UPLOAD``: permission, maximum size, expiry and scan of direct uploads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GIB = 1024**3
 
 
 def is_logged_in(request: HttpRequest, field: FileField) -> bool:
-    """Let every user upload who is logged in."""
+    """Allow uploads by users who are logged in."""
     user = getattr(request, "user", None)
     return user is not None and user.is_authenticated
 
@@ -39,50 +39,50 @@ class DirectUpload(NamedTuple):
 
 def direct_upload() -> DirectUpload:
     """Return what the setting says now. ``ConfigurationError`` if an entry is wrong."""
-    given = Config().get("MINIO_DIRECT_UPLOAD")
-    _refuse_unknown(given)
-    expiry = given.get("EXPIRY", _DAY / 2)
+    setting = Config().get("MINIO_DIRECT_UPLOAD")
+    _refuse_unknown(setting)
+    expiry = setting.get("EXPIRY", _DAY / 2)
     # What stays below incoming/ is removed after a day.
     if not isinstance(expiry, timedelta) or not timedelta(minutes=1) <= expiry <= _DAY:
-        raise _wrong("EXPIRY", expiry, "a timedelta from a minute to a day")
+        raise _error("EXPIRY", expiry, "a timedelta from a minute to a day")
     return DirectUpload(
-        _callable(given, "PERMISSION") or is_logged_in,
-        _callable(given, "SCAN"),
-        _bytes(given, "MAX_SIZE", 5 * _GIB, least=1),
+        _callable(setting, "PERMISSION") or is_logged_in,
+        _callable(setting, "SCAN"),
+        _bytes(setting, "MAX_SIZE", 5 * _GIB, least=1),
         int(expiry.total_seconds()),
-        _bytes(given, "KEEP_MAX_SIZE", 2 * _GIB, least=0),
+        _bytes(setting, "KEEP_MAX_SIZE", 2 * _GIB, least=0),
     )
 
 
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
+def _refuse_unknown(setting: Mapping[str, Any]) -> None:
     known = {"PERMISSION", "SCAN", "MAX_SIZE", "EXPIRY", "KEEP_MAX_SIZE"}
-    for name in given.keys() - known:
+    for name in setting.keys() - known:
         raise ConfigurationError(
-            f"MINIO_DIRECT_UPLOAD has {name!r}, which it does not know. It takes {', '.join(sorted(known))}."
+            f"MINIO_DIRECT_UPLOAD has the unknown entry {name!r}. Use {', '.join(sorted(known))}."
         )
 
 
-def _bytes(given: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
-    found = given.get(name, default)
+def _bytes(setting: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
+    found = setting.get(name, default)
     if type(found) is not int or found < least:
-        raise _wrong(name, found, f"a number of bytes from {least} up")
+        raise _error(name, found, f"a number of bytes from {least} up")
     return found
 
 
-def _callable(given: Mapping[str, Any], name: str) -> Any:
-    found = given.get(name)
+def _callable(setting: Mapping[str, Any], name: str) -> Any:
+    found = setting.get(name)
     if isinstance(found, str):
         try:
             found = import_string(found)
         except ImportError as error:
             raise ConfigurationError(
-                f"MINIO_DIRECT_UPLOAD[{name!r}] is {given[name]!r}, which cannot be imported: {error}. "
+                f"MINIO_DIRECT_UPLOAD[{name!r}] is {setting[name]!r}, which cannot be imported: {error}. "
                 "Correct the path."
             ) from error
     if found is not None and not callable(found):
-        raise _wrong(name, given[name], "a callable or its dotted path")
+        raise _error(name, setting[name], "a callable or its dotted path")
     return found
 
 
-def _wrong(name: str, value: object, takes: str) -> ConfigurationError:
-    return ConfigurationError(f"MINIO_DIRECT_UPLOAD[{name!r}] is {value!r}. It takes {takes}.")
+def _error(name: str, value: object, expected: str) -> ConfigurationError:
+    return ConfigurationError(f"MINIO_DIRECT_UPLOAD[{name!r}] is {value!r}. It takes {expected}.")

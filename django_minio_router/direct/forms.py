@@ -1,4 +1,4 @@
-"""Form fields for direct upload, their widget, and the form that tells them the request."""
+"""Form fields for direct upload, their widget, and a form mixin that binds the request to them."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ class DirectFileInput(forms.ClearableFileInput):
         js = ("django_minio_router/direct.js",)
 
     direct: Callable[[], dict[str, Any] | None] | None = None
-    """Returns what the script is told, or None if the user may not upload directly. The field sets it."""
+    """Returns the options for the script, or None if the user may not upload directly. Set by the field."""
     receipt_of: Callable[[str], Receipt | None] | None = None
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, None if _is_receipt(value) else value, attrs)
         if self.direct is None:
             raise ConfigurationError(
-                f"The field {name!r} is for direct upload, and nothing told it the request. Let the form "
-                "inherit DirectUploadForm, and make it with request=request."
+                f"The field {name!r} is for direct upload, but has no request. Derive the form from "
+                "DirectUploadForm, and create it with request=request."
             )
-        told = self.direct()
-        if told is not None:
+        options = self.direct()
+        if options is not None:
             kept = self.receipt_of(value) if _is_receipt(value) and self.receipt_of is not None else None
             if kept is not None:
-                told |= {"receipt": value, "name": kept.name}
-            context["widget"]["attrs"]["data-minio-router"] = json.dumps(told)
+                options |= {"receipt": value, "name": kept.name}
+            context["widget"]["attrs"]["data-minio-router"] = json.dumps(options)
         return context
 
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
     ) -> SafeString:
-        """Keep the receipt of a file that is uploaded, if the form is shown again: nobody uploads twice."""
+        """Add the receipt of an uploaded file when the form is shown again: it need not be uploaded twice."""
         shown = super().render(name, value, attrs, renderer)
         if not _is_receipt(value):
             return shown
@@ -62,11 +62,11 @@ class DirectFileInput(forms.ClearableFileInput):
         return mark_safe(shown + kept)  # noqa: S308  both are safe already
 
     def use_required_attribute(self, initial: Any) -> bool:
-        """The browser asks for no file: the receipt of one is enough. The field does."""
+        """Return False: a receipt is enough for the browser, and the field checks that there is one."""
         return False
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        """Return the file that was sent, else the receipt of one that was uploaded."""
+        """Return the file in the request, else the receipt of an uploaded file."""
         found = super().value_from_datadict(data, files, name)
         receipt = data.get(name)
         return receipt if not found and _is_receipt(receipt) else found
@@ -107,9 +107,9 @@ class DirectFileField(forms.FileField):
         self.request = request
         self.model_field = self.model_field or field
         widget = cast("DirectFileInput", self.widget)
-        widget.direct, widget.receipt_of = self._told, self._receipt
+        widget.direct, widget.receipt_of = self._script_options, self._receipt
 
-    def _told(self) -> dict[str, Any] | None:
+    def _script_options(self) -> dict[str, Any] | None:
         ticket = self._ticket()
         if ticket is None:
             return None
@@ -134,9 +134,8 @@ class DirectFileField(forms.FileField):
     def _bound(self) -> tuple[HttpRequest, FileField]:
         if self.request is None or self.model_field is None:
             raise ConfigurationError(
-                "A DirectFileField was not told its request and its model field. Let the form inherit "
-                "DirectUploadForm, make it with request=request, and outside of model forms give the field "
-                "field='app.Model.file'."
+                "A DirectFileField has no request or no model field. Derive the form from DirectUploadForm, "
+                "create it with request=request, and outside of model forms set field='app.Model.file'."
             )
         return self.request, self.model_field
 
@@ -151,10 +150,10 @@ class DirectFileField(forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         if _is_receipt(data):
-            data = self._claimed(data)
+            data = self._claim(data)
         return super().clean(data, initial)
 
-    def _claimed(self, token: str) -> UploadedObject:
+    def _claim(self, token: str) -> UploadedObject:
         request, field = self._bound()
         receipt = read_receipt(token, request)
         if receipt.model_field != field:
@@ -164,7 +163,7 @@ class DirectFileField(forms.FileField):
         return claim(receipt)
 
     def to_python(self, data: Any) -> Any:
-        """Hold what came the ordinary way to the same limits."""
+        """Apply the same limits to a file in the request."""
         file = super().to_python(data)
         if isinstance(file, UploadedFile):
             if self.max_size is not None:
@@ -188,7 +187,7 @@ class DirectImageField(DirectFileField, forms.ImageField):  # pyright: ignore[re
         try:
             image = Image.open(file)
             image.verify()
-        except Exception as error:  # Pillow raises what it likes, as Django's own field says
+        except Exception as error:  # Pillow may raise anything, see Django's ImageField
             raise ValidationError(self.error_messages["invalid_image"], code="invalid_image") from error
         file.image, file.content_type = image, Image.MIME.get(image.format or "")
         file.open()
@@ -210,7 +209,7 @@ class DirectUploadForm:
 
 
 def bind_fields(fields: dict[str, forms.Field], request: HttpRequest, model: Any) -> None:
-    """Tell the request to each field for direct upload, and the model's field of the same name."""
+    """Bind the request and the model field of the same name to each field for direct upload."""
     known = {} if model is None else {field.name: field for field in model._meta.get_fields()}
     for name, field in fields.items():
         if isinstance(field, DirectFileField):

@@ -1,4 +1,4 @@
-"""What direct uploads left below ``incoming/``: files that no form took, and uploads that were given up."""
+"""Leftovers of direct uploads below ``incoming/``: files that no form took, and unfinished uploads."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from ..settings.testing import refuse_in_tests
 
 
 def clean(place: Place, before: datetime) -> Iterator[str]:
-    """Remove what is there since before this (aware) time, and yield the keys. No bucket is nothing to do.
+    """Remove leftovers older than this (aware) time, and yield their keys. A missing bucket is not an error.
 
-    What is stored anew meanwhile stays. An unfinished upload is as old as the day in its key.
+    An object that is replaced meanwhile is kept. The age of an unfinished upload is that of the date in its
+    key.
     """
     refuse_in_tests(place.server, place.address)
     client = get_client(place.server)
@@ -26,17 +27,17 @@ def clean(place: Place, before: datetime) -> Iterator[str]:
     try:
         for found in bucket.list(prefix):
             is_old = found.modified is not None and found.modified < before
-            if is_incoming(found.key) and is_old and _removed(bucket, found.key, found.etag):
+            if is_incoming(found.key) and is_old and _remove(bucket, found.key, found.etag):
                 yield found.key
-        for begun in list(uploads(client, bucket.name, prefix)):
-            if is_incoming(begun.name) and begun.name.split("/")[-2] < f"{before:%Y-%m-%d}":
-                abort(client, bucket.name, begun)
-                yield begun.name
+        for upload in list(uploads(client, bucket.name, prefix)):
+            if is_incoming(upload.name) and upload.name.split("/")[-2] < f"{before:%Y-%m-%d}":
+                abort(client, bucket.name, upload)
+                yield upload.name
     except BucketNotFound:
         return
 
 
-def _removed(bucket: Bucket, key: str, etag: str) -> bool:
+def _remove(bucket: Bucket, key: str, etag: str) -> bool:
     try:
         bucket.delete(key, if_match=etag)
     except ServerError as error:

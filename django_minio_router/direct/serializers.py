@@ -1,4 +1,4 @@
-"""A serializer field for Django REST framework: a receipt comes in, a file goes to the model."""
+"""A serializer field for Django REST framework that converts a receipt to a file for the model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Tickets, uploads and receipts: what a browser is handed, signed, and hands back.
+"""Signed tokens for browsers: tickets, uploads and receipts.
 
-A ticket says which field of which tenant a user may upload for. With it an upload begins, whose token says
-the key, the size and the type. A completed upload gives a receipt, which a form takes for the file.
+A ticket allows a user to upload for a field of a tenant. It starts an upload, whose token has the key, the
+size and the content type. A completed upload gives a receipt, which a form accepts as the file.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ T = TypeVar("T", bound="Signed")
 
 
 class Refused(Exception):
-    """A token that does not hold for this request; the message is for the log, not for whoever sent it."""
+    """The token is not valid for this request. The message is for the log, not for the client."""
 
 
 @dataclass(frozen=True)
 class Signed:
-    """Whose upload it is, and where to. ``field`` is a label such as ``docs.Contract.file``."""
+    """The owner and the target of an upload. ``field`` is a label such as ``docs.Contract.file``."""
 
     field: str
     tenant: str | None
@@ -54,17 +54,17 @@ class Signed:
 
     @classmethod
     def read(cls: type[T], token: object, request: HttpRequest) -> T:
-        """Return what the token says. ``Refused`` if it is forged, too old, or not for this request."""
+        """Return the content of the token. ``Refused`` if it is forged, expired, or not for this request."""
         try:
-            said = signing.loads(
+            content = signing.loads(
                 str(token), salt=f"django_minio_router.direct.{cls.kind}", max_age=direct_upload().life
             )
-            found = cls(**{field.name: said[field.name] for field in fields(cls)})
+            found = cls(**{field.name: content[field.name] for field in fields(cls)})
         except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
             raise Refused(f"The {cls.kind} is not valid: {error}") from error
-        here = whose(request, found.model_field)
-        if here != (found.field, found.tenant, found.place, found.user):
-            raise Refused(f"The {cls.kind} is for {found}, and the request is for {here}.")
+        actual = whose(request, found.model_field)
+        if actual != (found.field, found.tenant, found.place, found.user):
+            raise Refused(f"The {cls.kind} is for {found}, but the request is for {actual}.")
         return found
 
     @property
@@ -73,13 +73,13 @@ class Signed:
 
     @property
     def backend(self) -> MinioBackend:
-        """The storage of the bucket that the field's files go to now."""
+        """The storage of the field's current bucket."""
         return backend_of(self.model_field)
 
 
 @dataclass(frozen=True)
 class Ticket(Signed):
-    """What may be uploaded: up to ``max_size`` bytes, and what ``accept`` lists, as in HTML."""
+    """The limits of an upload: ``max_size`` in bytes, and ``accept`` as in HTML."""
 
     max_size: int
     accept: list[str]
@@ -102,7 +102,7 @@ class Ticket(Signed):
 
 @dataclass(frozen=True)
 class Upload(Signed):
-    """One upload: ``size`` in bytes, in one request, or in parts if it has an ``upload_id``."""
+    """One upload of ``size`` bytes: in one request, or in parts if it has an ``upload_id``."""
 
     key: str
     name: str
@@ -127,7 +127,7 @@ class Upload(Signed):
 
 @dataclass(frozen=True)
 class Receipt(Upload):
-    """An upload that is complete; ``etag`` is the object's."""
+    """A completed upload; ``etag`` is that of the object."""
 
     etag: str = ""
 
@@ -149,7 +149,7 @@ def make_ticket(
 
 
 def whose(request: HttpRequest, field: FileField) -> tuple[str, str | None, str, str]:
-    """Return for which field, tenant, place and user a request is."""
+    """Return the field, tenant, place and user of a request."""
     place = Place.of(backend_of(field)).address
     return label_of(field), get_tenancy().active_key(), place, _user_of(request)
 
@@ -160,7 +160,7 @@ def _digest(*said: str | None) -> str:
 
 
 def _user_of(request: HttpRequest) -> str:
-    """Return who sent the request: a user, a session, or nobody known."""
+    """Return an id of the user or the session of the request; empty if there is neither."""
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         return f"user:{user.pk}"
@@ -177,28 +177,28 @@ def label_of(field: FileField) -> str:
 
 
 def model_field(label: str) -> FileField:
-    """Return the field of a label such as ``docs.Contract.file``. ``ConfigurationError`` if there is none."""
+    """Return the field with a label such as ``docs.Contract.file``. ``ConfigurationError`` if not found."""
     model, _, name = label.rpartition(".")
     try:
         field = apps.get_model(model)._meta.get_field(name)
     except (LookupError, ValueError, FieldDoesNotExist) as error:
         raise ConfigurationError(
-            f"There is no model field {label!r}. Name one such as 'docs.Contract.file'."
+            f"There is no model field {label!r}. Use a label such as 'docs.Contract.file'."
         ) from error
     if not isinstance(field, FileField):
-        raise ConfigurationError(f"{label} is not a file field, so nothing can be uploaded for it.")
+        raise ConfigurationError(f"{label} is not a file field. Name a FileField for direct upload.")
     return field
 
 
 def backend_of(field: FileField) -> MinioBackend:
-    """Return the storage that the field's files go to now. ``ConfigurationError`` if it is not ours."""
+    """Return the storage of the field's current bucket. ``ConfigurationError`` if it is not ours."""
     storage: Any = field.storage
     if isinstance(storage, MinioRouter):
         return storage.backend
     if isinstance(storage, MinioBackend):
         return storage
     raise ConfigurationError(
-        f"{label_of(field)} is for direct upload, and its storage is {type(storage).__name__}. Give it a "
+        f"{label_of(field)} is for direct upload, but its storage is {type(storage).__name__}. Use a "
         "MinioRouter or a MinioBackend."
     )
 

@@ -1,4 +1,4 @@
-"""The steps of an upload, as the view does them: begin, sign, list, complete, abort; and claim, in a form."""
+"""The steps of an upload in the view: begin, sign, list, complete, abort; and in the form: claim."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..storage.backend import MinioBackend
 
-SIGNED_AHEAD = 50  # parts that one answer has links for
+SIGNED_AHEAD = 50  # links to parts in one response
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _UNKNOWN = "application/octet-stream"
@@ -35,9 +35,9 @@ _DONE = "minio_router.direct.done:"
 
 
 def begin(ticket: Ticket, name: object, size: object, content_type: object) -> dict[str, Any]:
-    """Begin an upload, and return its token with the link or the first links.
+    """Start an upload, and return its token with the link, or the first links.
 
-    ``ValidationError`` if this file may not be uploaded.
+    Raise ``ValidationError`` if this file must not be uploaded.
     """
     if type(size) is not int or size < 1:
         raise ValidationError(_("The submitted file is empty."), code="empty")
@@ -60,7 +60,10 @@ def begin(ticket: Ticket, name: object, size: object, content_type: object) -> d
 
 
 def sign(upload: Upload, numbers: object) -> dict[str, Any]:
-    """Return a link for each of these parts. ``Refused`` if the upload has no such parts, or is over."""
+    """Return a link for each of these parts.
+
+    Raise ``Refused`` if there is no such part, or the upload is complete.
+    """
     _refuse_done(upload)
     if not isinstance(numbers, list) or len(numbers) > SIGNED_AHEAD:
         raise Refused(f"The parts to sign are {str(numbers)[:100]}.")
@@ -75,24 +78,24 @@ def sign(upload: Upload, numbers: object) -> dict[str, Any]:
 
 
 def stored_parts(upload: Upload) -> dict[str, Any]:
-    """Return the parts that are stored, for an upload that goes on after a break."""
+    """Return the stored parts, to resume an upload."""
     _refuse_done(upload)
     return {"parts": [part._asdict() for part in upload.stored.parts(upload.upload_id)]}
 
 
 def complete(upload: Upload, etags: object) -> dict[str, Any]:
-    """Make the parts one object, and return the receipt; again for one whose answer was lost.
+    """Complete the upload, and return the receipt. May be repeated if the response was lost.
 
-    ``ValidationError`` if parts are missing.
+    Raise ``ValidationError`` if parts are missing.
     """
-    etag = (_completed(upload, _etags(upload, etags)) if upload.upload_id else "") or _stored_etag(upload)
+    etag = (_complete(upload, _etags(upload, etags)) if upload.upload_id else "") or _stored_etag(upload)
     cache.set(_DONE + upload.key, True, direct_upload().life)
     receipt = Receipt(**asdict(upload), etag=etag)
     return {"receipt": str(receipt), "name": upload.name, "size": upload.size}
 
 
-def _completed(upload: Upload, etags: list[str]) -> str:
-    """Return the entity tag of the whole, or nothing if there is no such upload any more."""
+def _complete(upload: Upload, etags: list[str]) -> str:
+    """Return the entity tag of the object; empty if the upload no longer exists."""
     try:
         return upload.stored.complete(upload.upload_id, etags)
     except ServerError as error:
@@ -118,13 +121,13 @@ def _etags(upload: Upload, etags: object) -> list[str]:
 
 
 def abort(upload: Upload) -> dict[str, Any]:
-    """Remove what was uploaded, whole or in part."""
+    """Remove the uploaded object or parts."""
     upload.stored.discard(upload.upload_id)
     return {}
 
 
 def claim(receipt: Receipt) -> UploadedObject:
-    """Return the file that a receipt stands for. ``ValidationError`` if it may not be taken."""
+    """Return the uploaded file of a receipt. ``ValidationError`` if it is refused."""
     backend = receipt.backend
     try:
         info = backend.objects.head(receipt.key)
@@ -142,7 +145,7 @@ def claim(receipt: Receipt) -> UploadedObject:
 
 
 def read_receipt(token: str, request: HttpRequest) -> Receipt:
-    """Return the receipt. ``ValidationError`` if it does not hold for this request."""
+    """Return the receipt. ``ValidationError`` if it is not valid for this request."""
     try:
         return Receipt.read(token, request)
     except Refused as error:
@@ -161,23 +164,22 @@ def check_size(size: int, max_size: int) -> None:
 
 
 def check_accepted(name: str, content_type: str, accept: Iterable[str]) -> None:
-    """Raise ``ValidationError`` unless the list, as in HTML, has the extension or the type; both are what the
-    browser said."""
-    wanted = [entry.strip().lower() for entry in accept]
+    """Raise ``ValidationError`` unless the list, as in HTML, has the declared extension or content type."""
+    allowed = [entry.strip().lower() for entry in accept]
     kind = content_type.partition("/")[0]
     known = {content_type, f"{kind}/*", "*/*"}
-    if wanted and not any(
-        name.lower().endswith(entry) if entry.startswith(".") else entry in known for entry in wanted
+    if allowed and not any(
+        name.lower().endswith(entry) if entry.startswith(".") else entry in known for entry in allowed
     ):
         raise ValidationError(
             _("Files of this type are not accepted. Choose one of: %(accept)s."),
             code="type",
-            params={"accept": ", ".join(wanted)},
+            params={"accept": ", ".join(allowed)},
         )
 
 
 def _checked_name(name: object) -> str:
-    """Return the last part of the name, as Django keeps that of an uploaded file."""
+    """Return the last part of the name, as Django does for uploaded files."""
     try:
         last = UploadedFile(name=str(name).replace("\\", "/")).name or ""
         return check_object_name(last)
@@ -186,21 +188,21 @@ def _checked_name(name: object) -> str:
 
 
 def _checked_type(content_type: object, name: str) -> str:
-    """Return the type that the browser declares, or if it knows none the one that the name tells."""
+    """Return the content type that the browser declares, else a guess from the name."""
     plain = str(content_type).partition(";")[0].strip().lower()
     known = plain if _TYPE.fullmatch(plain) and plain != _UNKNOWN else guess_type(name)
     return known or _UNKNOWN
 
 
 def _refuse_over_quota(backend: MinioBackend, size: int) -> None:
-    """Count what waits below ``incoming/`` too, which forms do not."""
+    """Check the quota, including the objects below ``incoming/``, which forms do not count."""
     if quota() is not None:
         waiting = sum(info.size for info in backend.objects.list(f"{backend.prefix}{INCOMING}"))
         refuse_over_limit(None, backend, waiting + size)
 
 
 def _refuse_done(upload: Upload) -> None:
-    """Servers refuse a part after completion as well; this says so at once."""
+    """Refuse parts of a completed upload early: the server would refuse them as well."""
     if cache.get(_DONE + upload.key):
         raise Refused("The upload is complete.")
 
@@ -210,5 +212,5 @@ def _incomplete() -> ValidationError:
 
 
 def is_gone(error: ServerError) -> bool:
-    """Tell whether the server knows no such upload, or not these parts."""
+    """Return whether the server does not know the upload, or its parts."""
     return error.code in {"NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}

@@ -1,4 +1,4 @@
-"""Where browsers ask: ``path("uploads/", include("django_minio_router.direct.urls"))``."""
+"""URLs of the upload view: ``path("uploads/", include("django_minio_router.direct.urls"))``."""
 
 from __future__ import annotations
 

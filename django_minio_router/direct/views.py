@@ -1,4 +1,4 @@
-"""The one view: a POST of JSON for each step of an upload. docs/direct-upload.md has the protocol."""
+"""The upload view: a JSON POST for each step. docs/direct-upload.md describes the protocol."""
 
 from __future__ import annotations
 
@@ -23,23 +23,26 @@ T = TypeVar("T", bound=Signed)
 
 logger = logging.getLogger(__name__)
 
-_MOST = 1024 * 1024  # bytes of a request: the entity tags of 10,000 parts take half of it
+_MAX_BYTES = 1024 * 1024  # maximum bytes of a request: the entity tags of 10,000 parts take half of it
 
 
 @method_decorator(csrf_protect, name="dispatch")
 class DirectUploadView(View):
-    """400 with a message for a person, 403 for what does not hold, 404 for parts that are gone, 503 without
-    a server."""
+    """The steps of an upload.
+
+    Errors are 400 with a message for the user, 403 for an invalid token, 404 for missing parts, and 503 if
+    the server is down.
+    """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> JsonResponse:
         try:
-            asked = _asked(request)
-            step = _STEPS.get(str(asked.get("step")))
+            payload = _payload(request)
+            step = _STEPS.get(str(payload.get("step")))
             if step is None:
-                raise Refused("The request names no step.")
-            return JsonResponse(step(request, asked))
+                raise Refused("The request has no valid step.")
+            return JsonResponse(step(request, payload))
         except ValidationError as error:
             return _answer(400, " ".join(error.messages), error.code)
         except (Refused, RoutingError) as error:
@@ -56,47 +59,47 @@ def _answer(status: int, message: str, code: str | None = None) -> JsonResponse:
     return JsonResponse({"error": message, "code": code or "refused"}, status=status)
 
 
-def _asked(request: HttpRequest) -> Mapping[str, Any]:
-    if len(request.body) > _MOST:
+def _payload(request: HttpRequest) -> Mapping[str, Any]:
+    if len(request.body) > _MAX_BYTES:
         raise Refused("The request is too large.")
     try:
-        asked = json.loads(request.body)
+        payload = json.loads(request.body)
     except ValueError as error:
         raise Refused("The request is not JSON.") from error
-    if not isinstance(asked, dict):
+    if not isinstance(payload, dict):
         raise Refused("The request is not a JSON object.")
-    return asked
+    return payload
 
 
-def _begin(request: HttpRequest, asked: Mapping[str, Any]) -> dict[str, Any]:
-    ticket = _allowed(request, Ticket.read(asked.get("ticket"), request))
-    return uploads.begin(ticket, asked.get("name"), asked.get("size"), asked.get("type"))
+def _begin(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
+    ticket = _allowed(request, Ticket.read(payload.get("ticket"), request))
+    return uploads.begin(ticket, payload.get("name"), payload.get("size"), payload.get("type"))
 
 
-def _sign(request: HttpRequest, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return uploads.sign(_upload(request, asked), asked.get("parts"))
+def _sign(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return uploads.sign(_upload(request, payload), payload.get("parts"))
 
 
-def _parts(request: HttpRequest, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return uploads.stored_parts(_upload(request, asked))
+def _parts(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return uploads.stored_parts(_upload(request, payload))
 
 
-def _complete(request: HttpRequest, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return uploads.complete(_upload(request, asked), asked.get("etags"))
+def _complete(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return uploads.complete(_upload(request, payload), payload.get("etags"))
 
 
-def _abort(request: HttpRequest, asked: Mapping[str, Any]) -> dict[str, Any]:
-    if "receipt" in asked:
-        return uploads.abort(Receipt.read(asked["receipt"], request))
-    return uploads.abort(Upload.read(asked.get("upload"), request))
+def _abort(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
+    if "receipt" in payload:
+        return uploads.abort(Receipt.read(payload["receipt"], request))
+    return uploads.abort(Upload.read(payload.get("upload"), request))
 
 
-def _upload(request: HttpRequest, asked: Mapping[str, Any]) -> Upload:
-    return _allowed(request, Upload.read(asked.get("upload"), request))
+def _upload(request: HttpRequest, payload: Mapping[str, Any]) -> Upload:
+    return _allowed(request, Upload.read(payload.get("upload"), request))
 
 
 def _allowed(request: HttpRequest, token: T) -> T:
-    """Ask for the permission at each step: it may have been taken away."""
+    """Check the permission at each step: it may have been withdrawn."""
     if not direct_upload().permission(request, token.model_field):
         raise Refused(f"The permission for {token.field} is denied.")
     return token

@@ -1,7 +1,7 @@
-"""The headers of files that are there already: set as a save would set them now.
+"""Set the headers of stored files as a save would set them now.
 
-Headers are added and changed; what else a file has is kept. Nothing that another writer stores meanwhile is
-touched: see ``Bucket.set_headers``.
+Headers are added and changed, never removed. An object that another writer stores meanwhile is not touched:
+see ``Bucket.set_headers``.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ..tenancy import get_tenancy
 if TYPE_CHECKING:
     from django.db.models import FileField
 
-_LOOKS = 3
+_ATTEMPTS = 3
 _UNKNOWN = {"", "application/octet-stream", "binary/octet-stream"}
 _PAGE = 500
 
 
 class HeaderState(Enum):
-    """What became of a file's headers, or would become of them in a dry run."""
+    """What happened to a file's headers, or would happen in a dry run."""
 
     CHANGED = "changed"
     RIGHT = "right already"
@@ -47,7 +47,7 @@ class HeaderState(Enum):
 
 
 class HeaderOutcome(NamedTuple):
-    """One file of ``where``; ``cause`` says which headers are new, or what failed."""
+    """The result for one file of ``where``; ``cause`` lists the new headers, or the failure."""
 
     state: HeaderState
     where: str
@@ -57,11 +57,11 @@ class HeaderOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class HeaderSync:
-    """Which files are looked at, and how.
+    """Which files to process, and how.
 
-    ``aliases`` are those of ``STORAGES`` whose whole place is; without any it is what rows name, of
-    ``labels`` or of all models. With ``by_name`` the name tells a type, whatever was declared. With
-    ``by_copy`` each server copies: see ``Bucket.set_headers``.
+    ``aliases`` of ``STORAGES`` select all files of these storages; without any, process the files that rows
+    of ``labels``, or of all models, refer to. ``by_name`` guesses types from names, whatever was declared.
+    With ``by_copy``, every server copies: see ``Bucket.set_headers``.
     """
 
     aliases: Collection[str] = ()
@@ -71,9 +71,9 @@ class HeaderSync:
     dry_run: bool = False
 
     def run(self, tenant: Any | None, *, jobs: int = 8) -> Iterator[HeaderOutcome]:
-        """Do the files of this tenant; None stands for those of no tenant. Can be repeated.
+        """Process the files of this tenant, or of no tenant for None. May be repeated.
 
-        ``ServerError`` if a server cannot be reached; what fails for one file alone is an outcome.
+        Raise ``ServerError`` if a server cannot be reached; the failure of a single file is an outcome.
         """
         with get_tenancy().context(tenant):
             groups = list(self._groups(tenant))
@@ -88,7 +88,7 @@ class HeaderSync:
     def _groups(self, tenant: Any | None) -> Iterator[_Files | HeaderOutcome]:
         for alias in self.aliases:
             where = f"STORAGES[{alias!r}]"
-            backend = _backend(_of_alias(alias))
+            backend = _backend(_storage_of_alias(alias))
             if isinstance(backend, str):
                 yield HeaderOutcome(HeaderState.SKIPPED, where, "", backend)
             else:
@@ -109,16 +109,17 @@ class HeaderSync:
         missing = labels - {field.model._meta.label_lower for field in found}
         if missing:
             raise ConfigurationError(
-                f"No model {', '.join(sorted(missing))} stores in a bucket. Give --model app_label.ModelName."
+                f"No model {', '.join(sorted(missing))} stores in a bucket. Correct --model: "
+                "app_label.ModelName."
             )
         return [field for field in found if not labels or field.model._meta.label_lower in labels]
 
 
 @dataclass(frozen=True)
 class _Files:
-    """The files of one storage under one tenant, by their names, in pages."""
+    """Pages of file names in one storage, for one tenant."""
 
-    order: HeaderSync
+    options: HeaderSync
     tenant: Any | None
     where: str
     backend: MinioBackend
@@ -129,9 +130,9 @@ class _Files:
 
     def sync(self, name: str) -> HeaderOutcome:
         try:
-            # A thread's own connection is on public, and metadata may depend on who is active.
+            # A new thread's connection is on public, and metadata may depend on the active tenant.
             with get_tenancy().context(self.tenant):
-                return self._synced(name)
+                return self._sync(name)
         except Exception as error:
             if isinstance(error, ServerError) and error.status is None:
                 raise
@@ -140,14 +141,14 @@ class _Files:
     def _outcome(self, state: HeaderState, name: str, cause: str = "") -> HeaderOutcome:
         return HeaderOutcome(state, self.where, name, cause)
 
-    def _synced(self, name: str) -> HeaderOutcome:
-        """Look and store until nobody comes between: what was stored meanwhile is looked at anew."""
-        for _ in range(_LOOKS):
+    def _sync(self, name: str) -> HeaderOutcome:
+        """Read and store, and try again if the file was replaced meanwhile."""
+        for _ in range(_ATTEMPTS):
             try:
                 info = self.backend._head(name)
                 if is_claim(info.headers) or is_deleted(info.headers):
                     raise FileNotFoundError
-                headers, changed = self._wanted(name, info)
+                headers, changed = self._new_headers(name, info)
                 if not changed:
                     return self._outcome(HeaderState.RIGHT, name)
                 self._store(info, headers)
@@ -161,32 +162,32 @@ class _Files:
         return self._outcome(HeaderState.FAILED, name, "it was replaced each time. Start the command again")
 
     def _store(self, info: ObjectInfo, headers: dict[str, str]) -> None:
-        if info.headers.get("x-amz-tagging-count", "0") != "0" and not self.order.by_copy:
+        if info.headers.get("x-amz-tagging-count", "0") != "0" and not self.options.by_copy:
             raise ServerError(
                 "it has tags, which only a copy by the server keeps. Give --server-copy while nobody writes",
                 status=400,
             )
-        if not self.order.dry_run:
-            self.backend.objects.set_headers(info, headers, by_copy=self.order.by_copy)
+        if not self.options.dry_run:
+            self.backend.objects.set_headers(info, headers, by_copy=self.options.by_copy)
 
-    def _wanted(self, name: str, info: ObjectInfo) -> tuple[dict[str, str], list[str]]:
-        """Return all headers to store the file with, and those that are new, as ``name: value``."""
+    def _new_headers(self, name: str, info: ObjectInfo) -> tuple[dict[str, str], list[str]]:
+        """Return all headers to store the file with, and the new ones as ``name: value``."""
         stored = StoredFile(self.backend.objects, info, name, self._declared(name, info))
         stored.key_headers = self.backend.headers.reading()
         own = {key.lower(): value for key, value in self.backend.headers_of(name, stored).items()}
         stored.close()
-        kept = {key for key in own if key in KEPT_HEADERS or key.startswith("x-amz-meta-")}
-        changed = [f"{key}: {own[key]}" for key in sorted(kept) if info.metadata.get(key) != own[key]]
+        stored_keys = {key for key in own if key in KEPT_HEADERS or key.startswith("x-amz-meta-")}
+        changed = [f"{key}: {own[key]}" for key in sorted(stored_keys) if info.metadata.get(key) != own[key]]
         return info.metadata | own, changed
 
     def _declared(self, name: str, info: ObjectInfo) -> str:
-        """Return the type that somebody declared; empty if the name is to tell it, and can."""
+        """Return the declared type; empty if it must be guessed from the name, and can be."""
         declared = info.metadata.get("content-type", "")
-        asks_name = self.order.by_name or declared in _UNKNOWN
-        return "" if asks_name and guess_type(name) else declared
+        use_name = self.options.by_name or declared in _UNKNOWN
+        return "" if use_name and guess_type(name) else declared
 
 
-def _of_alias(alias: str) -> Any:
+def _storage_of_alias(alias: str) -> Any:
     storage = storages[alias]
     if not isinstance(storage, MinioBackend | MinioRouter):
         raise ConfigurationError(f"STORAGES[{alias!r}] is not a storage of this package. Correct --storage.")
@@ -194,7 +195,7 @@ def _of_alias(alias: str) -> Any:
 
 
 def _backend(storage: Any) -> MinioBackend | str:
-    """Return the storage of the bucket that the active tenant's files are in, or why there is none."""
+    """Return the storage of the active tenant's bucket, or why there is none."""
     try:
         return storage.without_fallback().backend if isinstance(storage, MinioRouter) else storage
     except RoutingError as error:
@@ -202,7 +203,7 @@ def _backend(storage: Any) -> MinioBackend | str:
 
 
 def _listed(backend: MinioBackend) -> Iterator[list[str]]:
-    """Yield the names in the place of a storage; what browsers stored and no form has taken is left alone."""
+    """Yield pages of the names in the place of a storage, without direct uploads that no form has taken."""
     page: list[str] = []
     for found in backend.objects.list(backend.prefix):
         if not found.is_folder and not is_incoming(found.key):

@@ -1,4 +1,4 @@
-"""Which files of an old place no row needs any more, after a move."""
+"""Find the files of an old place that no row needs after a move."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ _PAGE = 500  # names at a time
 
 
 class NotDeleted(NamedTuple):
-    """A file that is still in the source, and why."""
+    """A file that was kept in the source, and why."""
 
     name: str
     cause: str
 
 
 class Ledger:
-    """The files of the source: which were verified in the new place, and how many rows name each.
+    """Records which files of the source were verified in the new place, and how many rows refer to each.
 
-    On disk, as there may be millions. A file may be deleted from the source only if it was verified for as
-    many rows as name it, of any tenant and any field: else a row that was not moved would lose it.
+    It is on disk, since there may be millions. A file may be deleted from the source only if it was verified
+    for every row that refers to it, of any tenant and field: else a row that was not moved would lose it.
     """
 
     def __init__(self) -> None:
         self._origins: dict[tuple[str, str], tuple[Origin, Any | None]] = {}
         self._tenants: dict[str, Any | None] = {}
         self._targets: dict[str, BucketFiles] = {}
-        # By place what was counted in it, each with the folder that its names are below.
+        # By place, the columns counted in it, each with its folder.
         self._columns: dict[str, dict[tuple[Column, str], None]] = {}
-        # Where the files of a field are without a tenant: in a place for all.
+        # The fields and places that are shared by all tenants.
         self._shared: set[tuple[FileField, tuple[str, str]]] = set()
-        self._db = sqlite3.connect("")  # a temporary file that only this connection can see
+        self._db = sqlite3.connect("")  # a private temporary file
         self._db.execute(
             "CREATE TABLE file (place TEXT, name TEXT, folder TEXT, version TEXT, tenant TEXT, "
             "verified INTEGER DEFAULT 0, named INTEGER DEFAULT 0, PRIMARY KEY (place, name)) WITHOUT ROWID"
@@ -65,7 +65,7 @@ class Ledger:
         )
 
     def record(self, outcome: FileOutcome) -> None:
-        """Record that a file was verified."""
+        """Record a verified file."""
         if outcome.target is not None:
             place, folder = outcome.source
             target = "/".join(source_of(outcome.target))
@@ -84,17 +84,17 @@ class Ledger:
             )
 
     def read_rows(self, move: Move, tenants: Iterable[Any | None]) -> None:
-        """Record which files the rows of these tenants name, in all fields of all models.
+        """Record the files that rows of these tenants refer to, in all fields of all models.
 
-        ``tenants`` must be everybody, public (None) first: what is left out counts as nobody's. Rows
-        that deleted tenants left are read in any case.
+        ``tenants`` must be all tenants, public (None) first: files of omitted ones would count as
+        unreferenced. Rows of deleted tenants are always read.
         """
         for tenant in tenants:
             with get_tenancy().context(tenant):
                 for field in all_file_fields():
                     self._read_field(move, field, tenant)
         for column in abandoned_columns():
-            # A source may have no place for it.
+            # The source may have no place for it.
             with get_tenancy().context(column.tenant), suppress(RoutingError):
                 self._count(move.origin(column.field), [column])
 
@@ -107,12 +107,12 @@ class Ledger:
         self._origins.setdefault(source, (origin, tenant))
         if tenant is None:
             self._shared.add((field, source))
-        # Where a source is for all, a row counts whoever owns it, and also if nobody does.
+        # In a shared source, every row counts, whoever owns it.
         columns = any_columns if (field, source) in self._shared else possible_columns
         self._count(origin, columns(field, tenant))
         new = move.new_place(field)
         if new is not None and new.key == place and source_of(new) != source:
-            self._count(new, own_columns(field, tenant))  # such as a folder of the same bucket
+            self._count(new, own_columns(field, tenant))  # for example, a folder of the same bucket
 
     def _count(self, origin: Origin, columns: Iterable[Column]) -> None:
         place, folder = source_of(origin)
@@ -126,7 +126,7 @@ class Ledger:
                 )
 
     def orphans(self) -> Iterator[tuple[Origin, str]]:
-        """Yield the objects of the source that no row names."""
+        """Yield the objects of the source that no row refers to."""
         for origin, tenant in self._origins.values():
             names = origin.object_names()
             while page := _next_page(names, tenant):
@@ -139,16 +139,16 @@ class Ledger:
         return {name for (name,) in self._db.execute(query, (place, *names))}
 
     def count(self) -> tuple[int, int]:
-        """Return how many files may be deleted, and how many verified ones other rows need."""
+        """Return the number of files that may be deleted, and of verified ones that other rows need."""
         query = "SELECT count(*) FILTER (WHERE verified >= named), count(*) FROM file WHERE verified > 0"
         ready, verified = self._db.execute(query).fetchone()
         return ready, verified - ready
 
     def delete_from_source(self, *, jobs: int = 8) -> Iterator[NotDeleted | None]:
-        """Delete what may be deleted, and yield None for each file, or why it is still there.
+        """Delete what may be deleted; yield None for each deleted file, or why it was kept.
 
-        Much may have happened since it was verified, also in other runs. So the rows are read once more for
-        each page, and each file is looked at in both places.
+        Files and rows may have changed since they were verified, also in other runs. So the rows are read
+        again for each page, and each file is checked in both places.
         """
         query = (
             "SELECT place, folder, name, version, tenant, verified, (SELECT json_group_object(target, "
@@ -157,36 +157,36 @@ class Ledger:
         )
         with ThreadPoolExecutor(jobs) as threads:
             for page in pages(map(_Verified._make, self._db.execute(query)), _PAGE):
-                named = {place: self._named_now(place, files) for place, files in _by_place(page)}
+                named = {place: self._count_references(place, files) for place, files in _by_place(page)}
                 for file in page:
                     if named[file.place][file.name] > file.verified:
-                        yield NotDeleted(file.short_name, "a row that was not moved names it by now")
+                        yield NotDeleted(file.row_name, "a row that was not moved refers to it now")
                 ready = [file for file in page if named[file.place][file.name] <= file.verified]
                 yield from threads.map(self._delete, ready)
 
-    def _named_now(self, place: str, files: Iterable[_Verified]) -> Counter[str]:
-        """Return how many rows name each of these files by now."""
+    def _count_references(self, place: str, files: Iterable[_Verified]) -> Counter[str]:
+        """Return how many rows refer to each of these files now."""
         names, found = [file.name for file in files], Counter[str]()
         for column, folder in self._columns.get(place, ()):
-            below = [name.removeprefix(folder) for name in names if name.startswith(folder)]
-            for page in column.pages(below) if below else ():
+            relative_names = [name.removeprefix(folder) for name in names if name.startswith(folder)]
+            for page in column.pages(relative_names) if relative_names else ():
                 found.update(folder + name for _, name in page)
         return found
 
     def _delete(self, file: _Verified) -> NotDeleted | None:
         origin, _ = self._origins[file.place, file.folder]
-        name = file.short_name
+        name = file.row_name
         try:
-            # As the one it was verified for: a storage of another package may have one for each.
+            # For the same tenant: a storage of another package may depend on it.
             with get_tenancy().context(self._tenants[file.tenant]):
                 for target, version in json.loads(file.copies).items():
-                    there = self._targets[target].look(name)
-                    if there is None or there.version != version or there.is_deleted or there.is_claim:
-                        return NotDeleted(name, f"{self._targets[target]} does not have it any more")
+                    other = self._targets[target].find(name)
+                    if other is None or other.version != version or other.is_deleted or other.is_claim:
+                        return NotDeleted(name, f"{self._targets[target]} no longer has it")
                 origin.remove(name, file.version)
         except ServerError as error:
             if error.status == 412:
-                return NotDeleted(name, "it was stored anew after it was copied")
+                return NotDeleted(name, "it was replaced after it was copied")
             return NotDeleted(name, str(error))
         except Exception as error:
             return NotDeleted(name, str(error) or type(error).__name__)
@@ -194,7 +194,7 @@ class Ledger:
 
 
 class _Verified(NamedTuple):
-    """A file of the source that may be deleted; ``copies`` are its versions by target, as JSON."""
+    """A file of the source that may be deleted; ``copies`` are the versions in each target, as JSON."""
 
     place: str
     folder: str
@@ -205,8 +205,8 @@ class _Verified(NamedTuple):
     copies: str
 
     @property
-    def short_name(self) -> str:
-        """The name as rows have it."""
+    def row_name(self) -> str:
+        """The name in rows."""
         return self.name.removeprefix(self.folder)
 
 

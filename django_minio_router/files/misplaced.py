@@ -1,7 +1,7 @@
-"""Orphans that a row of another tenant may mean.
+"""Orphans that a row of another tenant may refer to.
 
-Code that acted for the bucket of another tenant alone may have stored there what its own rows name. Such a
-row has no object of that name where its own files go.
+Code within ``tenant_bucket_context()`` may have stored a file in another tenant's bucket, for a row of its
+own. Then that row's own place has no object of that name.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _PAGE = 500  # names in one query
 def without_misplaced(
     sweep: Sweep, orphans: Iterable[Orphan], spare: Callable[[Orphan, Column], None]
 ) -> Iterator[Orphan]:
-    """Yield the orphans that no row of any tenant may mean; call ``spare`` with each other one.
+    """Yield the orphans that no row of any tenant may refer to; call ``spare`` for the others.
 
-    All tenants' own tables are looked at, once for some hundred orphans.
+    The tables of all tenants are searched once per page of orphans.
     """
     routes: list[Route] = []
     for number, page in enumerate(pages(orphans, _PAGE)):
         if not number:
             routes = list(_routes_of_everyone())
-        meant: dict[Orphan, Column] = {}
+        references: dict[Orphan, Column] = {}
         for route in routes:
-            meant |= _named_by(sweep, route, page)
+            references |= _referenced_by(sweep, route, page)
         for orphan in page:
-            if orphan in meant:
-                spare(orphan, meant[orphan])
+            if orphan in references:
+                spare(orphan, references[orphan])
             else:
                 yield orphan
 
 
 def _routes_of_everyone() -> Iterator[Route]:
-    """Yield the routes of all columns in tenants' own tables; rows of public count wherever they may be."""
+    """Yield the routes of all columns in tenants' own tables."""
     tenancy, found = get_tenancy(), uses()
     if not any(use.field and tenancy.divides(use.field.model) for use in found):
         return
@@ -52,13 +52,13 @@ def _routes_of_everyone() -> Iterator[Route]:
             yield from (route for route in routes if route.column.tenant == key)
 
 
-def _named_by(sweep: Sweep, route: Route, orphans: list[Orphan]) -> dict[Orphan, Column]:
-    """Return the orphans of other places that a row of this column names and lacks in its own."""
+def _referenced_by(sweep: Sweep, route: Route, orphans: list[Orphan]) -> dict[Orphan, Column]:
+    """Return the orphans of other places that a row of this column refers to, without its own file."""
     names: dict[str, list[Orphan]] = {}
     for orphan in orphans:
         fields = {column.field for column in sweep.columns[orphan.place.bucket]}
         if orphan.place != route.place and route.column.field in fields:
             names.setdefault(orphan.name.removeprefix(orphan.place.prefix), []).append(orphan)
     named = {name for page in route.column.pages(names) for _, name in page} if names else set()
-    lacking = [name for name in named if not is_there(route, name)]
-    return {orphan: route.column for name in lacking for orphan in names[name]}
+    missing = [name for name in named if not is_there(route, name)]
+    return {orphan: route.column for name in missing for orphan in names[name]}

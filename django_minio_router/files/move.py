@@ -1,7 +1,7 @@
-"""Moving files that are there already: found from the rows that name them, tenant by tenant.
+"""Move stored files, found through the rows that refer to them, tenant by tenant.
 
-``move_files`` does one tenant and can be repeated: what is there and equal is left as it is. Nothing is
-deleted on the way, as other rows may name the same file; a ``Ledger`` knows in the end what none needs.
+``move_files`` processes one tenant and can be repeated: equal copies are left as they are. It deletes
+nothing, since other rows may refer to the same file; a ``Ledger`` finds what no row needs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BUCKET = "bucket:"
 
 
 class MoveState(Enum):
-    """What became of a file, or would become of it in a dry run."""
+    """What happened to a file, or would happen in a dry run."""
 
     COPIED = "copied"
     THERE = "already there"
@@ -52,7 +52,7 @@ class MoveState(Enum):
 
 
 class FileOutcome(NamedTuple):
-    """One file that a row of ``where`` names; ``tenant`` is whose the row is, None public.
+    """The result for one file that a row of ``where`` refers to; ``tenant`` is the row's, None for public.
 
     If both places have it, ``verified`` is its version in the source and ``copy`` the one in ``target``.
     """
@@ -70,9 +70,9 @@ class FileOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Move:
-    """The files of these fields, from ``source``, to where each field stores, or to ``target``.
+    """Move the files of these fields from ``source`` to where each field stores, or to ``target``.
 
-    Without a source, from where each field stores for another tenant, ``copied``.
+    Without a source, copy from where each field stores for another tenant, ``copied``.
     """
 
     source: Storage | None
@@ -81,23 +81,25 @@ class Move:
     copied: Any = None
 
     def origin(self, field: FileField) -> Origin:
-        """Return where the files of a field were under the active tenant."""
+        """Return the old place of a field's files for the active tenant."""
         if self.source is not None:
             return origin_of(_backend(self.source, field))
         storage = field.storage
         return origin_of(
-            _plain(storage.on_behalf_of(self.copied) if isinstance(storage, MinioRouter) else storage)
+            _without_fallback(
+                storage.on_behalf_of(self.copied) if isinstance(storage, MinioRouter) else storage
+            )
         )
 
     def target_of(self, field: FileField) -> MinioBackend:
-        """Return where they go."""
+        """Return the new place of a field's files for the active tenant."""
         storage: Storage = field.storage
         if self.target is not None and getattr(storage, "strategy", None) != self.target:
             storage = MinioRouter(strategy=self.target)
         return cast("MinioBackend", _backend(storage, field))
 
     def new_place(self, field: FileField) -> Origin | None:
-        """Return where a field's files are in the end, moved or not; None if it has no place."""
+        """Return the final place of a field's files, moved or not; None if there is none."""
         try:
             moved = field in self.fields
             return origin_of(self.target_of(field) if moved else _backend(field.storage, field))
@@ -106,62 +108,64 @@ class Move:
 
 
 def _backend(storage: Storage, field: FileField) -> Storage:
-    return _plain(storage.bind(field) if isinstance(storage, MinioRouter) else storage)
+    return _without_fallback(storage.bind(field) if isinstance(storage, MinioRouter) else storage)
 
 
-# What is asked for
+# Reading the options
 
 
 def load_source(text: str) -> Storage:
-    """Return the storage that the words of a person stand for.
+    """Return the storage for the value of ``--from``.
 
-    An alias of ``STORAGES``, else ``media`` for ``MEDIA_ROOT``, else a strategy's dotted path or a bucket;
-    ``bucket:media`` is always a bucket.
+    It is an alias of ``STORAGES``, else ``media`` for ``MEDIA_ROOT``, else the dotted path of a strategy or a
+    bucket; ``bucket:media`` is always a bucket.
     """
     if text in settings.STORAGES:
         return storages[text]
     if text == "media":
         return _media()
-    if text.startswith(_BUCKET) or not bucket_name_problem(text):  # a class's path has capital letters
+    if text.startswith(_BUCKET) or not bucket_name_problem(text):  # a class path has capital letters
         bucket = text.removeprefix(_BUCKET)
-        # Nobody links there, so it need not be declared.
+        # It need not be declared, since nobody creates links to it.
         return MinioBackend(bucket, public=bucket in Config().declared[1])
     return MinioRouter(strategy=load_strategy(text))
 
 
 def _media() -> Storage:
-    if not settings.MEDIA_ROOT:  # for Django that is the folder the process is in: the project itself
-        raise ConfigurationError("--from is 'media', and MEDIA_ROOT is not set. Set it, or correct --from.")
+    if not settings.MEDIA_ROOT:  # Django would use the current directory: the project itself
+        raise ConfigurationError("--from is 'media', but MEDIA_ROOT is not set. Set it, or correct --from.")
     return FileSystemStorage()
 
 
 def refuse_missing_source(source: Storage) -> None:
-    """Raise ``ConfigurationError`` if the old place is one for all, and is not there: a wrong name."""
+    """Raise ``ConfigurationError`` if a shared old place does not exist, probably because of a typo."""
     if type(source) is FileSystemStorage:
         missing = not Path(source.location).is_dir()
     elif isinstance(source, MinioRouter) and not _has_one_bucket(source.strategy):
         return
     else:
-        place = _plain(source)
+        place = _without_fallback(source)
         missing = isinstance(place, MinioBackend) and not BucketFiles(place).is_there
     if missing:
-        raise ConfigurationError(f"There is nothing at {origin_of(_plain(source))}. Correct --from.")
+        raise ConfigurationError(
+            f"There is nothing at {origin_of(_without_fallback(source))}. Correct --from."
+        )
 
 
 def _has_one_bucket(strategy: BucketStrategy | None) -> bool:
     return strategy is None or (not strategy.varies_by_tenant and len(set(strategy.buckets_for([]))) == 1)
 
 
-def _plain(storage: Storage) -> Storage:
+def _without_fallback(storage: Storage) -> Storage:
     return storage.without_fallback().backend if isinstance(storage, MinioRouter) else storage
 
 
 def make_move(
     source: str | None, to: str | None = None, labels: Collection[str] = (), *, copied: Any = None
 ) -> Move:
-    """Return the move that the words of a person ask for. ``ConfigurationError`` where it cannot be done.
+    """Return the move for these options. ``ConfigurationError`` if it is not possible.
 
-    Without a source, the files are copied from another tenant, ``copied``.
+    Without a source, files are copied from another tenant, ``copied``.
     """
     target = None if to is None else load_strategy(to)
     origin = None if source is None else load_source(source)
@@ -171,16 +175,16 @@ def make_move(
 
 
 def fields_to_move(target: BucketStrategy | None, labels: Collection[str]) -> tuple[FileField, ...]:
-    """Return the fields of the models with these labels, else all that route, or route by ``target``."""
+    """Return the fields of the models with these labels, else all with a router, or with ``target``."""
     if labels:
-        # Each once: what is moved twice would count as verified for two rows.
+        # Each once: moving a field twice would count its files as verified for two rows.
         return tuple(dict.fromkeys(field for label in labels for field in _fields_of(label, target)))
     routed = [field for field in all_file_fields() if isinstance(field.storage, MinioRouter)]
     if target is not None:
         routed = [field for field in routed if getattr(field.storage, "strategy", None) == target]
     if not routed:
         by = "a MinioRouter" if target is None else f"{target!r}"
-        raise ConfigurationError(f"No file field stores by {by}. Name the models with --model.")
+        raise ConfigurationError(f"No file field uses {by}. Name the models with --model.")
     return tuple(routed)
 
 
@@ -188,13 +192,15 @@ def _fields_of(label: str, target: BucketStrategy | None) -> list[FileField]:
     try:
         found = file_fields(apps.get_model(label))
     except (LookupError, ValueError) as error:
-        raise ConfigurationError(f"There is no model {label!r}. Give --model app_label.ModelName.") from error
+        raise ConfigurationError(
+            f"There is no model {label!r}. Correct --model: app_label.ModelName."
+        ) from error
     if target is None:
         found = [field for field in found if isinstance(field.storage, MinioBackend | MinioRouter)]
     if not found:
         raise ConfigurationError(
-            f"The model {label!r} has no file field of its own that stores in a bucket. Name another, or "
-            "a strategy with --to."
+            f"The model {label!r} has no file field of its own that stores in a bucket. Name another model, "
+            "or a strategy with --to."
         )
     return found
 
@@ -204,7 +210,7 @@ def _fields_of(label: str, target: BucketStrategy | None) -> list[FileField]:
 
 @dataclass(frozen=True)
 class _ColumnMove:
-    """The rows of one field and one tenant, and the two places that their files are in."""
+    """The rows of one field and tenant, and the old and new place of their files."""
 
     tenant: Any | None
     column: Column
@@ -219,16 +225,16 @@ class _ColumnMove:
             yield from _column_outcome(self.column, MoveState.FAILED, cause)
             return
         for page in self.column.pages():
-            # Each name once: of several rows that share a file, each thread would copy it.
+            # Each name once: several rows may share a file.
             rows = Counter(name for _, name in page)
             for outcome, count in zip(threads.map(self._move, rows), rows.values(), strict=True):
                 yield from repeat(outcome, count)
 
     def _move(self, name: str) -> FileOutcome:
         try:
-            # A thread's own connection is on public, which a storage for tenants may ask.
+            # A new thread's connection is on public, and a storage may depend on the tenant.
             with get_tenancy().context(self.tenant):
-                return self._moved(name)
+                return self._move_file(name)
         except Exception as error:
             if isinstance(error, ServerError) and error.status is None:
                 raise
@@ -237,53 +243,53 @@ class _ColumnMove:
     def _outcome(self, name: str, state: MoveState, cause: str = "") -> FileOutcome:
         return FileOutcome(state, str(self.column), name, cause, tenant=self.tenant)
 
-    def _moved(self, name: str) -> FileOutcome:
-        here, there = self.origin.look(name), self.target.look(name)
-        if there is not None and there.is_deleted:
+    def _move_file(self, name: str) -> FileOutcome:
+        old, new = self.origin.find(name), self.target.find(name)
+        if new is not None and new.is_deleted:
             return self._outcome(name, MoveState.MISSING, "it was deleted before it was moved")
-        claimed = there is not None and there.is_claim
+        claimed = new is not None and new.is_claim
         if claimed:
-            there = None
-        if here is None or here.is_deleted or here.is_claim:
+            new = None
+        if old is None or old.is_deleted or old.is_claim:
             if claimed and not self.dry_run:
-                self.target.drop_claim(name)  # the source was gone before the claim was seen
-            if there is None:
+                self.target.drop_claim(name)  # the source was deleted before the claim was seen
+            if new is None:
                 return self._outcome(name, MoveState.MISSING, f"it is not in {self.origin}")
             return self._outcome(name, MoveState.THERE)
-        if there is not None:
-            return self._compared(name, MoveState.THERE, here, there)
+        if new is not None:
+            return self._compare(name, MoveState.THERE, old, new)
         if self.dry_run:
             return self._outcome(name, MoveState.COPIED)
-        there = self._received(name, here, claimed)
-        if there is not None and there.is_deleted:
+        new = self._receive(name, old, claimed)
+        if new is not None and new.is_deleted:
             return self._outcome(name, MoveState.MISSING, "it was deleted while it was moved")
-        outcome = self._compared(name, MoveState.COPIED, here, there)
+        outcome = self._compare(name, MoveState.COPIED, old, new)
         if outcome.state is MoveState.COPIED:
-            self.target.tell_moved(name, here)
+            self.target.send_moved(name, old)
         return outcome
 
-    def _compared(self, name: str, state: MoveState, here: Found, there: Found | None) -> FileOutcome:
-        if there is None or not is_same(name, here, self.origin, there, self.target):
+    def _compare(self, name: str, state: MoveState, old: Found, new: Found | None) -> FileOutcome:
+        if new is None or not is_same(name, old, self.origin, new, self.target):
             cause = f"{self.target} has another content under this name"
             return self._outcome(name, MoveState.DIFFERING, cause)
         outcome = self._outcome(name, state)
-        if state is MoveState.THERE and is_one(name, here, self.origin, there, self.target):
-            return outcome  # not verified: there is no second file, so this one must stay
+        if state is MoveState.THERE and is_one(name, old, self.origin, new, self.target):
+            return outcome  # not verified: there is only one file, which must be kept
         return outcome._replace(
-            source=source_of(self.origin), verified=here.version, target=self.target, copy=there.version
+            source=source_of(self.origin), verified=old.version, target=self.target, copy=new.version
         )
 
-    def _received(self, name: str, here: Found, claimed: bool) -> Found | None:
-        with suppress(FileExistsError):  # somebody stored it meanwhile: it is compared all the same
-            self.target.receive(name, here, self.origin, claimed)
-        there = self.target.look(name)
-        if there is not None and there.is_claim and not claimed:  # of another run, which moves the same file
-            return self._received(name, here, claimed=True)
-        return there
+    def _receive(self, name: str, old: Found, claimed: bool) -> Found | None:
+        with suppress(FileExistsError):  # stored meanwhile: compare it anyway
+            self.target.receive(name, old, self.origin, claimed)
+        new = self.target.find(name)
+        if new is not None and new.is_claim and not claimed:  # another run moves the same file
+            return self._receive(name, old, claimed=True)
+        return new
 
 
 def count_files(move: Move, tenant: Any | None) -> int:
-    """Return how many rows of this tenant may name a file."""
+    """Return the number of rows of this tenant that may refer to a file."""
     with get_tenancy().context(tenant):
         columns = _columns(move, tenant)
     return sum(column.count() for column in columns)
@@ -292,10 +298,10 @@ def count_files(move: Move, tenant: Any | None) -> int:
 def move_files(
     move: Move, tenant: Any | None, *, jobs: int = 8, dry_run: bool = False
 ) -> Iterator[FileOutcome]:
-    """Copy the files that this tenant's rows name, ``jobs`` at a time, and yield what became of each.
+    """Copy the files that this tenant's rows refer to, ``jobs`` at a time, and yield the outcome of each.
 
-    None is public. Can be repeated, and be run for several tenants at once. Raise ``ServerError`` if a server
-    cannot be reached; what failed for one file or one column alone is an outcome.
+    None means public. May be repeated, and run for several tenants at once. Raise ``ServerError`` if a server
+    cannot be reached; the failure of a single file or column is an outcome.
     """
     with get_tenancy().context(tenant):
         moves = {column: _column_move(move, tenant, column, dry_run) for column in _columns(move, tenant)}
@@ -307,7 +313,7 @@ def move_files(
             if isinstance(column_move, _ColumnMove):
                 try:
                     yield from column_move.run(threads)
-                except DatabaseError as error:  # such as of a tenant whose schema lacks the table
+                except DatabaseError as error:  # for example, a tenant's schema lacks the table
                     yield FileOutcome(MoveState.FAILED, str(column_move.column), "", str(error).strip())
 
 
@@ -316,7 +322,7 @@ def _columns(move: Move, tenant: Any | None) -> list[Column]:
 
 
 def _column_move(move: Move, tenant: Any | None, column: Column, dry_run: bool) -> _ColumnMove | str | None:
-    """Return how the files of a column are moved, or why they cannot be; None if they stay where they are."""
+    """Return how to move the files of a column, or why that is impossible; None if they are in place."""
     try:
         target, origin = move.target_of(column.field), move.origin(column.field)
     except RoutingError as error:
@@ -331,5 +337,5 @@ def _column_move(move: Move, tenant: Any | None, column: Column, dry_run: bool) 
 
 
 def _column_outcome(column: Column, state: MoveState, cause: str) -> list[FileOutcome]:
-    """Return what became of the rows of a column as a whole, if there are any."""
+    """Return one outcome for all rows of a column, if there are any."""
     return [FileOutcome(state, str(column), "", cause)] if any(column.pages()) else []

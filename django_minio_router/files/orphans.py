@@ -1,7 +1,7 @@
 """Objects that no row refers to, and rows whose object is missing.
 
-An object is an orphan if no row holds its name, of any model and tenant whose files go to its bucket. If
-that cannot be told for sure, the bucket is left alone, with the reason.
+An object is an orphan if no row of any model and tenant with files in its bucket has its name. If that is not
+certain, the bucket is left alone, with the reason.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from ..tenancy import get_tenancy
 if TYPE_CHECKING:
     from django.db.models import FileField
 
-_PAGE = 500  # names in one query; SQLite may take no more than 999
-_GROUP = 16  # orphans between a look at the rows and their deletion: a row may take an old name back
+_PAGE = 500  # names in one query; SQLite may accept 999 at most
+_GROUP = 16  # orphans deleted after each check of the rows: a row may start to use an old name again
 _THREADS = 8
 _INCOMING_LIFE = timedelta(days=1)
 
 
 @dataclass
 class Sweep:
-    """Where the files of some tenants go, and by bucket the columns that may refer to its objects.
+    """The places of the files of some tenants, and for each bucket the columns that may refer to its objects.
 
-    ``readable`` are the keys of those whose rows can be read; ``left_alone`` says why a place may not be
-    cleaned; ``spared`` counts the orphans that ``find_orphans`` found too young.
+    ``readable`` are the keys of tenants whose rows can be read. ``left_alone`` says why a place must not be
+    cleaned.
     """
 
     tenants: list[Any]
@@ -60,9 +60,9 @@ class Sweep:
     columns: dict[str, set[Column]] = field(default_factory=dict)
     left_alone: dict[Place, str] = field(default_factory=dict)
     listed: Counter[Place] = field(default_factory=Counter)
-    """How many objects ``find_orphans`` saw, of any age."""
+    """The number of objects that ``find_orphans`` saw, of any age."""
     spared: int = 0
-    """How many orphans among them are too young."""
+    """The number of orphans among them that are too young."""
 
     @property
     def cleanable(self) -> list[Place]:
@@ -70,25 +70,25 @@ class Sweep:
 
     @property
     def notes(self) -> Iterable[str]:
-        """What to know of places that are cleaned: which rows count though nobody knows whose they are."""
+        """Notes on columns whose rows do not show their tenant, and so keep objects of any tenant."""
         buckets = {place.bucket for place in self.cleanable}
         columns = {
-            column.label for bucket in buckets for column in self.columns[bucket] if column.is_anybodys
+            column.label for bucket in buckets for column in self.columns[bucket] if column.is_unattributed
         }
         for label in sorted(columns):
             yield (
-                f"The rows of {label} do not say whose they are, so a name in any of them keeps an object of "
-                "any tenant. Give the field an owner to tell them apart."
+                f"The rows of {label} do not show their tenant, so a name in any of them keeps an object of "
+                "any tenant. Give the field an owner to distinguish them."
             )
 
     def unreferenced(self, place: Place, objects: Iterable[str]) -> set[str]:
-        """Return those of the objects that no row refers to.
+        """Return the objects that no row refers to.
 
-        Servers are not told apart, since one may be known under two endpoints.
+        Servers are not compared, since one may have two endpoints.
         """
         left = set(objects)
         for column in self.columns[place.bucket]:
-            left -= column.holding(left)
+            left -= column.referenced(left)
         return left
 
 
@@ -108,7 +108,7 @@ class DeletionState(Enum):
 
 
 class Deletion(NamedTuple):
-    """What became of an orphan, and why it is still there."""
+    """What happened to an orphan, and why it was kept."""
 
     orphan: Orphan
     state: DeletionState
@@ -116,7 +116,7 @@ class Deletion(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """A row whose object is not on the server."""
+    """A row whose object is missing."""
 
     column: Column
     key: Any
@@ -124,17 +124,16 @@ class Missing(NamedTuple):
     name: str
 
 
-# What may be cleaned
+# Places to clean
 
 
 def make_sweep(tenants: Iterable[Any | None]) -> Sweep:
-    """Find out what may be cleaned for these tenants; None stands for public, and for a project without any.
+    """Find the places that may be cleaned for these tenants; None means public, or a project without tenants.
 
-    A place is left alone if static files are there, if a tenant that is not among these stores there as
-    well, if rows cannot be read, or if a storage has a say in what its objects are called. Rows count
-    wherever there is a table of the model: in another database, or left by a deleted tenant. Sends no
-    request to the S3 server. Raise ``RoutingError`` if a strategy fails for any tenant, and
-    ``DatabaseError`` if a database cannot be read.
+    A place is left alone if it holds static files, if another tenant stores there as well, if rows cannot be
+    read, or if a storage chooses the names of its objects. Rows count wherever the model has a table: in
+    another database, or left by a deleted tenant. Sends no request to the S3 server. Raise ``RoutingError``
+    if a strategy fails for any tenant, and ``DatabaseError`` if a database cannot be read.
     """
     tenants = list(tenants)
     tenancy, found = get_tenancy(), uses()
@@ -167,7 +166,7 @@ def _is_static(use: StorageUse) -> bool:
 def _add(sweep: Sweep, route: Route, *, chosen: bool) -> None:
     if chosen:
         sweep.backends.setdefault(route.place, route.backend)
-        if isinstance(route.backend, MovingBackend):  # of several, as it knows the marks of deleted files
+        if isinstance(route.backend, MovingBackend):  # preferred: it recognizes the marks of deleted files
             sweep.backends[route.place] = route.backend
     for bucket, column in route.columns:
         if chosen or bucket in sweep.columns:
@@ -175,15 +174,15 @@ def _add(sweep: Sweep, route: Route, *, chosen: bool) -> None:
 
 
 def _add_foreign(sweep: Sweep, fields: Iterable[FileField], routes: Iterable[Route]) -> None:
-    """Add the rows of fields whose storage is not ours, wherever the active tenant stores."""
+    """Add the rows of fields with other storages, for all places of the active tenant."""
     places = {route.place for route in routes if route.place.bucket in sweep.columns}
-    for of_others in fields:
-        for bucket, column in foreign_columns(of_others, places):
+    for file_field in fields:
+        for bucket, column in foreign_columns(file_field, places):
             sweep.columns.setdefault(bucket, set()).add(column)
 
 
 def _add_abandoned(sweep: Sweep, found: list[StorageUse], foreign: list[FileField]) -> None:
-    """Add the rows that deleted tenants left: by default, django-tenants keeps the schema of one."""
+    """Add the rows of deleted tenants: by default, django-tenants keeps their schemas."""
     fields = {use.field for use in found if use.field is not None} | set(foreign)
     left = get_tenancy().abandoned_tables({field.model._meta.db_table for field in fields})
     for key, there in left.items():
@@ -197,7 +196,7 @@ def _add_abandoned(sweep: Sweep, found: list[StorageUse], foreign: list[FileFiel
 
 
 def _add_other_databases(sweep: Sweep) -> None:
-    """Add the rows in further databases: of an archive, or of code that names one with ``using()``."""
+    """Add the rows in other databases, such as an archive, or one that code selects with ``using()``."""
     tables = cache(_tables)
     for columns in sweep.columns.values():
         for column in tuple(columns):
@@ -212,7 +211,7 @@ def _tables(alias: str) -> frozenset[str]:
         return frozenset(connections[alias].introspection.table_names(include_views=True))
     except DatabaseError as error:
         raise DatabaseError(
-            f"The database {alias!r} cannot be read, and rows in it may refer to objects: {error}"
+            f"The database {alias!r} cannot be read, though its rows may refer to objects: {error}"
         ) from error
 
 
@@ -237,9 +236,9 @@ def _reasons_against(
 
 
 def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orphan]:
-    """Yield the orphans of one place that were stored before this (aware) time, a page at a time.
+    """Yield the orphans of one place that were stored before this (aware) time.
 
-    Objects with a name that this package would not store are somebody else's and never among them, nor are
+    Objects with names that this package would not store belong to others, and are never orphans. Neither are
     the marks of deleted files while there is a fallback.
     """
     for page in pages(_objects(sweep, place), _PAGE):
@@ -254,7 +253,7 @@ def find_orphans(sweep: Sweep, place: Place, before: datetime) -> Iterator[Orpha
 
 
 def _limit(name: str, before: datetime) -> datetime:
-    """Leave what a browser stored for a day, whatever the age asked for: a form may be about to take it."""
+    """Return the time limit for a name. Direct uploads are kept for a day: a form may still take them."""
     return min(before, timezone.now() - _INCOMING_LIFE) if is_incoming(name) else before
 
 
@@ -270,7 +269,7 @@ def _objects(sweep: Sweep, place: Place) -> Iterator[ObjectInfo]:
 
 
 def _is_mark(backend: MinioBackend, stored: ObjectInfo) -> bool:
-    """Tell whether the object keeps a deleted file from coming back out of a fallback."""
+    """Return whether the object keeps a deleted file from reappearing from a fallback."""
     return isinstance(backend, MovingBackend) and not stored.size and backend.is_mark(stored.key)
 
 
@@ -283,7 +282,7 @@ def _is_storable(name: str) -> bool:
 
 
 def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) -> Iterator[Deletion]:
-    """Delete what is still an orphan, and still older than ``before``; yield what became of each."""
+    """Delete what is still an orphan and older than ``before``, and yield the result for each."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for place, of_place in groupby(orphans, key=attrgetter("place")):
             refuse_in_tests(place.server, place.address)
@@ -291,7 +290,7 @@ def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) ->
                 left = sweep.unreferenced(place, (orphan.name for orphan in page))
                 for orphan in page:
                     if orphan.name not in left:
-                        yield Deletion(orphan, DeletionState.SPARED, "a row refers to it by now")
+                        yield Deletion(orphan, DeletionState.SPARED, "a row refers to it now")
                 delete = partial(_delete, sweep.backends[place], before)
                 yield from threads.map(delete, [orphan for orphan in page if orphan.name in left])
 
@@ -300,15 +299,15 @@ def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion
     objects = backend.objects
     try:
         stored = objects.head(orphan.name, backend.headers.reading())
-        # A time of whole seconds alone would not tell what was stored within the last one.
+        # The time has whole seconds, so compare the entity tag too.
         if cast("datetime", stored.modified) >= before or stored.etag != orphan.etag:
-            return Deletion(orphan, DeletionState.SPARED, "it was stored anew meanwhile")
+            return Deletion(orphan, DeletionState.SPARED, "it was replaced meanwhile")
         objects.delete(orphan.name, if_match=orphan.etag, headers=backend.headers.reading())
     except FileNotFoundError:
         return Deletion(orphan, DeletionState.SPARED, "it was gone already")
     except ServerError as error:
         if error.status == 412:
-            return Deletion(orphan, DeletionState.SPARED, "it was stored anew meanwhile")
+            return Deletion(orphan, DeletionState.SPARED, "it was replaced meanwhile")
         return Deletion(orphan, DeletionState.FAILED, str(error))
     return Deletion(orphan, DeletionState.DELETED)
 
@@ -317,21 +316,21 @@ def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion
 
 
 def own_routes(sweep: Sweep) -> Iterator[Route]:
-    """Yield the routes of the sweep's tenants whose rows are their own, and can be read.
+    """Yield the routes of the sweep's tenants with rows of their own that can be read.
 
-    Rows of public are left to public: what they refer to need not be where a tenant's calls go. So are rows
-    of a table for all that do not tell whose they are. What is only in a fallback is not missing.
+    Rows of public, and shared rows without an owner, are checked for public only: their files need not be in
+    a tenant's place. A file that only a fallback has is not missing.
     """
     found = [use for use in uses() if not use.is_fallback]
     for tenant in sweep.tenants:
         with get_tenancy().context(tenant):
             routes = routes_now(found)
         own = {None, get_tenancy().key_of(tenant)} & sweep.readable
-        yield from (r for r in routes if r.column.tenant in own and not r.column.is_anybodys)
+        yield from (r for r in routes if r.column.tenant in own and not r.column.is_unattributed)
 
 
 def find_missing(route: Route) -> Iterator[Missing]:
-    """Yield the rows of a column whose object is not where the route leads."""
+    """Yield the rows of a column whose object is missing from the route's place."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for page in route.column.pages():
             present = threads.map(partial(is_there, route), (name for _, name in page))
@@ -341,9 +340,9 @@ def find_missing(route: Route) -> Iterator[Missing]:
 
 
 def is_there(route: Route, name: str) -> bool:
-    """Tell whether the object of a row of this column is where the route leads."""
+    """Return whether the object of a row of this column is in the route's place."""
     try:
-        # A thread's own connection is on public, which a fallback for tenants may ask.
+        # A new thread's connection is on public, and a fallback may depend on the tenant.
         with get_tenancy().context(route.column.tenant):
             return route.backend.exists(name)
     except (BucketNotFound, SuspiciousFileOperation):

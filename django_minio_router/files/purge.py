@@ -1,4 +1,4 @@
-"""Delete what a tenant leaves behind on the server: every version, unfinished uploads, and its buckets."""
+"""Delete a tenant's files on the server: every version, unfinished uploads, and its buckets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Contents(NamedTuple):
-    """What a place holds; ``objects`` are versions of objects, ``size`` is theirs in bytes."""
+    """The contents of a place; ``objects`` counts all versions, ``size`` is their size in bytes."""
 
     objects: int = 0
     markers: int = 0
@@ -37,36 +37,36 @@ class Contents(NamedTuple):
 
 @dataclass
 class Purge:
-    """Where a tenant's files are, and what speaks against deleting them there."""
+    """The places of a tenant's files, and why some must not be purged."""
 
     places: list[Place]
     refused: dict[Place, str] = field(default_factory=dict)
 
 
 def make_purge(tenant: Any) -> Purge:
-    """Find out what is this tenant's alone: a row, or the key of one whose row is gone.
+    """Find the places that only this tenant has: a row, or the key of a deleted one.
 
-    Asks every strategy about every other tenant, a row at a time; sends no request to the server. Raise a
-    ``RoutingError`` if a strategy cannot say.
+    It asks every strategy about every other tenant, one row at a time, and sends no request. Raise
+    ``RoutingError`` if a strategy fails.
     """
-    everybody = TenantPlaces()
-    purge = Purge(everybody.of(tenant, with_taken=True))
-    for key, other in everybody.of_others(tenant) if purge.places else ():
+    all_places = TenantPlaces()
+    purge = Purge(all_places.of(tenant, with_taken=True))
+    for key, other in all_places.of_others(tenant) if purge.places else ():
         for place in purge.places:
             if _may_hold_files_of(other, place):
-                whom = f"stores there for the tenant {key!r}" if key else "uses it for all tenants"
-                purge.refused.setdefault(place, f"{other.where} {whom}")
+                reason = f"stores there for the tenant {key!r}" if key else "uses it for all tenants"
+                purge.refused.setdefault(place, f"{other.where} {reason}")
     return purge
 
 
 def _may_hold_files_of(other: Place, place: Place) -> bool:
-    """Tell whether what is stored in the other place may be in this one."""
-    # A bucket that is listed as a whole, and stored in by folders, holds nothing beside the folders.
+    """Return whether files of the other place may be in this one."""
+    # A listed bucket whose files are in folders holds nothing outside of the folders.
     return place.contains(other) if other.is_listed else place.overlaps(other)
 
 
 def count_contents(place: Place) -> Contents:
-    """Count what the place holds; memory does not grow with it."""
+    """Count the contents of the place, in constant memory."""
     client = get_client(place.server)
     objects = markers = size = unfinished = 0
     try:
@@ -81,10 +81,10 @@ def count_contents(place: Place) -> Contents:
 
 
 def empty(place: Place, report: Callable[[int], None] = lambda count: None) -> None:
-    """Delete all that is there, and a bucket that is the tenant's as a whole; what is gone is not an error.
+    """Delete everything in the place, and the bucket if the place is one. A missing one is not an error.
 
-    ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
-    keeps something. May be repeated.
+    ``report`` is called with the number of versions deleted since its last call. Raise ``ServerError`` if the
+    server refuses to delete something. May be repeated.
     """
     refuse_in_tests(place.server, place.address)
     empty_bucket(get_client(place.server), place.on_server, place.prefix, report)
@@ -96,11 +96,11 @@ def purge(
     only: Collection[str] | None = None,
     report: Callable[[int], None] = lambda count: None,
 ) -> list[Place]:
-    """Delete all that is this tenant's alone, and return where; may be repeated, and resumes by itself.
+    """Delete everything that only this tenant has, and return the places. May be repeated to resume.
 
-    With ``only`` no more than the places with these addresses. ``RoutingError`` if somebody else may store
-    in one of the places, one of the addresses is not this tenant's, or a bucket has no mark of ours: then
-    nothing is deleted.
+    ``only`` limits it to the places with these addresses. Raise ``RoutingError``, and delete nothing, if
+    somebody else may store in one of the places, one of the addresses is not this tenant's, or a bucket does
+    not have our mark.
     """
     found = make_purge(tenant)
     refuse_shared(found)
@@ -112,12 +112,12 @@ def purge(
 
 
 def _with_addresses(places: list[Place], addresses: Collection[str]) -> list[Place]:
-    strange = set(addresses) - {place.address for place in places}
-    if strange:
+    unknown = set(addresses) - {place.address for place in places}
+    if unknown:
         raise RoutingError(
-            f"Nothing is deleted, as {', '.join(sorted(strange))} is not the tenant's now. The tenant or a "
-            "setting was changed, or this process has other settings. Look at it, and run 'manage.py "
-            "purge_tenant' again."
+            f"Nothing was deleted, because {', '.join(sorted(unknown))} does not belong to the tenant now: "
+            "the tenant or a setting has changed, or this process has other settings. Check them, and run "
+            "'manage.py purge_tenant' again."
         )
     return [place for place in places if place.address in addresses]
 
@@ -126,24 +126,27 @@ def refuse_shared(found: Purge) -> None:
     """Raise ``RoutingError`` if anybody else may store in one of the places."""
     if found.refused:
         reasons = "; ".join(f"{place}: {reason}" for place, reason in found.refused.items())
-        raise RoutingError(f"Nothing is deleted, as it is not the tenant's alone. {reasons}.")
+        raise RoutingError(
+            f"Nothing was deleted, because others use these places too. {reasons}. Give the tenant a place "
+            "of its own."
+        )
 
 
 def refuse_unmarked(places: Collection[Place]) -> None:
     """Raise ``RoutingError`` if one of the buckets was neither created by this package nor adopted.
 
-    A name that a strategy makes of a schema name may well be that of another application's bucket.
+    A bucket name from a schema name may also be that of another application's bucket.
     """
-    strange = [place for place in places if not place.prefix and not _is_marked_or_gone(place)]
-    if strange:
+    unknown = [place for place in places if not place.prefix and not _is_marked_or_gone(place)]
+    if unknown:
         raise RoutingError(
-            f"Nothing is deleted, as the {_named(strange)} not created by this package for a tenant. If it "
-            "holds the tenant's files, run 'manage.py initialize_buckets --tenant SCHEMA --adopt' first, or "
-            f"give it the tag {MARK_TAG}=adopted if the tenant's row is gone."
+            f"Nothing was deleted, because the {_describe(unknown)} not created by this package for a "
+            "tenant. If it holds the tenant's files, run 'manage.py initialize_buckets --tenant SCHEMA "
+            f"--adopt' first, or set the bucket tag {MARK_TAG}=adopted if the tenant's row is deleted."
         )
 
 
-def _named(places: list[Place]) -> str:
+def _describe(places: list[Place]) -> str:
     names = ", ".join(f"{place.bucket!r} on {place.server.endpoint}" for place in places)
     return f"bucket {names} was" if len(places) == 1 else f"buckets {names} were"
 
@@ -159,7 +162,7 @@ def _is_marked_or_gone(place: Place) -> bool:
 
 
 def when_deleted(tenant: Any) -> None:
-    """Purge a tenant whose row is gone, if a setting asks for it; log what fails."""
+    """Purge a deleted tenant if ``MINIO_PURGE_DELETED_TENANTS`` is set. Failures are logged."""
     key = get_tenancy().key(tenant)
     try:
         if not Config().get("MINIO_PURGE_DELETED_TENANTS"):
@@ -167,7 +170,7 @@ def when_deleted(tenant: Any) -> None:
         places = purge(tenant)
     except Exception:
         logger.exception(
-            "The files of the tenant %r were not all deleted. Repeat it with 'manage.py purge_tenant %s'.",
+            "Not all files of the tenant %r were deleted. Try again with 'manage.py purge_tenant %s'.",
             key,
             key,
         )

@@ -1,7 +1,7 @@
-"""A limit for what a tenant stores: kept at each save, and shown by forms before it.
+"""A limit on what a tenant stores, enforced on each save, and before that in forms.
 
-What is stored is measured on the server and kept in Django's cache; saves add to it, and deletions show at
-the next measurement. Without ``MINIO_QUOTA`` nothing of this runs.
+The usage is measured on the server and cached in Django's cache; saves add to it, and the next measurement
+reflects deletions. Without ``MINIO_QUOTA``, none of this runs.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 Quota: TypeAlias = Callable[[Any], "int | None"]
 
-_KEPT = 300  # seconds; so long may files that were deleted, or stored by other means, count wrongly
-_of_this_test = ""  # empty outside of tests
-_FRESH = 10  # seconds; before a file is refused, an older measurement is repeated
+_CACHED_FOR = 300  # seconds for which deleted files, and those stored by other means, may be miscounted
+_test_prefix = ""  # empty outside of tests
+_FRESH_FOR = 10  # seconds; an older measurement is repeated before a file is refused
 
 
 @cache
 def quota() -> Quota | None:
-    """Return ``MINIO_QUOTA``, imported. ``ConfigurationError`` if it cannot be."""
+    """Return the imported ``MINIO_QUOTA``. ``ConfigurationError`` if the import fails."""
     found = Config().get("MINIO_QUOTA")
     if not isinstance(found, str):
         limit: Quota | None = found
@@ -68,34 +68,34 @@ setting_changed.connect(_forget)
 
 
 def refuse_over_limit(tenant: Any, backend: MinioBackend, size: int, *, name: str | None = None) -> None:
-    """Raise ``ValidationError`` if the tenant has no room for so many bytes; None is the active one.
+    """Raise ``ValidationError`` if ``size`` bytes exceed the tenant's quota; None means the active tenant.
 
-    What is stored under the ``name`` makes room, if that may be replaced. One that has no limit, or that
-    does not store in a place of its own, is never refused.
+    An object of that ``name`` does not count if it will be replaced. A tenant without a limit, or without a
+    place of its own, is never refused.
     """
     limit = quota()
     if limit is None:
         return
-    with _acting_for(tenant) as key:
+    with _tenant_context(tenant) as key:
         if key is None:
             return
-        allowed = _checked(limit(get_tenancy().active_tenant()), key)
+        allowed = _check_limit(limit(get_tenancy().active_tenant()), key)
         if allowed is None:
             return
-        used, places = _measured(key, anew=False)
+        used, places = _measure(key, again=False)
         if Place.of(backend).address not in places:
             return
         if used + size > allowed:
-            used = _measured(key, anew=True)[0] - _replaced(backend, name)
+            used = _measure(key, again=True)[0] - _replaced_size(backend, name)
         if used + size > allowed:
             raise _too_large(size, allowed, used)
 
 
 @contextmanager
-def _acting_for(tenant: Any) -> Iterator[str | None]:
-    """Let the tenant be the active one, and give the key; None is whoever is active, or nobody.
+def _tenant_context(tenant: Any) -> Iterator[str | None]:
+    """Activate the tenant (None: keep the active one), and yield its key.
 
-    The key is None for an owner that is not a tenant: it has no limit.
+    The key is None if there is no tenant, or for an owner that is not a tenant: there is no limit then.
     """
     tenancy = get_tenancy()
     with nullcontext() if tenant is None else tenancy.bucket_context(tenant):
@@ -107,16 +107,16 @@ def _acting_for(tenant: Any) -> Iterator[str | None]:
 
 
 def within_quota(file: Any) -> None:
-    """Refuse a file in a form that is not stored yet and does not fit."""
+    """Validate that a new file in a form fits in the quota."""
     if quota() is None or getattr(file, "_committed", True):
         return
-    with suppress(RoutingError):  # which saving raises; in a form the row may not have its owner yet
+    with suppress(RoutingError):  # saving raises it; in a form, the row may not have its owner yet
         if isinstance(file.storage, MinioRouter):
             refuse_over_limit(file.storage.tenant, file.storage.backend, file.size)
 
 
 def _validate(*, field: FileField, **kwargs: Any) -> None:
-    """Let forms show what a save would refuse. Migrations write the validators that the model names."""
+    """Add the validator to a bound field; migrations only contain the validators of the model."""
     if within_quota not in field.validators:
         field.validators.append(within_quota)
 
@@ -125,8 +125,8 @@ def _refuse(*, router: MinioRouter, backend: MinioBackend, name: str, size: int,
     refuse_over_limit(router.tenant, backend, size, name=name)
 
 
-def _replaced(backend: MinioBackend, name: str | None) -> int:
-    """Return the bytes that a save under this name takes the place of."""
+def _replaced_size(backend: MinioBackend, name: str | None) -> int:
+    """Return the size in bytes of the object that a save under this name replaces."""
     if not (name and backend.replace_existing):
         return 0
     try:
@@ -138,22 +138,22 @@ def _replaced(backend: MinioBackend, name: str | None) -> int:
 def _count(*, storage: MinioBackend, size: int, tenant: str | None, **kwargs: Any) -> None:
     if quota() is None or tenant is None:
         return
-    if storage.replace_existing:  # so it may be less
+    if storage.replace_existing:  # the usage may have shrunk
         store.delete(_name(tenant, "fresh"))
     if Place.of(storage).address in store.get(_name(tenant, "places"), ()):
-        with suppress(ValueError):  # the measurement is over, and the next one will see the file
+        with suppress(ValueError):  # expired; the next measurement includes the file
             store.incr(_name(tenant, "bytes"), size)
 
 
 def connect() -> None:
-    """Keep the limit at each save, and in forms."""
+    """Enforce the limit on each save and in forms."""
     field_bound.connect(_validate, dispatch_uid="minio_router.quota")
     object_saving.connect(_refuse, dispatch_uid="minio_router.quota")
     object_saved.connect(_count, dispatch_uid="minio_router.quota")
 
 
-def _checked(allowed: Any, key: str) -> int | None:
-    """Return the limit, or raise ``ConfigurationError`` if it is not a number: to NaN, any file would fit."""
+def _check_limit(allowed: Any, key: str) -> int | None:
+    """Return the limit. ``ConfigurationError`` if it is not a number: with NaN, any file would fit."""
     if allowed is None or (isinstance(allowed, int | float | Decimal) and allowed == allowed):
         return cast("int | None", allowed)
     raise ConfigurationError(
@@ -174,26 +174,26 @@ def _too_large(size: int, allowed: int, used: int) -> ValidationError:
     )
 
 
-def _measured(key: str, *, anew: bool) -> tuple[int, list[str]]:
-    """Return the bytes that the active tenant stores, and where, as kept; ``anew`` if that is not fresh."""
+def _measure(key: str, *, again: bool) -> tuple[int, list[str]]:
+    """Return the cached usage of the active tenant in bytes, and its places; measure again if ``again``."""
     size_name, places_name, fresh = (_name(key, kind) for kind in ("bytes", "places", "fresh"))
-    if not (anew and store.add(fresh, True, _FRESH)):
+    if not (again and store.add(fresh, True, _FRESH_FOR)):
         known = store.get_many([size_name, places_name])
         if len(known) == 2:
             return known[size_name], known[places_name]
     places, size = places_and_bytes(get_tenancy().active_tenant())
     addresses = [place.address for place in places]
-    store.set(fresh, True, _FRESH)
-    store.set_many({size_name: size, places_name: addresses}, _KEPT)
+    store.set(fresh, True, _FRESH_FOR)
+    store.set_many({size_name: size, places_name: addresses}, _CACHED_FOR)
     return size, addresses
 
 
 def _name(key: str, kind: str) -> str:
-    """Return the name of an entry in Django's cache, which may hold no spaces."""
-    return f"minio_router.quota.{kind}:{_of_this_test}{key.encode().hex()}"
+    """Return a cache key, which must not contain spaces."""
+    return f"minio_router.quota.{kind}:{_test_prefix}{key.encode().hex()}"
 
 
 def forget() -> None:
-    """Measure anew from here on: files of tests come and go, and the cache stays."""
-    global _of_this_test
-    _of_this_test = f"{secrets.token_hex(8)}:"
+    """Discard all measurements: the files of tests are removed, but the cache is not."""
+    global _test_prefix
+    _test_prefix = f"{secrets.token_hex(8)}:"

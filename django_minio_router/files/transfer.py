@@ -1,8 +1,8 @@
-"""One file from one place to another: copied by the server where it can, streamed otherwise, then compared.
+"""Transfer one file from one place to another: by a server copy if possible, else streamed, then compare.
 
-Nothing is replaced. Before a server copies, the name is claimed by an empty object with a header of ours, in
-the conditional write that saves use too: SeaweedFS 4.48 keeps a condition on a copy, but of 150 saves at the
-same moment as one, 6 were lost.
+Nothing is replaced. Before a server copy, the name is claimed by an empty object with a special header, with
+the same conditional write as in saves: SeaweedFS 4.48 accepts a condition on a copy, but of 150 saves during
+one, 6 were lost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import Bucket, ObjectInfo
-from ..s3.errors import is_in_doubt
+from ..s3.errors import is_outcome_unknown
 from ..settings.testing import refuse_in_tests
 from ..storage.backend import MinioBackend
 from ..storage.fallback import (
@@ -47,13 +47,13 @@ _CLAIM = {CLAIM_HEADER: "1"}
 
 @dataclass(frozen=True)
 class Found:
-    """A file as its place describes it."""
+    """The description of a file in its place."""
 
     info: ObjectInfo
 
     @property
     def version(self) -> str:
-        """What changes when the file does."""
+        """A string that changes with the file."""
         return self.info.etag or f"{self.info.size} {self.info.modified}"
 
     @property
@@ -66,19 +66,19 @@ class Found:
 
 
 class Origin(Protocol):
-    """Where files come from."""
+    """The place that files come from."""
 
     @property
     def key(self) -> str:
-        """What tells this place from others."""
+        """The identity of this place."""
         ...
 
     def object_name(self, name: str) -> str:
-        """Return the name among all that the place may hold."""
+        """Return the full name of a file in the place."""
         ...
 
-    def look(self, name: str) -> Found | None:
-        """Describe a file; None if it is missing."""
+    def find(self, name: str) -> Found | None:
+        """Return the description of a file, or None if it is missing."""
         ...
 
     def read(self, name: str) -> AbstractContextManager[Any]:
@@ -86,20 +86,20 @@ class Origin(Protocol):
         ...
 
     def object_names(self) -> Iterator[str]:
-        """Yield the names of all objects here."""
+        """Yield the full names of all objects in the place."""
         ...
 
     def remove(self, name: str, version: str) -> None:
-        """Delete a file if it has this version, else raise ``ServerError`` with the status 412."""
+        """Delete a file. ``ServerError`` with the status 412 if it has another version."""
         ...
 
 
 class Folder:
-    """Files in a storage that is not ours, such as ``MEDIA_ROOT``."""
+    """Files in another storage than ours, such as ``MEDIA_ROOT``."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        # Now, since the folder of a storage for tenants depends on who is active.
+        # Evaluated now, since the folder may depend on the active tenant.
         local = isinstance(storage, FileSystemStorage)
         self.key = str(storage.location) if local else type(storage).__name__  # type: ignore[attr-defined]
 
@@ -107,15 +107,15 @@ class Folder:
         return self.key
 
     def object_name(self, name: str) -> str:
-        """Return the one name of a local file, which a row may also have as a path, or as ``./name``."""
+        """Return the normalized name of a local file: a row may also have a path, or ``./name``."""
         if not name or not isinstance(self._storage, FileSystemStorage):
             return name
         try:
             return Path(self._storage.path(name)).relative_to(self.key).as_posix()
-        except (SuspiciousFileOperation, ValueError):  # nothing that is here
+        except (SuspiciousFileOperation, ValueError):  # not in this folder
             return name
 
-    def look(self, name: str) -> Found | None:
+    def find(self, name: str) -> Found | None:
         if not self._storage.exists(name):
             return None
         try:
@@ -128,7 +128,7 @@ class Folder:
         return self._storage.open(name, "rb")
 
     def object_names(self) -> Iterator[str]:
-        # Only to be shown: no row and no terminal takes a name that is not text.
+        # For display only: a name may not be valid text.
         return (os.fsencode(name).decode(errors="backslashreplace") for name in self._below(""))
 
     def _below(self, folder: str) -> Iterator[str]:
@@ -141,16 +141,16 @@ class Folder:
             yield from self._below(f"{folder}{name}/")
 
     def remove(self, name: str, version: str) -> None:
-        found = self.look(name)
+        found = self.find(name)
         if found is not None and found.version != version:
-            raise ServerError(f"{name!r} in {self} was stored anew meanwhile.", status=412)
+            raise ServerError(f"{name!r} in {self} was replaced meanwhile.", status=412)
         self._storage.delete(name)
 
 
 class BucketFiles:
-    """The files in the bucket of a backend, without any fallback: files come from there, and go there.
+    """The files in the bucket of a backend, without any fallback, as the source or target of a move.
 
-    Nothing is replaced.
+    It never replaces a file.
     """
 
     def __init__(self, backend: MinioBackend) -> None:
@@ -176,10 +176,10 @@ class BucketFiles:
         return self.objects.exists()
 
     def is_in(self, backend: MinioBackend) -> bool:
-        """Tell whether the files are in the same place as those of this backend."""
+        """Return whether this is the place of the backend."""
         return is_same_place(self._backend, backend)
 
-    def look(self, name: str) -> Found | None:
+    def find(self, name: str) -> Found | None:
         try:
             return Found(self.objects.head(self.object_name(name), self._backend.headers.reading()))
         except (FileNotFoundError, BucketNotFound):
@@ -196,23 +196,23 @@ class BucketFiles:
         key_headers = self._backend.headers.reading()
         self.objects.delete(self.object_name(name), if_match=version, headers=key_headers)
 
-    def tell_moved(self, name: str, found: Found) -> None:
-        """Tell receivers of ``object_moved`` that the file is here now."""
+    def send_moved(self, name: str, found: Found) -> None:
+        """Send ``object_moved`` for a file that is in this place now."""
         tell(object_moved, self._backend, name, found.info.size)
 
     def receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
-        """Take over a file. ``FileExistsError`` if the name is taken meanwhile; nothing is replaced.
+        """Store a file from the origin. ``FileExistsError`` if the name is taken meanwhile.
 
-        Where it is ``claimed``, by a run that was interrupted or is at work, the claim is used and never
-        removed: by then it may be the file, and the only one.
+        If it is ``claimed``, by an interrupted or concurrent run, the claim is used, but never removed: it
+        may have become the only copy of the file.
         """
         try:
             self._receive(name, found, origin, claimed)
         finally:
-            self._keep_deleted(name)
+            self._restore_mark(name)
 
-    def _keep_deleted(self, name: str) -> None:
-        """Mark the file again if it was deleted while it was copied: see ``mark_beside``."""
+    def _restore_mark(self, name: str) -> None:
+        """Mark the file as deleted again if that happened during the copy: see ``mark_beside``."""
         key, headers = self.object_name(name), self._backend.headers
         try:
             self.objects.head(mark_beside(key), headers.reading())
@@ -229,9 +229,10 @@ class BucketFiles:
             self._stream(name, found, origin, claimed)
 
     def _can_copy_from(self, origin: BucketFiles) -> bool:
-        """Tell whether one server has both, and may be asked to copy.
+        """Return whether the server can copy the file.
 
-        Not if objects need keys. Not if saves replace either: one between claim and copy would be lost.
+        Not if objects are encrypted with customer-provided keys. Nor if saves replace files: a save between
+        claim and copy would be lost.
         """
         own, other = self._backend, origin._backend
         return self.objects.can_copy_from(origin.objects) and not (
@@ -248,34 +249,34 @@ class BucketFiles:
                 self.drop_claim(name)
             if not isinstance(error, ServerError) or error.status not in (403, 501):
                 raise
-            logger.info("The server does not copy %r itself (%s), so it is streamed.", name, error)
+            logger.info("The server cannot copy %r (%s), so it is streamed.", name, error)
         else:
             return
         self._stream(name, found, origin, claimed)
 
     def _copy_over_claim(self, name: str, found: Found, origin: BucketFiles) -> None:
-        """Copy while the claim is there. If an answer is lost, the file may be there, or be deleted again."""
+        """Copy while the claim exists. After a lost response, the file may exist, or be deleted again."""
         headers = self._backend.headers.guarded(name, found.info.metadata)
         for number in range(self.objects.client.server.retries + 1):
             try:
                 return self.objects.copy(origin.objects, found.info, self.object_name(name), headers)
             except ServerError as error:
-                if not is_in_doubt(error) or number == self.objects.client.server.retries:
+                if not is_outcome_unknown(error) or number == self.objects.client.server.retries:
                     raise
             if not self._is_claimed(name):
                 return
             time.sleep(_PAUSE * 2**number)
 
     def _is_claimed(self, name: str) -> bool:
-        there = self.look(name)
-        return there is not None and there.is_claim
+        new = self.find(name)
+        return new is not None and new.is_claim
 
     def drop_claim(self, name: str) -> None:
-        """Give the name up, unless another run has used the claim."""
+        """Remove the claim, unless another run has used it."""
         with suppress(OSError):
-            there = self.look(name)
-            if there is not None and there.is_claim:
-                self.remove(name, there.version)
+            new = self.find(name)
+            if new is not None and new.is_claim:
+                self.remove(name, new.version)
 
     def _stream(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
         with origin.read(name) as content:
@@ -289,7 +290,7 @@ class BucketFiles:
     def _put(
         self, name: str, content: File[Any], headers: Mapping[str, str], *, may_replace: bool = False
     ) -> None:
-        # A server without conditions was asked whether the name is free, and saves there have random names.
+        # Without conditions, the name was checked before, and saves use random names.
         only_new = not may_replace and self._backend.refuses_taken_names(name, content)
         self.objects.put(self.object_name(name), content, headers, only_new=only_new, claim_headers=_CLAIM)
 
@@ -302,18 +303,18 @@ def origin_of(storage: Storage) -> Origin:
 
 
 def source_of(origin: Origin) -> tuple[str, str]:
-    """Return the place, and the folder in it that all names of the origin are below."""
+    """Return the place, and the folder in it that contains all names of the origin."""
     return origin.key, origin.object_name("")
 
 
-def is_same(name: str, found: Found, origin: Origin, there: Found, target: BucketFiles) -> bool:
-    """Tell whether both places have the same content.
+def is_same(name: str, found: Found, origin: Origin, new: Found, target: BucketFiles) -> bool:
+    """Return whether the file has the same content in both places.
 
-    Never if the sizes differ; surely if the entity tags are equal, or if a local file has the MD5 that is
-    the tag. Tags that say nothing, as after an upload in parts, let both be read.
+    Different sizes mean no. Equal entity tags, or a local file whose MD5 is the tag, mean yes. Otherwise,
+    such as after a multipart upload, both are read.
     """
-    tag, new_tag = found.info.etag, there.info.etag
-    if found.info.size != there.info.size:
+    tag, new_tag = found.info.etag, new.info.etag
+    if found.info.size != new.info.size:
         return False
     if tag and tag == new_tag:
         return True
@@ -322,12 +323,12 @@ def is_same(name: str, found: Found, origin: Origin, there: Found, target: Bucke
     return _digest(origin, name, "sha256") == _digest(target, name, "sha256")
 
 
-def is_one(name: str, found: Found, origin: Origin, there: Found, target: BucketFiles) -> bool:
-    """Tell whether the two are one object, of a server that is known under two names or with two keys."""
+def is_one(name: str, found: Found, origin: Origin, new: Found, target: BucketFiles) -> bool:
+    """Return whether the two are the same object, on a server with two names or keys."""
     return (
         isinstance(origin, BucketFiles)
         and (origin.bucket, origin.object_name(name)) == (target.bucket, target.object_name(name))
-        and found.info.modified == there.info.modified
+        and found.info.modified == new.info.modified
     )
 
 

@@ -1,4 +1,4 @@
-"""How much is stored: objects and bytes by tenant, place and model, read from the server a page at a time."""
+"""Storage usage: objects and bytes by tenant, place and model, read from the server page by page."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from ..inventory.routes import routes_now
 from ..inventory.uses import uses
 from ..naming import is_incoming
 from ..s3.client import get_client
-from ..s3.listing import Version, current, pages
+from ..s3.listing import Version, current_versions, pages
 from ..tenancy import get_tenancy
 
 _PAGE = 500  # names in one query
 
 
 class Usage(NamedTuple):
-    """What one model stores in one place, ``size`` in bytes.
+    """The usage of one model in one place, ``size`` in bytes.
 
-    ``tenant`` is a key, or empty for what is not one tenant's alone. ``model`` is a label, or empty if no row
-    holds the names or it cannot be told whose they are, or ``"(incoming)"`` for what browsers stored and no
-    form has taken.
+    ``tenant`` is a key, or empty for what tenants share. ``model`` is a label; empty if no row has the names
+    or the model is unknown; or ``"(incoming)"`` for direct uploads that no form has taken.
     """
 
     tenant: str
@@ -33,7 +32,7 @@ class Usage(NamedTuple):
     size: int
 
     def as_row(self) -> dict[str, str | int]:
-        """Return it as the commands print it."""
+        """Return the columns that commands print."""
         return {
             "tenant": self.tenant,
             "bucket": self.place.bucket,
@@ -45,39 +44,39 @@ class Usage(NamedTuple):
 
 
 class UsageReport:
-    """Measures what is stored. Make one for a run: it knows where everybody's files are."""
+    """Measure usage. Make one report per run: it knows the places of all tenants."""
 
     def __init__(self) -> None:
         self._places = TenantPlaces()
         self._uses = uses()
 
     def places(self, tenant: Any | None) -> list[Place]:
-        """Return where this tenant's own files are; for None, the files that are not one tenant's alone."""
+        """Return the places that only this tenant has; for None, the shared ones."""
         if tenant is not None:
             return self._places.of(tenant)
         return [place for place in self._places.shared() if not place.is_listed]
 
     def measure(self, tenant: Any | None, place: Place) -> Iterator[Usage]:
-        """Yield what each model stores in the place. ``ServerError`` if the server cannot say.
+        """Yield the usage of each model in the place. ``ServerError`` if the server fails.
 
-        Objects are counted as they are now, without old versions. A bucket that does not exist is empty.
+        Old versions do not count. A missing bucket is empty.
         """
         with get_tenancy().context(tenant):
             labels, columns = self._models(place)
         counts: dict[str, tuple[int, int]] = {}
         for page in pages(_objects(place), _PAGE):
             _add(counts, "(incoming)", [version for version in page if is_incoming(version.name)])
-            taken = [version for version in page if not is_incoming(version.name)]
-            if len(labels) == 1:  # so there is no need to ask for rows
-                _add(counts, min(labels), taken)
+            claimed = [version for version in page if not is_incoming(version.name)]
+            if len(labels) == 1:  # no need to query rows
+                _add(counts, min(labels), claimed)
             else:
-                _add_by_rows(counts, columns, taken)
+                _add_by_rows(counts, columns, claimed)
         name = "" if tenant is None else get_tenancy().key(tenant)
         for label, (objects, size) in sorted(counts.items()) or [("", (0, 0))]:
             yield Usage(name, place, label, objects, size)
 
     def _models(self, place: Place) -> tuple[set[str], list[Column]]:
-        """Return who stores in the place: the labels of models, and the columns that hold the names."""
+        """Return the labels of the models that store in the place, and the columns with the names."""
         labels = {
             use.model._meta.label
             for use in self._uses
@@ -88,11 +87,11 @@ class UsageReport:
 
 
 def _add_by_rows(counts: dict[str, tuple[int, int]], columns: list[Column], page: Iterable[Version]) -> None:
-    left = {version.name: version for version in page}
+    remaining = {version.name: version for version in page}
     for column in columns:
-        held = [left.pop(name) for name in column.holding(left)]
-        _add(counts, column.field.model._meta.label, held)
-    _add(counts, "", left.values())
+        referenced = [remaining.pop(name) for name in column.referenced(remaining)]
+        _add(counts, column.field.model._meta.label, referenced)
+    _add(counts, "", remaining.values())
 
 
 def _add(counts: dict[str, tuple[int, int]], label: str, found: Iterable[Version]) -> None:
@@ -104,9 +103,9 @@ def _add(counts: dict[str, tuple[int, int]], label: str, found: Iterable[Version
 
 
 def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:
-    """Return where the tenant's own files are, and how many bytes they take, without asking for rows.
+    """Return the tenant's own places, and their size in bytes, without querying rows.
 
-    What waits below ``incoming/`` is not counted: it is there a second time while a form takes it.
+    Objects below ``incoming/`` do not count: each exists a second time while a form takes it.
     """
     places = TenantPlaces().of(tenant)
     found = (version for place in places for version in _objects(place))
@@ -114,8 +113,8 @@ def places_and_bytes(tenant: Any) -> tuple[list[Place], int]:
 
 
 def _objects(place: Place) -> Iterator[Version]:
-    """Yield the objects there; a bucket that does not exist is empty."""
+    """Yield the objects of the place; none if the bucket is missing."""
     try:
-        yield from current(get_client(place.server), place.on_server, place.prefix)
+        yield from current_versions(get_client(place.server), place.on_server, place.prefix)
     except BucketNotFound:
         return

@@ -1,4 +1,4 @@
-"""Tables that the database's catalogue shows in schemas of which nobody reads the rows."""
+"""Tables in schemas whose rows nobody reads, found in the database catalogue."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .columns import Column
 
 
 class Catalogue:
-    """What the databases say of themselves, each asked once."""
+    """The catalogues of the databases, each read once."""
 
     def __init__(self) -> None:
         self._schemas = cache(_schemas_beside)
 
     def doubt(self, column: Column) -> str:
-        """Say in which further schema the table of the column is, with rows that are not read; else ``""``.
+        """Return which other schema also has the column's table, with rows that are not read; else ``""``.
 
-        It may be a package for tenants that is not known here, or tenants in a second database.
+        It may belong to an unknown package for tenants, or to tenants in a second database.
         """
         model, main = column.field.model, router.db_for_write(column.field.model)
         alias = column.database or main
@@ -36,14 +36,14 @@ class Catalogue:
 
 
 def _is_copy(alias: str, main: str) -> bool:
-    """Tell whether the two are one database, or one is said to be a replica."""
+    """Return whether the two are one database, or one is declared a replica of the other."""
     one, other = connections[alias].settings_dict, connections[main].settings_dict
     place = ("NAME", "HOST", "PORT")
     return all(one[key] == other[key] for key in place) or one.get("TEST", {}).get("MIRROR") == main
 
 
 def _schemas_beside(alias: str) -> dict[str, str]:
-    """Return the tables outside of the search path, each with a schema that has it."""
+    """Return the tables outside of the search path, each with one schema that has it."""
     connection: Any = connections[alias]
     if connection.vendor != "postgresql":
         return {}
@@ -57,6 +57,6 @@ def _schemas_beside(alias: str) -> dict[str, str]:
             return dict(cursor.fetchall())
     except DatabaseError as error:
         raise DatabaseError(
-            f"The catalogue of the database {alias!r} cannot be read, and rows in it may refer to objects: "
+            f"The catalogue of the database {alias!r} cannot be read, though its rows may refer to objects: "
             f"{error}"
         ) from error

@@ -1,4 +1,4 @@
-"""Buckets that are there without a tenant: no tenant may have one of them for its own."""
+"""Buckets that are used without a tenant, and so must not become a tenant's own."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 def refuse_taken(strategy: BucketStrategy, bucket: str) -> None:
-    """Raise ``BucketTaken`` if a tenant would get a bucket that is there without any, for other files."""
+    """Raise ``BucketTaken`` if a tenant would get a bucket that is used without a tenant, for other files."""
     if not strategy.one_bucket_per_tenant:
         return
     owner = _buckets_of_no_tenant(client.epoch).get(bucket)
     if owner is not None and bucket != getattr(strategy, "public", None):
         raise BucketTaken(
-            f"{strategy!r} gives the active tenant the bucket {bucket!r}, which is for the files of "
-            f"{owner}. Put the tenants' buckets apart with a template such as "
+            f"{strategy!r} gives the active tenant the bucket {bucket!r}, which is used for the files of "
+            f"{owner}. Give tenants other bucket names with a template such as "
             f"'tenant-{{{get_tenancy().key_name}}}'."
         )
 
 
 @lru_cache(maxsize=1)
 def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
-    """Return each bucket with what uses it; ``epoch`` changes when settings do."""
+    """Return each bucket and what uses it. ``epoch`` changes with the settings."""
     found = uses()
-    different = configs(found)
-    entries = [entry for config in different for entry in listed(config)]
+    distinct = configs(found)
+    entries = [entry for config in distinct for entry in listed(config)]
     owners = {
         bucket: entry.where
         for entry in entries
         if entry.is_name
         for bucket in _buckets_now(entry.strategy, [])
     }
-    for config in different:
+    for config in distinct:
         owners[config.media_bucket] = "MINIO_MEDIA_FILES_BUCKET"
         owners[config.static_bucket] = "MINIO_STATIC_FILES_BUCKET"
     owners |= {use.single.bucket: use.where for use in found if use.single is not None}
@@ -59,7 +59,7 @@ def _buckets_of_no_tenant(epoch: int) -> Mapping[str, str]:
 
 
 def _buckets_now(strategy: BucketStrategy, models: Collection[type[Model]]) -> Iterator[str]:
-    """Yield what the strategy gives without a tenant: nothing if it needs one."""
+    """Yield the strategy's buckets without a tenant: none if it needs one."""
     with suppress(RoutingError):
         for answer in strategy.buckets_for(models):
             yield Location.of(answer).bucket
@@ -70,5 +70,5 @@ def _refuse_taken(*, strategy: BucketStrategy, location: Location, **kwargs: Any
 
 
 def connect() -> None:
-    """Let routers use no bucket that is taken."""
+    """Make routers refuse buckets that are taken."""
     bucket_chosen.connect(_refuse_taken, dispatch_uid="minio_router.refuse_taken")

@@ -1,4 +1,4 @@
-"""The names in file fields: where their rows are, and which of them are one tenant's."""
+"""The names in file fields: which tables have them, and which rows are one tenant's."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ..tenancy import get_tenancy
 if TYPE_CHECKING:
     from django.db.models import Model
 
-_PAGE = 500  # names in one query; SQLite may take no more than 999
-_NAME = "minio_router_name"  # of the file of a row, as a column of its own
+_PAGE = 500  # names in one query; SQLite may accept 999 at most
+_NAME = "minio_router_name"  # annotation with the name of a row's file
 
 
 @dataclass(frozen=True)
 class Column:
-    """The names in one file field of one table; ``prefix`` stands before them in the names of the objects.
+    """The names in one file field of one table; an object's name is ``prefix`` plus the name.
 
-    ``tenant`` is the key of whose rows they are, None if rows are not divided by tenant. ``is_anybodys``: a
-    row does not tell whose it is. ``doubt`` says why objects may be named otherwise. ``database`` is an alias
-    of ``DATABASES``; by default it is the one that the model's rows are written to.
+    ``tenant`` is the key of the tenant whose rows they are; None if rows are not separated by tenant.
+    ``is_unattributed`` means that a row does not show its tenant. ``doubt`` says why objects may have other
+    names. ``database`` is an alias of ``DATABASES``; by default the one that the model writes to.
     """
 
     field: FileField
@@ -37,7 +37,7 @@ class Column:
     prefix: str = ""
     doubt: str = ""
     database: str = ""
-    is_anybodys: bool = False
+    is_unattributed: bool = False
 
     @property
     def label(self) -> str:
@@ -50,11 +50,11 @@ class Column:
         return f"{self.label}{whose}{database}"
 
     def meets(self, prefix: str) -> bool:
-        """Tell whether an object below this prefix could be one of this column's."""
+        """Return whether the column could refer to an object below this prefix."""
         return self.prefix.startswith(prefix) or prefix.startswith(self.prefix)
 
-    def holding(self, objects: Collection[str]) -> set[str]:
-        """Return those of the objects that a row refers to."""
+    def referenced(self, objects: Collection[str]) -> set[str]:
+        """Return the objects that a row refers to."""
         start = len(self.prefix)
         names = [name[start:] for name in objects if name.startswith(self.prefix)]
         if not names:
@@ -64,9 +64,9 @@ class Column:
             return {f"{self.prefix}{name}" for name in rows.values_list(self.field.name, flat=True)}
 
     def pages(self, names: Collection[str] | None = None) -> Iterator[list[tuple[Any, str]]]:
-        """Yield primary keys and names, some hundred rows at a time; rows without a file are left out.
+        """Yield pages of primary keys and names, without rows that have no file.
 
-        With ``names`` only of the rows that hold one of these, some hundred at most.
+        With ``names``, a few hundred at most, yield only the rows with one of these.
         """
         last = None
         while page := self._page(last, names):
@@ -74,12 +74,12 @@ class Column:
             yield [(key, str(name)) for key, name in page if name]
 
     def count(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         with get_tenancy().context(self.tenant):
             return self._rows().count()
 
     def strip_slashes(self, *, dry_run: bool = False) -> int:
-        """Take the slash from the start of names, where other storages put it; return of how many rows."""
+        """Strip the leading slash that other storages put before names; return the number of rows."""
         name: str = self.field.name
         changed: int = 0
         with get_tenancy().context(self.tenant):
@@ -87,7 +87,7 @@ class Column:
             if dry_run:
                 return int(rows.count())
             while page := list(rows.values_list("pk", name)[:_PAGE]):
-                for key, old in page:  # unless somebody gave the row another file meanwhile
+                for key, old in page:  # skips a row that got another file meanwhile
                     same = self._rows().filter(pk=key, **{name: old})
                     changed += same.update(**{name: str(old).lstrip("/")})
         return changed
@@ -103,14 +103,14 @@ class Column:
         return list(rows.values_list("pk", self.field.name)[:_PAGE])
 
     def _rows(self) -> QuerySet[Any]:
-        """Return all rows; the managers of a model may hide some."""
+        """Return all rows, including those that managers hide."""
         model = self.field.model
         return QuerySet(model, using=self.database or router.db_for_write(model))
 
 
 @dataclass(frozen=True)
 class _OwnedColumn(Column):
-    """The names in those rows that belong to the owner, a tenant's key, whoever has the table."""
+    """The names in the rows of one owner, a tenant's key, in whichever tenant's table."""
 
     owner: str | None = None
 
@@ -121,7 +121,7 @@ class _OwnedColumn(Column):
     def _read(self, rows: QuerySet[Any]) -> list[tuple[Any, Any]]:
         if self._owner_lookup is not None:
             return super()._read(rows)
-        # Of a row that holds an image without its dimensions Django opens the image, in the new place.
+        # Django would open the image of a row without its dimensions, and in the new place.
         files = [field.attname for field in self.field.model._meta.fields if isinstance(field, FileField)]
         found = rows.defer(*files).annotate(**{_NAME: F(self.field.attname)})[:_PAGE]
         return [(row.pk, self._name_in(row)) for row in found]
@@ -147,7 +147,7 @@ class _OwnedColumn(Column):
 
 
 def _model_at(model: type[Model], path: Iterable[str]) -> type[Model] | None:
-    """Return the model that this path of foreign keys leads to; None if it is none of foreign keys alone."""
+    """Return the model at the end of this path; None unless the path consists of foreign keys."""
     found: Any = model
     for name in path:
         try:
@@ -161,7 +161,7 @@ def _model_at(model: type[Model], path: Iterable[str]) -> type[Model] | None:
 
 
 def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
-    """Return the rows of a field that are this tenant's own; None is public. Ask while it is active."""
+    """Return the rows of a field that are this tenant's own; None is public. Call while it is active."""
     tenancy = get_tenancy()
     if not isinstance(field, BucketFileField | BucketImageField) or tenancy.problem() is not None:
         return any_columns(field, tenant)
@@ -170,20 +170,20 @@ def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
 
 
 def undivided_column(field: FileField, key: str | None) -> Column:
-    """Return those rows of a table for all that may refer to files of the tenant, or of no tenant for None.
+    """Return the rows of a shared table that may refer to files of the tenant (None: of no tenant).
 
-    Of a field with an owner only rows of that owner do. Else any row counts, so that nothing that is needed
-    is taken for an orphan.
+    With an owner field, only that owner's rows do. Else any row counts, so that no file that is needed is
+    taken for an orphan.
     """
     if key is None:
         return Column(field, None)
     if isinstance(field, BucketFileField | BucketImageField):
         return _OwnedColumn(field, None, owner=key)
-    return Column(field, None, is_anybodys=True)
+    return Column(field, None, is_unattributed=True)
 
 
 def possible_columns(field: FileField, tenant: Any | None) -> list[Column]:
-    """Return the rows of a field that may be this tenant's: its own, and those that do not tell."""
+    """Return the rows of a field that may be this tenant's: its own, and those without a tenant."""
     if get_tenancy().divides(field.model):
         return own_columns(field, tenant)
     return [undivided_column(field, get_tenancy().key_of(tenant))]
@@ -195,7 +195,7 @@ def any_columns(field: FileField, tenant: Any | None) -> list[Column]:
 
 
 def abandoned_columns() -> list[Column]:
-    """Return the rows that deleted tenants left, of the fields that have a column there."""
+    """Return the rows that deleted tenants left, for the fields that have a column there."""
     fields = list(all_file_fields())
     left = get_tenancy().abandoned_tables({field.model._meta.db_table for field in fields})
     return [
@@ -207,7 +207,7 @@ def abandoned_columns() -> list[Column]:
 
 
 def _tables(field: FileField, tenant: Any | None) -> list[str | None]:
-    """Return the key of the tenant's own table for the field; none if it has no such table."""
+    """Return the key of the tenant's own table for the field in a list; empty if it has none."""
     tenancy = get_tenancy()
     if not tenancy.divides(field.model):
         return [None] if tenant is None else []

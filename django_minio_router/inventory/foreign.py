@@ -1,6 +1,6 @@
-"""File fields that store by something else than a storage of ours, perhaps in one of our buckets.
+"""File fields with other storages than ours, which may use one of our buckets.
 
-It may be a storage around one of ours, one of another package, or one that each file chooses.
+Such a storage may wrap one of ours, come from another package, or be chosen by each file.
 """
 
 from __future__ import annotations
@@ -28,70 +28,67 @@ if TYPE_CHECKING:
     from django.core.files.storage import Storage
     from django.db.models import FileField
 
-_ELSEWHERE = (
-    FileSystemStorage,
-    InMemoryStorage,
-)  # these very classes; what is derived of them may do anything
+_OUTSIDE = (FileSystemStorage, InMemoryStorage)  # exactly these: a subclass may do anything
 _QUERY = 500  # names in one query
 _OURS_OR_DJANGOS = ("django.", "django_minio_router.")
-_CHOOSING = {"__init__", "storage"}  # what a class of files has that chooses its storage by itself
+_CHOOSING = {"__init__", "storage"}  # attributes of a file class that chooses its own storage
 
 
 @dataclass(frozen=True)
 class ForeignColumn(Column):
-    """Names whose objects may be below any folder of the place: how the storage names them is not known."""
+    """Names whose objects may be in any folder of the place, since the storage's naming is unknown."""
 
-    def holding(self, objects: Collection[str]) -> set[str]:
-        """Return those of the objects whose name, or an end of it after a slash, a row holds."""
+    def referenced(self, objects: Collection[str]) -> set[str]:
+        """Return the objects whose name, or a suffix of it after a slash, is in a row."""
         ends: dict[str, list[str]] = {}
         for name in objects:
             if name.startswith(self.prefix):
-                for end in _ends(name):
+                for end in _suffixes(name):
                     ends.setdefault(end, []).append(name)
         plain, names = replace(self, prefix=""), iter(ends)
         held: set[str] = set()
         while some := list(islice(names, _QUERY)):
-            held |= Column.holding(plain, some)
+            held |= Column.referenced(plain, some)
         return {name for end in held for name in ends[end]}
 
 
-def _ends(name: str) -> Iterator[str]:
+def _suffixes(name: str) -> Iterator[str]:
     while name:
         yield name
         name = name.partition("/")[2]
 
 
 def foreign_fields(found: list[StorageUse]) -> list[FileField]:
-    """Return the file fields whose rows may refer to what is stored in a bucket, though nothing says so."""
+    """Return the file fields whose rows may refer to objects in a bucket, though nothing declares it."""
     ours = {use.field for use in found if use.field is not None and not use.is_fallback}
     return [
         field
         for field in all_file_fields()
-        if (field not in ours and not _is_elsewhere(field)) or _chooses_storage(field)
+        if (field not in ours and not _is_outside(field)) or _chooses_storage(field)
     ]
 
 
 def foreign_columns(field: FileField, places: Collection[Place]) -> Iterator[tuple[str, Column]]:
-    """Yield buckets with the column as it may refer to objects there.
+    """Yield each bucket with the column that may refer to its objects.
 
-    ``places`` are those that the active tenant stores in.
+    ``places`` are those of the active tenant.
     """
     inner = _backend_inside(field)
     for column in readable_columns(field):
         for place in places:
             yield place.bucket, ForeignColumn(field, column.tenant, place.prefix)
         if inner is not None:
-            doubt = f"{type(field.storage).__name__} stores there for {field}, and may change names"
+            doubt = f"{type(field.storage).__name__} stores there for {field} and may change names"
             yield inner.bucket, Column(field, column.tenant, inner.prefix, doubt)
 
 
-def _is_elsewhere(field: FileField) -> bool:
-    """Tell whether the files are surely in no bucket."""
+def _is_outside(field: FileField) -> bool:
+    """Return whether the files are certainly not in a bucket."""
     if uses_default_storage(field):
-        # To make a storage of another package may take a request.
-        made_of = settings.STORAGES["default"]["BACKEND"]
-        return (import_string(made_of) if isinstance(made_of, str) else made_of) in _ELSEWHERE
-    return field.storage.__class__ in _ELSEWHERE
+        # Creating a storage of another package may send a request.
+        backend_class = settings.STORAGES["default"]["BACKEND"]
+        return (import_string(backend_class) if isinstance(backend_class, str) else backend_class) in _OUTSIDE
+    return field.storage.__class__ in _OUTSIDE
 
 
 def _chooses_storage(field: FileField) -> bool:
@@ -103,7 +100,7 @@ def _chooses_storage(field: FileField) -> bool:
 
 
 def _backend_inside(field: FileField) -> MinioBackend | None:
-    """Return the storage of ours that the field's storage is put around, if there is one."""
+    """Return the storage of ours that the field's storage wraps, if any."""
     if isinstance(field.storage, MinioBackend | MinioRouter):
         return None
     storage: Storage = storages["default"] if uses_default_storage(field) else field.storage

@@ -1,4 +1,4 @@
-"""Where are a tenant's files, and could anybody else's be there too?"""
+"""Where a tenant's files are, and whether somebody else's could be there too."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A bucket of a server, or a folder in one such as ``"acme/"``. Its address tells it from all others.
+    """A bucket of a server, or a folder in one, such as ``"acme/"``, identified by its address.
 
-    ``is_listed`` is a bucket that a strategy names and does not store in now. ``where`` says what uses it.
+    ``is_listed`` means that a strategy lists the bucket but does not store in it now. ``where`` says what
+    uses it.
     """
 
     server: Server
@@ -33,7 +34,7 @@ class Place:
 
     @classmethod
     def of(cls, backend: MinioBackend) -> Place:
-        """Return where a storage keeps its files."""
+        """Return the place of a storage's files."""
         return cls(backend.config.internal, backend.bucket, backend.prefix)
 
     def __str__(self) -> str:
@@ -41,7 +42,7 @@ class Place:
 
     @property
     def on_server(self) -> str:
-        """What the bucket is called on its server."""
+        """The bucket's name on its server."""
         return self.server.bucket_name(self.bucket)
 
     @property
@@ -56,19 +57,19 @@ class Place:
         return hash(self.address)
 
     def contains(self, other: Place) -> bool:
-        """Tell whether the other place is this one, or a folder in it.
+        """Return whether the other place is this one or a folder in it.
 
-        Servers are not told apart, since one may be known under two names.
+        Servers are not compared, since one may have two names.
         """
         return self.bucket == other.bucket and other.prefix.startswith(self.prefix)
 
     def overlaps(self, other: Place) -> bool:
-        """Tell whether an object may be in both places."""
+        """Return whether an object may be in both places."""
         return self.contains(other) or other.contains(self)
 
 
 def places_of(source: BucketSource) -> list[Place]:
-    """Return where the files of a strategy go under the active tenant. ``TenantRequired`` if it needs one."""
+    """Return the places of a strategy's files for the active tenant. ``TenantRequired`` if it needs one."""
     return _places(source, _stored(source), _listed(source))
 
 
@@ -78,7 +79,7 @@ def _places_without_tenant(source: BucketSource) -> list[Place]:
 
 
 def _places(source: BucketSource, stored: set[Location], listed: set[Location]) -> list[Place]:
-    whole = {location._replace(prefix="") for location in stored}
+    whole_buckets = {location._replace(prefix="") for location in stored}
     return [
         Place(
             source.config.on(location.server, location.options).internal,
@@ -87,12 +88,12 @@ def _places(source: BucketSource, stored: set[Location], listed: set[Location]) 
             is_listed=location not in stored,
             where=source.where,
         )
-        for location in sorted(stored | (listed - whole), key=lambda location: location[:3])
+        for location in sorted(stored | (listed - whole_buckets), key=lambda location: location[:3])
     ]
 
 
 def _folder(prefix: str) -> str:
-    """Return the prefix as routers use it: without the slash, a neighbour's would begin with it too."""
+    """Return the prefix with a trailing slash, as routers use it: without, it would match neighbours too."""
     return f"{prefix.rstrip('/')}/" if prefix else ""
 
 
@@ -116,9 +117,9 @@ def _if_any(find: Callable[[BucketSource], set[Location]], source: BucketSource)
 
 
 class TenantPlaces:
-    """The places that are each tenant's own, and those that are there without a tenant.
+    """The places of each tenant, and those that exist without a tenant.
 
-    Make one for a run: the strategies are found once, and each tenant's places when they are asked for.
+    Make one for each run: it finds the strategies once, and each tenant's places on demand.
     """
 
     def __init__(self) -> None:
@@ -126,14 +127,14 @@ class TenantPlaces:
         self._shared = [_places_without_tenant(source) for source in self._sources]
 
     def shared(self) -> list[Place]:
-        """Return the places that are there without a tenant."""
+        """Return the places that exist without a tenant."""
         return list(dict.fromkeys(place for places in self._shared for place in places))
 
     def of(self, tenant: Any, *, with_taken: bool = False) -> list[Place]:
-        """Return the places that are this tenant's and not shared; a row, or a key.
+        """Return the places that only this tenant (a row or a key) has.
 
-        Buckets that routers refuse to the tenant, as they are for other files, only ``with_taken``. Raise a
-        ``RoutingError`` if a strategy cannot say.
+        Buckets that routers refuse to the tenant, because they hold other files, are included ``with_taken``
+        only. Raise ``RoutingError`` if a strategy fails.
         """
         found: dict[Place, None] = {}
         with get_tenancy().context(tenant):
@@ -145,11 +146,11 @@ class TenantPlaces:
         return list(found)
 
     def of_others(self, tenant: Any) -> Iterator[tuple[str, Place]]:
-        """Yield the shared places, with an empty key, and those of all other tenants, with their keys.
+        """Yield the shared places with an empty key, then those of all other tenants with their keys.
 
-        A row at a time.
+        It reads one row at a time.
         """
-        for places in self._shared:  # the same place may be listed and stored in
+        for places in self._shared:  # a place may be both listed and stored in
             yield from (("", place) for place in places)
         for row in get_tenancy().tenants():
             if not _is_same(row, tenant):
@@ -167,7 +168,7 @@ def _is_taken(strategy: BucketStrategy, places: list[Place]) -> bool:
 
 
 def _is_same(row: Any, tenant: Any) -> bool:
-    """Tell whether the row is the tenant's own: another one of the same name is somebody else."""
+    """Return whether the row is that tenant's. Another row with the same name is another tenant."""
     if isinstance(tenant, str):
         return get_tenancy().key(row) == tenant
     return bool(row.pk == tenant.pk)

@@ -1,4 +1,4 @@
-"""Where each field's files go under the active tenant, and which columns may name them."""
+"""Where each field's files go for the active tenant, and which columns may name them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _VALUE_METHODS = ("get_prep_value", "get_db_prep_value", "get_db_prep_save", "fr
 
 @dataclass(frozen=True)
 class Route:
-    """Where the files of a column go under one tenant, and where else they may have gone."""
+    """Where the files of a column go for one tenant, and where else they may have gone."""
 
     column: Column
     backend: MinioBackend
-    elsewhere: frozenset[Location]
+    unrouted: frozenset[Location]
 
     @property
     def place(self) -> Place:
@@ -41,19 +41,19 @@ class Route:
 
     @property
     def columns(self) -> list[tuple[str, Column]]:
-        """Each bucket, with the column as it refers to the objects there."""
-        further = [(place.bucket, replace(self.column, prefix=place.prefix)) for place in self.elsewhere]
+        """Each bucket, with the column that refers to its objects."""
+        further = [(place.bucket, replace(self.column, prefix=place.prefix)) for place in self.unrouted]
         return [(self.backend.bucket, self.column), *further]
 
 
 def routes_now(found: list[StorageUse]) -> list[Route]:
-    """Return where each field's files go under the active tenant."""
+    """Return where each field's files go for the active tenant."""
     models = models_by_strategy(found)
-    elsewhere: dict[BucketStrategy | None, frozenset[Location]] = {
-        strategy: _elsewhere(strategy, models[strategy]) for strategy in models
+    unrouted: dict[BucketStrategy | None, frozenset[Location]] = {
+        strategy: _unrouted_locations(strategy, models[strategy]) for strategy in models
     }
     return [
-        Route(column, backend, elsewhere.get(use.strategy, frozenset()))
+        Route(column, backend, unrouted.get(use.strategy, frozenset()))
         for use in found
         if use.field is not None and (backend := use.backend) is not None
         for column in _columns_now(use, use.field, backend.prefix)
@@ -67,9 +67,9 @@ def _columns_now(use: StorageUse, field: FileField, prefix: str) -> Iterator[Col
 
 
 def readable_columns(field: FileField) -> Iterator[Column]:
-    """Yield the columns whose rows may refer to what the active tenant stores: its own, and the shared one.
+    """Yield the columns whose rows may refer to the active tenant's files: its own, and the shared one.
 
-    A shared row may have been saved by code that acted for the tenant's bucket alone.
+    A shared row may have been saved within ``tenant_bucket_context()``.
     """
     model = field.model
     tenancy = get_tenancy()
@@ -83,15 +83,15 @@ def readable_columns(field: FileField) -> Iterator[Column]:
         yield Column(field, tenancy.shared_key)
 
 
-def _elsewhere(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset[Location]:
-    """Return the locations of a strategy that none of its models goes to now.
+def _unrouted_locations(strategy: BucketStrategy, models: list[type[Model]]) -> frozenset[Location]:
+    """Return the locations of a strategy that none of its models uses now.
 
-    What is stored there was routed by something that cannot be seen from here.
+    Files there were routed by something that is not known here.
     """
     now = set(_locations_now(strategy, models))
-    whole = {location._replace(prefix="") for location in now}
+    whole_buckets = {location._replace(prefix="") for location in now}
     try:
-        return frozenset(map(Location.of, strategy.buckets_for(models))) - now - whole
+        return frozenset(map(Location.of, strategy.buckets_for(models))) - now - whole_buckets
     except (TenantRequired, ModelRequired):
         return frozenset()
 
@@ -102,15 +102,15 @@ def _locations_now(strategy: BucketStrategy, models: list[type[Model]]) -> Itera
             yield Location.of(strategy.bucket_for(model))
 
 
-# Why rows may not tell
+# Why rows may not name all objects
 
 
 def storage_doubt(storage: MinioBackend | MinioRouter) -> str:
-    """Say why a class of the project's own may store under other names than it returns, or nothing."""
+    """Return why a project's own storage class may store under other names than it returns, or ``""``."""
     base = MinioRouter if isinstance(storage, MinioRouter) else MinioBackend
-    own = storage.__class__  # of what a lazy storage stands for, which type() does not tell
+    own = storage.__class__  # type() would return the class of a lazy wrapper
     changed = _overridden(own, base, *_READING_METHODS)
-    if _overridden(own, base, *_SAVING_METHODS):  # else a link of its own leads to the name in the row
+    if _overridden(own, base, *_SAVING_METHODS):  # else its own url() still links to the name in the row
         changed += _overridden(own, base, "url")
     for method in changed:
         return f"{own.__name__} has its own {method}(), so rows may hold other names than the server"
@@ -118,7 +118,7 @@ def storage_doubt(storage: MinioBackend | MinioRouter) -> str:
 
 
 def _value_doubt(field: FileField) -> str:
-    """Say why the database may hold something else than the name, such as an encrypted one, or nothing."""
+    """Return why the database may not hold the plain name but, say, an encrypted one, or ``""``."""
     for method in _overridden(type(field), FileField, *_VALUE_METHODS):
         return f"{type(field).__name__} has its own {method}(), so rows may not be found by name"
     return ""

@@ -1,4 +1,4 @@
-"""The strategies in use: which buckets each gives on which server, and as what."""
+"""The strategies in use: the buckets of each, by server, and whether they are public."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BucketSource:
-    """A strategy that gives buckets on a server; ``is_public`` None: each as the settings declare it.
+    """A strategy that gives buckets on a server. ``is_public`` None means as the settings declare each.
 
-    ``aliases`` are those of ``STORAGES`` that use it, ``models`` those whose fields do.
+    ``aliases`` are the entries of ``STORAGES`` that use it, ``models`` those whose fields do.
     """
 
     strategy: BucketStrategy
@@ -40,7 +40,7 @@ class BucketSource:
 
     @property
     def key(self) -> tuple[BucketStrategy, str, bool | None]:
-        """The same for each use of a strategy on a server."""
+        """The identity of a strategy on a server."""
         return self.strategy, self.config.internal.endpoint, self.is_public
 
     def merged_with(self, other: BucketSource) -> BucketSource:
@@ -53,7 +53,7 @@ class BucketSource:
         )
 
     def buckets(self) -> Iterator[PlannedBucket]:
-        """Yield each bucket under the active tenant. ``TenantRequired`` if there must be one."""
+        """Yield the buckets for the active tenant. ``TenantRequired`` if the strategy needs one."""
         for location in map(Location.of, self.strategy.buckets_for(self.models)):
             self._refuse_invalid(location.bucket)
             yield self._planned(location.bucket, self.config.on(location.server, location.options))
@@ -66,7 +66,7 @@ class BucketSource:
             raise InvalidBucketName(f"{self.where} gave the bucket name {name!r}{whose}, which {problem}.")
 
     def _planned(self, name: str, config: Config) -> PlannedBucket:
-        is_public = config.lists_as_public(name) if self.is_public is None else self.is_public
+        is_public = config.is_declared_public(name) if self.is_public is None else self.is_public
         on_server = config.internal.bucket_name(name)
         policy = None if self._hook is None else policy_of(self._hook, name, on_server)
         return PlannedBucket(name, config, is_public, self.listing, self.where, self.aliases, policy)
@@ -77,7 +77,7 @@ class BucketSource:
 
 
 def sources_in_use(found: list[StorageUse] | None = None) -> list[BucketSource]:
-    """Return what the settings list and what storages use, each strategy once for each server."""
+    """Return what the settings list and storages use: each strategy once per server."""
     found = uses() if found is None else found
     merged: dict[tuple[BucketStrategy, str, bool | None], BucketSource] = {}
     of_settings = (source for config in configs(found) for source in listed_sources(config, found))
@@ -88,16 +88,16 @@ def sources_in_use(found: list[StorageUse] | None = None) -> list[BucketSource]:
 
 
 def listed_sources(config: Config, found: list[StorageUse]) -> Iterator[BucketSource]:
-    """Yield what a configuration lists. It belongs to the aliases whose options list it, if any do."""
+    """Yield what a configuration lists, with the aliases whose options list it, if any."""
     aliases = frozenset(use.alias for use in found if use.alias and use.config == config)
     for entry in listed(config):
         listing = config.with_defaults(entry.strategy.defaults).lists_public_buckets
-        whose = aliases if config.holds(entry.setting) else frozenset()
+        whose = aliases if config.has_own(entry.setting) else frozenset()
         yield BucketSource(entry.strategy, config, entry.is_public, listing, entry.where, whose)
 
 
 def used_source(use: StorageUse) -> BucketSource:
-    """Return what a storage gives. ``ConfigurationError`` if the settings do not declare its bucket."""
+    """Return the source of a storage. ``ConfigurationError`` if the settings do not declare its bucket."""
     aliases = frozenset({use.alias} if use.alias else ())
     if use.strategy is None:
         single = cast("MinioBackend", use.single)

@@ -1,4 +1,4 @@
-"""Which storages of ours does the project use, for which models, and what do its settings list?"""
+"""Which of our storages the project uses, for which models, and which buckets its settings list."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _LISTS = {"MINIO_PRIVATE_BUCKETS": False, "MINIO_PUBLIC_BUCKETS": True}
 
 @dataclass(frozen=True)
 class StorageUse:
-    """Something that uses a storage: an alias of ``STORAGES`` or a field, as ``where`` says.
+    """A use of a storage, by an alias of ``STORAGES`` or a field, which ``where`` names.
 
-    ``is_fallback`` is the storage that a router reads from until its files are moved.
+    With ``is_fallback`` it is the storage that a router reads from until its files are moved.
     """
 
     where: str
@@ -53,12 +53,12 @@ class StorageUse:
 
     @property
     def single(self) -> MinioBackend | None:
-        """The storage of the one bucket; None if a strategy decides."""
+        """The storage of the only bucket; None if a strategy decides."""
         return self.storage.default if isinstance(self.storage, MinioRouter) else self.storage
 
     @property
     def backend(self) -> MinioBackend | None:
-        """The storage of the bucket that the use goes to now; None if it has no bucket."""
+        """The storage of the current bucket; None if there is no bucket now."""
         if not isinstance(self.storage, MinioRouter):
             return self.storage
         try:
@@ -102,16 +102,16 @@ def _storage(alias: str) -> MinioBackend | MinioRouter:
 
 
 def _is_ours(alias: str, backend: str | type) -> bool:
-    """Tell from its class, as making a storage of another package may take a request."""
+    """Decide by its class, since creating a storage of another package may send a request."""
     try:
-        made_of = import_string(backend) if isinstance(backend, str) else backend
+        backend_class = import_string(backend) if isinstance(backend, str) else backend
     except ImportError as error:
         raise ConfigurationError(
             f"STORAGES[{alias!r}] names {backend!r}, which cannot be imported: {error}. Correct the path."
         ) from error
-    if not isinstance(made_of, type):  # a function, which has to be asked
+    if not isinstance(backend_class, type):  # a function, which must be called
         return isinstance(_storage(alias), MinioBackend | MinioRouter)
-    return issubclass(made_of, MinioBackend | MinioRouter)
+    return issubclass(backend_class, MinioBackend | MinioRouter)
 
 
 def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[StorageUse]:
@@ -132,18 +132,18 @@ def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) 
 
 
 def configs(found: Iterable[StorageUse]) -> list[Config]:
-    """Return the flat settings, if there are any, each named server's, and each different one of a use."""
-    different: list[Config] = []
+    """Return the distinct configurations: the flat settings, if any, of named servers, and of uses."""
+    distinct: list[Config] = []
     flat = [Config()] if any(hasattr(settings, name) for name in _FLAT_SIGNS) else []
     named = [Config(server=name) for name in server_names()]
     for config in [*flat, *named, *(use.config for use in found)]:
-        if config not in different:
-            different.append(config)
-    return different
+        if config not in distinct:
+            distinct.append(config)
+    return distinct
 
 
 def models_by_strategy(found: Iterable[StorageUse]) -> dict[BucketStrategy, list[type[Model]]]:
-    """Return each strategy with the models whose fields route by it."""
+    """Return each strategy with the models whose fields use it."""
     models: dict[BucketStrategy, list[type[Model]]] = {}
     for use in found:
         if use.strategy is not None:
@@ -156,7 +156,7 @@ def models_by_strategy(found: Iterable[StorageUse]) -> dict[BucketStrategy, list
 class ListedBuckets(NamedTuple):
     """An entry of ``MINIO_PRIVATE_BUCKETS`` or ``MINIO_PUBLIC_BUCKETS``.
 
-    ``is_name`` is a bucket's name, for which ``strategy`` is a ``FixedBucket``.
+    With ``is_name`` it is a bucket name, and ``strategy`` a ``FixedBucket``.
     """
 
     strategy: BucketStrategy
@@ -170,7 +170,7 @@ class ListedBuckets(NamedTuple):
 
 
 def listed(config: Config) -> Iterator[ListedBuckets]:
-    """Yield what the two settings list. ``PrivatePublicMixedError`` if a strategy says the contrary."""
+    """Yield what the two settings list. ``PrivatePublicMixedError`` if a strategy contradicts them."""
     for setting, is_public in _LISTS.items():
         for entry in config.get(setting):
             is_name = isinstance(entry, str)
@@ -184,7 +184,7 @@ def listed(config: Config) -> Iterator[ListedBuckets]:
 
 
 def hooks(config: Config) -> dict[str | BucketStrategy, Hook]:
-    """Return the hook of each bucket name and strategy in ``MINIO_POLICY_HOOKS``; the last one holds."""
+    """Return the hook of each bucket name and strategy in ``MINIO_POLICY_HOOKS``; the last one wins."""
     return {_target(target): hook for target, hook in config.get("MINIO_POLICY_HOOKS")}
 
 

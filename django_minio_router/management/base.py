@@ -1,4 +1,4 @@
-"""What the commands share: what they print, unless ``--verbosity 0`` asks for silence, and what they ask."""
+"""The base class of the commands: output by ``--verbosity``, failures and confirmation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_minio_router.exceptions import ConfigurationError, RoutingError, Ser
 
 
 class RouterCommand(BaseCommand):
-    """Prints an expected error in one line, without a traceback, and exits with 1."""
+    """A command that prints an expected error in one line, without a traceback, and exits with 1."""
 
     verbosity = 1
     failures = 0
@@ -22,7 +22,7 @@ class RouterCommand(BaseCommand):
         self.verbosity = 0 if options.get("silenced") else options["verbosity"]
         self.failures = 0
         if options.get("jobs", 1) < 1:
-            raise CommandError(f"--jobs is {options['jobs']}. Give a number from 1 up.")
+            raise CommandError(f"--jobs is {options['jobs']}. Use a number of at least 1.")
         try:
             return super().execute(*args, **options)
         except (ConfigurationError, RoutingError, ServerError, DatabaseError) as error:
@@ -36,21 +36,21 @@ class RouterCommand(BaseCommand):
         self.say(self.style.WARNING(text))
 
     def fail(self, text: str) -> None:
-        """Print what failed, and count it: the rest is done all the same."""
+        """Print and count a failure; the command continues."""
         self.failures += 1
         self.stderr.write(self.style.ERROR(text))
 
     def confirm(self, what: str, *, refused: str = "Nothing was deleted.") -> None:
-        """Ask whether to delete it. ``CommandError`` without a yes, and where nobody can answer."""
+        """Ask for confirmation. ``CommandError`` unless the answer is yes, or if there is no terminal."""
         try:
             answer = input(f"Delete {what} for good? Type 'yes': ")
         except EOFError:
             answer = ""
         if answer != "yes":
-            raise CommandError(f"{refused} Confirm with 'yes', or give --no-input.")
+            raise CommandError(f"{refused} Confirm with 'yes', or use --no-input.")
 
     def print_json(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Print a list row by row, so that memory does not grow with it."""
+        """Print a JSON list row by row, in constant memory."""
         before = "["
         for row in rows:
             self.stdout.write(f"{before}\n{json.dumps(row)}", ending="")

@@ -1,4 +1,4 @@
-"""``--enqueue``: a task for each tenant, in place of the work itself."""
+"""``--enqueue``: create a task for each tenant instead of doing the work."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ def add_enqueue_arguments(parser: CommandParser) -> None:
 
 
 def refuse_dry_run(options: dict[str, Any]) -> None:
-    """Raise ``CommandError`` if tasks are asked to change nothing."""
+    """Raise ``CommandError`` if ``--enqueue`` is combined with a dry run."""
     for option in ("dry_run", "check"):
         if options["enqueue"] and options.get(option):
-            raise CommandError(f"--enqueue does the work. Leave out --{option.replace('_', '-')}, or it.")
+            raise CommandError(
+                f"--enqueue and --{option.replace('_', '-')} exclude each other. Leave out one of them."
+            )
 
 
 def for_each(tenants: Iterable[Any | None], *arguments: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the key of each tenant with the arguments of a command for it; None is no tenant."""
+    """Yield the key of each tenant and the command's arguments for it; None means no tenant."""
     for tenant in tenants:
         key = "" if tenant is None else get_tenancy().key(tenant)
         yield key, [*arguments, f"--tenant={key}"] if key else [*arguments]
@@ -38,21 +40,21 @@ def for_each(tenants: Iterable[Any | None], *arguments: str) -> Iterator[tuple[s
 def enqueue(
     say: Callable[[str], None], command: str, work: Iterable[tuple[str, list[str]]], *, queue: str
 ) -> None:
-    """Enqueue a task that runs the command for each key of a tenant and arguments in ``work``.
+    """Enqueue a task for each tenant key with arguments in ``work``.
 
-    Print the task's id, the command and the key. One at a time, so that memory does not grow with their
-    number. ``CommandError`` if the project has no tasks, or none that workers could do.
+    Print each task's id, the command and the key, in constant memory. Raise ``CommandError`` if the project
+    has no task backend with workers.
     """
     task = _task(queue)
     count = 0
-    with get_tenancy().context(None):  # where the tables of the tasks are
+    with get_tenancy().context(None):  # the task tables are shared
         for key, arguments in work:
             result = task.enqueue(command, *arguments)
             count += 1
             say(f"{result.id}\t{command}\t{key}")
     say(
-        f"{count} tasks enqueued. With these lines in a file, 'manage.py bucket_tasks FILE' tells how far "
-        "they are, and which failed and why."
+        f"{count} tasks enqueued. Save these lines in a file, and 'manage.py bucket_tasks FILE' shows the "
+        "state of each task, and why it failed."
     )
 
 
@@ -61,11 +63,11 @@ def _task(queue: str) -> Any:
         from django_minio_router import tasks
 
         task = tasks.run_command.using(queue_name=queue)
-    except Exception as error:  # of the framework, which validates the setting as it is imported
+    except Exception as error:  # the framework validates its setting on import
         raise CommandError(f"--enqueue cannot use Django's tasks. {error}") from error
     if isinstance(task.get_backend(), tasks.ImmediateBackend):
         raise CommandError(
-            "--enqueue needs workers, and TASKS names a backend that does each task at once and keeps no "
-            "result. Name another, such as 'django_tasks_db.DatabaseBackend', or leave out --enqueue."
+            "--enqueue needs workers, but TASKS names a backend that runs each task at once and stores no "
+            "result. Use another, such as 'django_tasks_db.DatabaseBackend', or leave out --enqueue."
         )
     return task

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; nothing if the output is not one."""
+"""A progress bar, shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WIDTH = 30
 
 
 class ProgressBar:
-    """Redraws one line as work advances."""
+    """Redraw one line as work advances."""
 
     def __init__(self, stdout: Any, total: int, *, shown: bool = True) -> None:
         self._stdout = stdout
@@ -27,7 +27,7 @@ class ProgressBar:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Advance by one; what is printed within stays above the line."""
+        """Advance by one. Output within the block stays above the bar."""
         self._erase()
         yield
         self._done += 1

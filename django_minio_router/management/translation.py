@@ -25,18 +25,18 @@ HEADERS = {
 
 
 class Rule(NamedTuple):
-    """One setting: its names there, what it is called here (empty if nothing stands for it), and a remark."""
+    """One setting: its names there, its name here (empty if it has no counterpart), and a remark."""
 
     settings: tuple[str, ...]
     here: str
     remark: str = ""
-    value: Callable[[Any], object] | None = None  # None: the value is not copied, the remark is printed
+    value: Callable[[Any], object] | None = None  # None: print the remark instead of a value
     secret: bool = False
     environment: bool = False
 
     @property
     def is_option(self) -> bool:
-        """Whether it is an option of a storage alone, and not a setting."""
+        """Whether it is only an option of a storage, not a setting."""
         return self.here.islower()
 
 
@@ -58,7 +58,7 @@ def style(value: Any) -> object:
 
 
 class Code(str):
-    """Python source, which is printed as it is."""
+    """Python source, printed without quotes."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -145,12 +145,12 @@ RULES: dict[str, Rule] = {
 }
 
 
-_SAID_OTHERWISE = {"querystring_auth", "use_ssl"}  # by the list that the bucket is in, by the endpoint
+_IMPLIED = {"querystring_auth", "use_ssl"}  # by the list that names the bucket, and by the endpoint
 
 
 @dataclass
 class Translation:
-    """What to write instead: flat settings, and the storage of one alias. Values are Python source."""
+    """The translated flat settings, and the storage of one alias. Values are Python source."""
 
     alias: str
     backend: str
@@ -162,7 +162,7 @@ class Translation:
 
 
 def translations(project: Any) -> Iterator[Translation]:
-    """Return a translation for each alias of ``STORAGES`` that django-storages keeps in S3."""
+    """Yield a translation for each alias of ``STORAGES`` that uses the S3 backend of django-storages."""
     for alias, storage in project.STORAGES.items():
         module, _, name = str(storage["BACKEND"]).rpartition(".")
         if module.startswith(BACKENDS):
@@ -171,10 +171,10 @@ def translations(project: Any) -> Iterator[Translation]:
 
 
 def _translated(result: Translation, project: Any, options: Mapping[str, Any]) -> Translation:
-    given = {name: _given(name, rule, project, options) for name, rule in RULES.items()}
+    given = {name: _source(name, rule, project, options) for name, rule in RULES.items()}
     values = {name: found[1] for name, found in given.items() if found is not None}
     for name, found in given.items():
-        if found is not None and name not in _SAID_OTHERWISE:
+        if found is not None and name not in _IMPLIED:
             _translate(result, RULES[name], *found)
     result.bucket = values.get("bucket_name", "")
     result.public = not values.get("querystring_auth", True)
@@ -188,8 +188,8 @@ def _translated(result: Translation, project: Any, options: Mapping[str, Any]) -
     return result
 
 
-def _given(name: str, rule: Rule, project: Any, options: Mapping[str, Any]) -> tuple[str, Any, bool] | None:
-    """Return where a value comes from as Python source, the value, and whether an alias has it for itself."""
+def _source(name: str, rule: Rule, project: Any, options: Mapping[str, Any]) -> tuple[str, Any, bool] | None:
+    """Return the source of a value as Python, the value, and whether it is an option of the alias."""
     if options.get(name) not in (None, ""):
         return f"the option {name!r}", options[name], True
     for setting in rule.settings:

@@ -1,4 +1,4 @@
-"""From planned buckets to buckets on a server, several at a time; one that fails does not stop the others."""
+"""Create and correct planned buckets, several at a time; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..s3.client import Client, get_client
 from ..s3.listing import bucket_names, pages
 from .plan import Plan
 
-# The names of the buckets that are there, None where listing is not allowed, or why the server cannot say.
+# The names of the existing buckets, None if listing is not allowed, or the error of the server.
 _Existing: TypeAlias = "Collection[str] | ServerError | None"
 
-_PAGE = 500  # buckets handed to the threads at once: a waiting one takes a hundred times its name
+_PAGE = 500  # buckets submitted to the threads at once: a pending one takes a hundred times its name
 
 
 def apply_plan(
@@ -26,20 +26,20 @@ def apply_plan(
     jobs: int = 8,
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Create what is missing and set what differs, ``jobs`` buckets at a time; report each in its turn.
+    """Create missing buckets and correct others, ``jobs`` at a time, and report each in order.
 
-    With ``adopt`` buckets that are there already are marked as ours, so that they can be purged. With
-    ``dry_run`` nothing is changed, and the outcomes say what would become of each. ``ServerError`` if
-    no server can be used at all; of several, those that can are done.
+    With ``adopt``, existing buckets are marked as ours, so that they can be purged. With ``dry_run``, nothing
+    is changed, and the outcomes say what would happen. Raise ``ServerError`` if no server can be used; if
+    some can, their buckets are processed.
     """
     existing = _existing_buckets(plan)
 
     def run(planned: PlannedBucket) -> Outcome:
-        there = existing[get_client(planned.config.internal)]
+        existing_names = existing[get_client(planned.config.internal)]
         try:
-            if isinstance(there, ServerError):
-                raise there
-            return ensure_bucket(planned, existing=there, dry_run=dry_run, adopt=adopt)
+            if isinstance(existing_names, ServerError):
+                raise existing_names
+            return ensure_bucket(planned, existing=existing_names, dry_run=dry_run, adopt=adopt)
         except Exception as error:
             return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
 
@@ -53,12 +53,12 @@ def apply_plan(
                 report(outcome)
                 outcomes.append(outcome)
     finally:
-        threads.shutdown(cancel_futures=True)  # on Ctrl-C, only what is under way is finished
+        threads.shutdown(cancel_futures=True)  # on Ctrl-C, finish only what is running
     return outcomes
 
 
 def _existing_buckets(plan: Plan) -> dict[Client, _Existing]:
-    """Return what each server holds, read once."""
+    """Return the buckets of each server, listed once."""
     servers = {get_client(planned.config.internal) for planned in plan.buckets.values()}
     existing = {client: _bucket_names(client) for client in servers}
     errors = [answer for answer in existing.values() if isinstance(answer, ServerError)]

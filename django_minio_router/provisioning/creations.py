@@ -1,7 +1,7 @@
-"""Tenants that are being created: what they store before they are ready, and what a roll-back takes back.
+"""Tenants being created: what they store before they are ready, and what a rollback removes.
 
-All buckets of a tenant are made when it is ready. Before that, only those that a file needs: the logo in the
-tenant's own row, or what a sign-up stores in the same transaction.
+A tenant gets its buckets when it is ready. Before that, a bucket is created only if a file needs it: the logo
+in the tenant's own row, or what a sign-up stores in the same transaction.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 30.0  # seconds that a roll-back waits for what it takes back
+_ROLLBACK_TIMEOUT = 30.0  # seconds that a rollback waits for the removal
 
 
 class _Stored(NamedTuple):
-    """A file that was stored; ``etag`` is empty in a bucket that was there before."""
+    """A stored file; ``etag`` is empty in a bucket that existed before."""
 
     storage: MinioBackend
     name: str
@@ -45,7 +45,7 @@ class _Stored(NamedTuple):
         return self.storage.object_name(self.name)
 
     def remove(self) -> bool:
-        """Remove it unless another one was stored under the name meanwhile, and tell whether it is gone."""
+        """Remove the file unless it was replaced meanwhile, and return whether it is gone."""
         try:
             self.storage.objects.delete(
                 self.storage.object_name(self.name),
@@ -61,20 +61,20 @@ class _Stored(NamedTuple):
 
 @dataclass
 class Creation:
-    """A tenant that is being created in this thread: the buckets made for it, and the files stored."""
+    """A tenant being created in this thread, with its new buckets and stored files."""
 
     key: str
-    row: weakref.ref[Any] | None = None  # of one that is not saved yet
+    row: weakref.ref[Any] | None = None  # the row, until it is saved
     made: list[PlannedBucket] = field(default_factory=list)
     files: list[_Stored] = field(default_factory=list)
 
     @property
     def is_dropped(self) -> bool:
-        """Whether the row was never saved, and is not there any more."""
+        """Whether the row was garbage-collected without being saved."""
         return self.row is not None and self.row() is None
 
-    def note(self, storage: MinioBackend, name: str) -> None:
-        """Note a file that was stored for the tenant."""
+    def add_file(self, storage: MinioBackend, name: str) -> None:
+        """Record a file that was stored for the tenant."""
         etag = storage._head(name).etag if self.has_made(storage) else ""
         self.files.append(_Stored(storage, name, etag))
 
@@ -82,7 +82,7 @@ class Creation:
         return (storage.config.internal.endpoint, storage.bucket) in {made.key for made in self.made}
 
     def is_older(self, bucket: str) -> Callable[[Version], bool]:
-        """Return a function that tells of each version in a bucket, the newest first, whether it is older."""
+        """Return a predicate for the versions in a bucket, newest first: is it older than the tenant?"""
         own = [file.key for file in self.files if file.storage.bucket == bucket]
 
         def is_older(version: Version) -> bool:
@@ -94,8 +94,8 @@ class Creation:
 
         return is_older
 
-    def take_back(self) -> None:
-        """Remove the buckets that were made, with the files, unless somebody else has the tenant by now."""
+    def rollback(self) -> None:
+        """Remove the new buckets with their files, unless the tenant exists by now."""
         try:
             if get_tenancy().named(self.key) is None:
                 for planned in self.made:
@@ -103,58 +103,58 @@ class Creation:
         except Exception:
             logger.exception(
                 "The creation of the tenant %r was rolled back. Buckets made for it may be left: %s. Remove "
-                "them, unless the tenant is there.",
+                "them, unless the tenant exists.",
                 self.key,
                 ", ".join(planned.name for planned in self.made),
             )
 
     def _remove(self, planned: PlannedBucket) -> None:
         client = get_client(planned.config.internal)
-        here = [file for file in self.files if file.storage.bucket == planned.name]
-        gone = [file.key for file in here if file.remove()]
-        if len(gone) == len(here):
-            _remove_versions(client, planned.on_server, gone)
+        files = [file for file in self.files if file.storage.bucket == planned.name]
+        removed = [file.key for file in files if file.remove()]
+        if len(removed) == len(files):
+            _remove_versions(client, planned.on_server, removed)
             if remove_bucket(client, planned.on_server):
                 return
         logger.warning(
-            "The bucket %r was made for the tenant %r, whose creation was rolled back. It stays, as another "
-            "file was stored in it.",
+            "The bucket %r was made for the tenant %r, whose creation was rolled back. It was kept, since "
+            "another file was stored in it.",
             planned.name,
             self.key,
         )
 
 
 def _remove_versions(client: Client, bucket: str, names: Collection[str]) -> None:
-    """Remove what a deleted file leaves in a bucket with versions."""
-    left = [version for version in versions(client, bucket) if version.name in names]
-    for _ in delete_versions(client, bucket, left):
+    """Remove the old versions of deleted files."""
+    remaining = [version for version in versions(client, bucket) if version.name in names]
+    for _ in delete_versions(client, bucket, remaining):
         pass
 
 
-# Which tenants are being created
+# Tenants being created
 
 
-class _Here(threading.local):
-    """The creations of this thread, as a transaction belongs to one, by the tenant's key."""
+class _ThreadState(threading.local):
+    """The creations of this thread by tenant key; like a transaction, they belong to one thread."""
 
     def __init__(self) -> None:
         self.creations: dict[str, Creation] = {}
 
 
-_here = _Here()
+_local = _ThreadState()
 
 
 def creation_of(key: str | None) -> Creation | None:
-    """Return the creation of the tenant with this key, if it is under way here."""
-    creation = _here.creations.get(key) if key else None
+    """Return the creation of the tenant with this key, if it is in progress in this thread."""
+    creation = _local.creations.get(key) if key else None
     if creation is not None and creation.is_dropped:
-        del _here.creations[creation.key]
+        del _local.creations[creation.key]
         return None
     return creation
 
 
 def active_creation() -> tuple[Any, Creation] | None:
-    """Return the active tenant and its creation, if it is not saved yet, or not ready."""
+    """Return the active tenant and its creation, if it is not saved or not ready yet."""
     tenancy = get_tenancy()
     with suppress(RoutingError):
         key = tenancy.active_key()
@@ -169,36 +169,36 @@ def active_creation() -> tuple[Any, Creation] | None:
     return None
 
 
-def close(key: str) -> Creation:
-    """End the creation, as the tenant is ready, and return it; an empty one if none was under way here."""
-    return _here.creations.pop(key, None) or Creation(key)
+def finish(key: str) -> Creation:
+    """End and return the creation, since the tenant is ready; an empty one if there is none here."""
+    return _local.creations.pop(key, None) or Creation(key)
 
 
 def _begin(creation: Creation, using: str) -> Creation:
-    _here.creations[creation.key] = creation
-    _when_rolled_back(partial(_abandon, _here.creations, creation), using)
+    _local.creations[creation.key] = creation
+    _on_rollback(partial(_abandon, _local.creations, creation), using)
     return creation
 
 
 def _abandon(creations: dict[str, Creation], creation: Creation) -> None:
-    """Take back what was made. In a thread, as in the middle of a roll-back the connection takes no query."""
+    """Remove the new buckets, in a thread: during a rollback, the connection accepts no query."""
     if creations.get(creation.key) is creation:
         del creations[creation.key]
     if creation.made:
-        thread = threading.Thread(target=_in_thread, args=[creation], daemon=True)
+        thread = threading.Thread(target=_rollback_in_thread, args=[creation], daemon=True)
         thread.start()
-        thread.join(_PATIENCE)
+        thread.join(_ROLLBACK_TIMEOUT)
 
 
-def _in_thread(creation: Creation) -> None:
+def _rollback_in_thread(creation: Creation) -> None:
     try:
-        creation.take_back()
+        creation.rollback()
     finally:
         connections.close_all()
 
 
-class _Watch:
-    """A function for ``on_commit``: when Django drops it uncalled, the transaction was rolled back."""
+class _RollbackWatch:
+    """A callback for ``on_commit``: if Django drops it uncalled, the transaction was rolled back."""
 
     def __init__(self, rolled_back: Callable[[], None]) -> None:
         self._dropped = weakref.finalize(self, rolled_back)
@@ -208,16 +208,16 @@ class _Watch:
         self._dropped.detach()
 
 
-def _when_rolled_back(do: Callable[[], None], using: str) -> None:
-    """Call it when this transaction, or this savepoint, is rolled back. Without one, it never is."""
+def _on_rollback(do: Callable[[], None], using: str) -> None:
+    """Call ``do`` if the current transaction or savepoint is rolled back."""
     if connections[using].in_atomic_block:
-        transaction.on_commit(_Watch(do), using=using)
+        transaction.on_commit(_RollbackWatch(do), using=using)
 
 
-def _note(*, storage: MinioBackend, name: str, tenant: str | None, **kwargs: Any) -> None:
+def _add_file(*, storage: MinioBackend, name: str, tenant: str | None, **kwargs: Any) -> None:
     creation = creation_of(tenant)
     if creation is not None:
-        creation.note(storage, name)
+        creation.add_file(storage, name)
 
 
 def _when_saved(*, instance: Any, created: bool, raw: bool, using: str, **kwargs: Any) -> None:
@@ -234,11 +234,11 @@ def _when_saved(*, instance: Any, created: bool, raw: bool, using: str, **kwargs
 def _when_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
     creation = creation_of(get_tenancy().key_if_any(instance))
     if creation is not None:
-        transaction.on_commit(partial(_abandon, _here.creations, creation), using=using)
+        transaction.on_commit(partial(_abandon, _local.creations, creation), using=using)
 
 
 def connect() -> None:
-    """Follow tenants from their first save until they are ready."""
+    """Track tenants from their first save until they are ready."""
     try:
         models = get_tenancy().models_of_tenants()
     except ConfigurationError:
@@ -246,4 +246,4 @@ def connect() -> None:
     for known in models:
         post_save.connect(_when_saved, sender=known, dispatch_uid="minio_router.creations")
         post_delete.connect(_when_deleted, sender=known, dispatch_uid="minio_router.creations")
-    object_saved.connect(_note, dispatch_uid="minio_router.creations")
+    object_saved.connect(_add_file, dispatch_uid="minio_router.creations")

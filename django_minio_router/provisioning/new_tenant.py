@@ -1,6 +1,6 @@
-"""A new tenant gets its buckets when it is ready: what ``initialize_buckets --tenant`` does, by itself.
+"""Create the buckets of a new tenant when it is ready, as ``initialize_buckets --tenant`` does.
 
-A file that is stored before gets its bucket at once.
+A file that is stored earlier gets its bucket at once.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: bool = False) -> list[Outcome]:
-    """Create the buckets that are this tenant's alone, with their policies and hooks; repeat it at will.
+    """Create the buckets that only this tenant has, with policies and hooks. May be repeated.
 
-    With ``aliases`` only those that storages of these need; with ``adopt`` those that are there already are
-    marked as ours. Raise what ``make_plan`` raises; a bucket that failed is among the outcomes.
+    With ``aliases``, only those that these storages need. With ``adopt``, existing buckets are marked as
+    ours. Raises like ``make_plan``; a bucket that failed is among the outcomes.
     """
-    with get_tenancy().bucket_context(None):  # it may be active, and its buckets are not for all
+    with get_tenancy().bucket_context(None):  # the tenant may be active, and its buckets are not shared
         shared = make_plan(aliases=aliases).buckets
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]
@@ -41,13 +41,13 @@ def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: boo
 
 
 def when_missing(*, storage: MinioBackend, **kwargs: Any) -> bool:
-    """Create the bucket that a file needs, if it is the active tenant's own, which is being created here."""
+    """Create the bucket that a file needs, if the active tenant is being created and it is its own bucket."""
     found = creations.active_creation()
     if found is None or not Config().get("MINIO_PROVISION_TENANTS"):
         return False
     tenant, creation = found
     tenancy, place = get_tenancy(), (storage.config.internal.endpoint, storage.bucket)
-    # The call may come in the middle of an INSERT, so the connection is left where it is.
+    # The call may come in the middle of an INSERT, so leave the connection unchanged.
     with tenancy.bucket_context(None):
         shared = make_plan().buckets
         planned = make_plan([tenant], enter=tenancy.bucket_context).buckets.get(place)
@@ -66,19 +66,19 @@ def _ensure(planned: PlannedBucket, *, adopt: bool) -> Outcome:
 
 
 def when_created(signalled: Any) -> None:
-    """Provision a tenant, and log what fails: an exception would make django-tenants delete the tenant.
+    """Provision a tenant. Failures are only logged: an exception would make django-tenants delete it.
 
-    ``signalled`` is what a signal carries: a row, its key, or a mapping of its fields.
+    ``signalled`` is what the signal carries: a row, its key, or a mapping of its fields.
     """
     try:
         if not Config().get("MINIO_PROVISION_TENANTS"):
             return
         tenant = get_tenancy().find(signalled)
         if tenant is None:
-            logger.info("There is no tenant %r (any more), so no bucket was created for it.", signalled)
+            logger.info("The tenant %r does not exist, so no bucket was created for it.", signalled)
             return
         key, outcomes = get_tenancy().key(tenant), provision(tenant)
-        creation = creations.close(key)
+        creation = creations.finish(key)
         _log(key, outcomes)
         _warn_of_former_files(tenant, creation, outcomes)
     except Exception:
@@ -100,16 +100,16 @@ def _log(key: str, outcomes: list[Outcome]) -> None:
 
 
 def _warn_of_former_files(tenant: Any, creation: Creation, outcomes: list[Outcome]) -> None:
-    """Warn of files that are older than the tenant, such as those of a former tenant of its name."""
+    """Warn about files older than the tenant, such as those of a former tenant with its name."""
     settled = {outcome.bucket for outcome in outcomes if outcome.state in {State.CREATED, State.FAILED}}
     settled |= {planned.name for planned in creation.made}
     for place in TenantPlaces().of(tenant):
         if place.bucket not in settled and _held_before(creation, place):
             logger.warning(
-                "The tenant %(name)r is new, and %(place)s holds files already, which it can read. If they "
-                "are of a former tenant, run 'manage.py purge_tenant %(name)s' before the new one stores any "
-                "and then 'manage.py initialize_buckets --tenant %(name)s'. With a template over {id} no "
-                "tenant gets the place of another.",
+                "The tenant %(name)r is new, but %(place)s already holds files, which it can read. If they "
+                "belong to a former tenant, run 'manage.py purge_tenant %(name)s' before the new one stores "
+                "any, and then 'manage.py initialize_buckets --tenant %(name)s'. With a template over {id}, "
+                "no tenant gets the place of another.",
                 {"name": creation.key, "place": place},
             )
 
@@ -121,15 +121,15 @@ def _held_before(creation: Creation, place: Place) -> bool:
     except BucketNotFound:
         return False
     except ServerError as error:
-        logger.warning("It is not known whether %s holds files of a former tenant. %s", place, error)
+        logger.warning("It is unknown whether %s holds files of a former tenant. %s", place, error)
         return False
 
 
 def _remedy(key: str) -> str:
-    return f"Mend it with 'manage.py initialize_buckets --tenant {key}'."
+    return f"Fix it with 'manage.py initialize_buckets --tenant {key}'."
 
 
 def connect() -> None:
-    """Follow tenants from their creation on, and let storages create what a new one needs."""
+    """Track new tenants, and create the buckets that their files need."""
     creations.connect()
     bucket_missing.connect(when_missing, dispatch_uid="minio_router.new_tenant")

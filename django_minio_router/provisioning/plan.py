@@ -1,4 +1,4 @@
-"""From strategies to the buckets that must exist: all is expanded, and what contradicts itself refused."""
+"""Expand strategies to the buckets that must exist, and refuse contradictions."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ from ..tenancy import get_tenancy
 
 @dataclass
 class Plan:
-    """All buckets by server and name, the sources that need a tenant, and the targets of idle hooks.
+    """All buckets by server and name, the sources that need a tenant, and the targets of unused hooks.
 
-    ``refused`` has what failed already, as a tenant may not have the bucket or a strategy names none for it;
-    with the aliases that need it.
+    ``refused`` holds the failures so far, with the aliases that are affected: buckets that a tenant must not
+    have, or tenants without a bucket.
     """
 
     buckets: dict[tuple[str, str], PlannedBucket] = field(default_factory=dict)
     skipped: list[BucketSource] = field(default_factory=list)
-    idle_hooks: list[str | BucketStrategy] = field(default_factory=list)
+    unused_hooks: list[str | BucketStrategy] = field(default_factory=list)
     refused: dict[Outcome, frozenset[str]] = field(default_factory=dict)
     _owners: dict[tuple[str, Location], str] = field(default_factory=dict)
 
     def expand(self, source: BucketSource) -> None:
-        """Add the buckets that the source gives under the active tenant."""
+        """Add the buckets of the source for the active tenant."""
         for planned in source.buckets():
             self._refuse_mixed(planned)
-            if self._may_have(planned, source.strategy):
+            if self._is_allowed(planned, source.strategy):
                 self._add(planned)
         if source.strategy.keeps_tenants_apart:
             self._claim(source)
 
     def expand_for_tenant(self, source: BucketSource) -> None:
-        """Do the same, and note it if the strategy fails for this tenant, who may lack a value."""
+        """Add the buckets of the source, and record a failure of the strategy for this tenant."""
         try:
             self.expand(source)
         except (ConfigurationError, DatabaseError):
             raise
         except Exception as error:
-            cause = f"The tenant {get_tenancy().active_key()!r} gets none. {error}"
+            cause = f"The tenant {get_tenancy().active_key()!r} gets no bucket. {error}"
             self._refuse(Outcome(f"({source.where})", State.FAILED, cause), source.aliases)
 
     def _refuse(self, outcome: Outcome, aliases: frozenset[str]) -> None:
         self.refused[outcome] = self.refused.get(outcome, frozenset()) | aliases
 
-    def _may_have(self, planned: PlannedBucket, strategy: BucketStrategy) -> bool:
+    def _is_allowed(self, planned: PlannedBucket, strategy: BucketStrategy) -> bool:
         try:
             refuse_taken(strategy, planned.name)
         except BucketTaken as error:
-            cause = f"It is not for the tenant {get_tenancy().active_key()!r}. {error}"
+            cause = f"The tenant {get_tenancy().active_key()!r} must not use it. {error}"
             self._refuse(Outcome(planned.name, State.FAILED, cause), planned.aliases)
             return False
         return True
@@ -82,7 +82,7 @@ class Plan:
             )
 
     def _claim(self, source: BucketSource) -> None:
-        """Refuse that two tenants share a place: strategies that name by the tenant promise they do not."""
+        """Refuse a place that another tenant has: the strategy promises to keep tenants apart."""
         try:
             place = Location.of(source.strategy.bucket_for(None)).place
         except TenantRequired:
@@ -92,11 +92,11 @@ class Plan:
         if owner != tenant:
             raise ConfigurationError(
                 f"The tenants {owner!r} and {tenant!r} would share {place.bucket}/{place.prefix} "
-                f"({source.where}). Give each of them a name of its own."
+                f"({source.where}). Give each of them a unique name."
             )
 
     def apply_hooks(self, config: Config, strategies: Collection[BucketStrategy]) -> None:
-        """Give the buckets that the hooks of a configuration name their policy; ``strategies`` did theirs."""
+        """Set the policies of the hooks for bucket names; those of ``strategies`` are applied already."""
         for target, hook in hooks(config).items():
             if isinstance(target, str):
                 planned = self.buckets.get((config.internal.endpoint, target))
@@ -105,16 +105,16 @@ class Plan:
                     continue
             elif target in strategies:
                 continue
-            if target not in self.idle_hooks:
-                self.idle_hooks.append(target)
+            if target not in self.unused_hooks:
+                self.unused_hooks.append(target)
 
     def only(self, aliases: Collection[str]) -> Plan:
-        """Return the part that storages of these aliases need."""
-        wanted = frozenset(aliases)
+        """Return the part of the plan that these aliases need."""
+        selected = frozenset(aliases)
         return Plan(
-            {key: planned for key, planned in self.buckets.items() if planned.aliases & wanted},
-            [source for source in self.skipped if source.aliases & wanted],
-            refused={outcome: whose for outcome, whose in self.refused.items() if whose & wanted},
+            {key: planned for key, planned in self.buckets.items() if planned.aliases & selected},
+            [source for source in self.skipped if source.aliases & selected],
+            refused={outcome: affected for outcome, affected in self.refused.items() if affected & selected},
         )
 
 
@@ -124,18 +124,17 @@ def make_plan(
     *,
     enter: Callable[[Any], AbstractContextManager[None]] | None = None,
 ) -> Plan:
-    """Expand every strategy in use as things stand now, and then for each of ``tenants``.
+    """Expand every strategy in use, in the current context and then for each of ``tenants``.
 
-    With ``aliases`` the plan holds what storages of these need, though all is expanded, so that no part
-    contradicts another. ``enter`` makes a tenant the active one, for the database too if it is not given. No
-    request is sent. What a strategy cannot name for one of the tenants is refused, and all else is planned.
-    Raise ``PrivatePublicMixedError``, ``InvalidBucketName`` or ``ConfigurationError`` if a bucket cannot be
-    as it is wanted.
+    With ``aliases``, the plan holds what these storages need, but everything is expanded to find
+    contradictions. ``enter`` activates a tenant, by default for the database too. No request is sent. If a
+    strategy fails for one of the tenants, the rest is planned. Raise ``PrivatePublicMixedError``,
+    ``InvalidBucketName`` or ``ConfigurationError`` if the settings contradict each other.
     """
     found = uses()
-    different = configs(found)
-    for config in different:
-        bucket_hooks(config)  # one that cannot be imported is found now, not at the first bucket
+    distinct = configs(found)
+    for config in distinct:
+        bucket_hooks(config)  # fails early if a hook cannot be imported
     sources = sources_in_use(found)
     plan = Plan()
     for source in sources:
@@ -148,6 +147,6 @@ def make_plan(
         with (enter or get_tenancy().context)(tenant):
             for source in varying:
                 plan.expand_for_tenant(source)
-    for config in different:
+    for config in distinct:
         plan.apply_hooks(config, {source.strategy for source in sources})
     return plan if aliases is None else plan.only(aliases)

@@ -1,11 +1,11 @@
-"""Does a server have what a project's settings ask of it?"""
+"""Does a server have the features that a project's settings need?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..buckets.abilities import Finding, find_abilities
+from ..buckets.abilities import Finding, find_features
 from ..buckets.hooks import bucket_hooks, name_of
 from ..exceptions import ConfigurationError, RoutingError
 from ..inventory.uses import configs, uses
@@ -13,35 +13,43 @@ from ..s3.client import get_client
 from ..settings.config import Config
 
 
-class Meaning(NamedTuple):
-    """What the lack of an ability means here, and what answers it."""
+class Consequence(NamedTuple):
+    """The consequence of a missing feature, and the remedy."""
 
-    lack: str
-    answer: str
+    consequence: str
+    remedy: str
 
 
-MEANINGS = {
-    "clock": Meaning("requests and links are refused", "set the clock of this machine or of the server"),
-    "conditional PUT": Meaning("every saved name gets a random suffix", "MINIO_CONDITIONAL_WRITES = False"),
-    "conditional complete": Meaning("a large file takes two requests more", "nothing to do"),
-    "conditional DELETE": Meaning("what is stored at the moment of a delete may go with it", "nothing to do"),
-    "checksums": Meaning("what changes on the way is not noticed", "MINIO_CHECKSUMS = False if it refuses"),
-    "range": Meaning("files cannot be read", "another server"),
-    "multipart": Meaning("large files cannot be saved", "MINIO_MULTIPART_THRESHOLD"),
-    "multipart copy": Meaning("files above 5 GiB are not copied on the server", "nothing to do"),
-    "list of uploads": Meaning("a purge leaves parts of broken uploads", "a lifecycle rule on the server"),
-    "policies": Meaning(
+CONSEQUENCES = {
+    "clock": Consequence("requests and links are refused", "set the clock of this machine or of the server"),
+    "conditional PUT": Consequence(
+        "every saved name gets a random suffix", "MINIO_CONDITIONAL_WRITES = False"
+    ),
+    "conditional complete": Consequence("a large file takes two requests more", "nothing to do"),
+    "conditional DELETE": Consequence(
+        "what is stored at the moment of a delete may go with it", "nothing to do"
+    ),
+    "checksums": Consequence(
+        "what changes on the way is not noticed", "MINIO_CHECKSUMS = False if it refuses"
+    ),
+    "range": Consequence("files cannot be read", "another server"),
+    "multipart": Consequence("large files cannot be saved", "MINIO_MULTIPART_THRESHOLD"),
+    "multipart copy": Consequence("files above 5 GiB are not copied on the server", "nothing to do"),
+    "list of uploads": Consequence(
+        "a purge leaves parts of broken uploads", "a lifecycle rule on the server"
+    ),
+    "policies": Consequence(
         "no bucket is public", "MINIO_BUCKET_POLICIES = False for signed links, or MINIO_PUBLIC_URL"
     ),
-    "CORS": Meaning("scripts of other origins read no file", "the server's own setting, or a proxy"),
-    "lifecycle": Meaning("hooks.expire does nothing", "the server's own setting"),
-    "tags": Meaning("hooks.tags does nothing; an object marks our buckets", "nothing to do"),
-    "object lock": Meaning("no file can be kept from being deleted", "another server, if that is needed"),
-    "encryption": Meaning("hooks.encryption does nothing", "a key management of the server"),
-    "versioning": Meaning("hooks.versioning does nothing", "back-ups"),
+    "CORS": Consequence("scripts of other origins read no file", "the server's own setting, or a proxy"),
+    "lifecycle": Consequence("hooks.expire does nothing", "the server's own setting"),
+    "tags": Consequence("hooks.tags does nothing; an object marks our buckets", "nothing to do"),
+    "object lock": Consequence("no file can be kept from being deleted", "another server, if that is needed"),
+    "encryption": Consequence("hooks.encryption does nothing", "a key management of the server"),
+    "versioning": Consequence("hooks.versioning does nothing", "back-ups"),
 }
 
-_OF_HOOKS = {
+_HOOK_FEATURES = {
     "versioning": "versioning",
     "encryption": "encryption",
     "kms_encryption": "encryption",
@@ -52,17 +60,17 @@ _OF_HOOKS = {
 
 
 def check_server(config: Config) -> Iterator[tuple[Finding, str]]:
-    """Yield what the server can, and which setting needs it if it cannot. ``ServerError`` if it is away."""
+    """Yield each finding, with the setting that needs a missing feature. ``ServerError`` if unreachable."""
     needs = dict(_needs(config))
-    for finding in find_abilities(get_client(config.internal)):
+    for finding in find_features(get_client(config.internal)):
         yield finding, "" if finding.is_there else needs.get(finding.name, "")
 
 
 def _needs(config: Config) -> Iterator[tuple[str, str]]:
     yield from (("clock", "every request"), ("range", "reading"), ("multipart", "saving"))
     for hook in bucket_hooks(config):
-        if name_of(hook) in _OF_HOOKS:
-            yield _OF_HOOKS[name_of(hook)], f"the bucket hook {name_of(hook)}"
+        if name_of(hook) in _HOOK_FEATURES:
+            yield _HOOK_FEATURES[name_of(hook)], f"the bucket hook {name_of(hook)}"
     if config.get("MINIO_CONDITIONAL_WRITES"):
         yield "conditional PUT", "MINIO_CONDITIONAL_WRITES"
     if config.get("MINIO_CHECKSUMS"):
@@ -92,5 +100,5 @@ def _is_public(use: object) -> bool:
 
 
 def servers_in_use() -> list[Config]:
-    """Return the configuration of each server that a storage uses, once."""
+    """Return one configuration for each server that a storage uses."""
     return list({config.internal.endpoint: config for config in configs(uses()) or [Config()]}.values())

@@ -1,6 +1,6 @@
-"""An object that a browser stores by itself: requests signed for exactly one size, type and key.
+"""Direct upload by a browser: requests signed for exactly one size, content type and key.
 
-Whoever holds such a link holds it with the rights of our keys, so each link says all that it allows.
+A link carries the rights of our keys, so it is signed for everything that it allows.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PARTS_PAGE = 1000
 
 
 class SignedRequest(NamedTuple):
-    """A PUT that a browser may send: to this URL, with exactly these headers."""
+    """A PUT that a browser may send to this URL with exactly these headers."""
 
     url: str
     headers: dict[str, str]
 
 
 class Part(NamedTuple):
-    """A part as it is stored; ``size`` in bytes."""
+    """A stored part; ``size`` in bytes."""
 
     number: int
     size: int
@@ -40,51 +40,51 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class BrowserUpload:
-    """One object of one bucket, which a browser stores in one request or in parts.
+    """One object that a browser stores in one request or in parts.
 
-    Every method that asks the server raises ``ServerError`` if it cannot be reached or refuses.
+    Every method that sends a request raises ``ServerError`` if the server cannot be reached or refuses it.
     """
 
     bucket: Bucket
     key: str
 
     def link(self, size: int, content_type: str, life: int) -> SignedRequest:
-        """Return the request that stores so many bytes of this type, for ``life`` seconds from now."""
-        return self._signed(size, life, headers=self._kept(content_type))
+        """Return a request that stores ``size`` bytes of this content type, valid for ``life`` seconds."""
+        return self._signed(size, life, headers=self._object_headers(content_type))
 
     def part_link(self, upload_id: str, number: int, size: int, life: int) -> SignedRequest:
-        """Return the request that stores so many bytes as this part, for ``life`` seconds from now."""
+        """Return a request that stores ``size`` bytes as this part, valid for ``life`` seconds."""
         return self._signed(size, life, f"partNumber={number}&uploadId={_quoted(upload_id)}")
 
     def _signed(
         self, size: int, life: int, query: str = "", headers: Mapping[str, str] | None = None
     ) -> SignedRequest:
         sent = {**(headers or {}), **NO_COPY}
-        signed = {**sent, "content-length": str(size)}  # browsers send it, and no script can change it
+        signed = {**sent, "content-length": str(size)}  # browsers set it, and scripts cannot change it
         now = int(time.time())
         url = self.bucket.links.signed_put(self.bucket.name, self.key, signed, life, now, query)
         return SignedRequest(url, sent)
 
-    def _kept(self, content_type: str) -> dict[str, str]:
-        """Nothing has looked into the file yet, so no browser shows it."""
+    def _object_headers(self, content_type: str) -> dict[str, str]:
+        """Store as an attachment, since nothing has checked the content yet."""
         return {"content-type": content_type, "content-disposition": "attachment"}
 
     @limited
     def begin(self, content_type: str) -> str:
-        """Begin to store the object in parts, and return the id of the upload."""
+        """Start a multipart upload and return its id."""
         client, bucket = self.bucket.client, self.bucket
         path = bucket.path(self.key)
-        response = client.request("POST", path, "uploads=", headers=self._kept(content_type))
+        response = client.request("POST", path, "uploads=", headers=self._object_headers(content_type))
         if response.status != 200:
             client.refuse(response, bucket.name, self.key)
         upload_id = parsed(client, f"{bucket.name}/{self.key}", response.data).findtext("UploadId")
         if not upload_id:
-            raise client.not_s3(f"{bucket.name}/{self.key}", "there is no UploadId in its answer")
+            raise client.not_s3(f"{bucket.name}/{self.key}", "its response has no UploadId")
         return upload_id
 
     @limited
     def parts(self, upload_id: str) -> list[Part]:
-        """Return the parts that are stored. ``ServerError`` if there is no such upload of this key."""
+        """Return the stored parts. ``ServerError`` if the key has no such upload."""
         return list(self._parts(upload_id))
 
     def _parts(self, upload_id: str) -> Iterator[Part]:
@@ -101,7 +101,7 @@ class BrowserUpload:
 
     @limited
     def complete(self, upload_id: str, etags: list[str]) -> str:
-        """Make one object of these parts, in their order, and return its entity tag."""
+        """Combine these parts, in order, and return the object's entity tag."""
         parts = [
             element("Part", PartNumber=str(number), ETag=f'"{etag}"') for number, etag in enumerate(etags, 1)
         ]
@@ -118,7 +118,7 @@ class BrowserUpload:
 
     @limited
     def discard(self, upload_id: str = "") -> None:
-        """Remove the object, and the parts of the upload. What is gone is not an error."""
+        """Remove the object and the parts of the upload. Missing ones are not an error."""
         if upload_id:
             try:
                 abort(self.bucket.client, self.bucket.name, Upload(self.key, upload_id))

@@ -1,4 +1,4 @@
-"""``Bucket``: one bucket of one server, with objects under their full names, apart from any storage."""
+"""``Bucket``: one bucket of one server, and its objects by full name. It knows nothing of storages."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from .client import Client
     from .xml import Element
 
-# The servers that compare the entity tag at the end of a copy of an object onto itself, or keep its content
-# where it is. Of 200 saves at the same moment SeaweedFS 4.48 and MinIO lost up to 20; of as many beside a
-# PUT with If-Match they lost none, but VersityGW did.
+# Servers that check the entity tag at the end of a copy of an object onto itself, or do not move its content.
+# Of 200 concurrent saves, SeaweedFS 4.48 and MinIO lost up to 20. With a PUT with If-Match instead of the
+# copy they lost none, but VersityGW did.
 _SAFE_COPIES = ("AmazonS3", "VERSITYGW")
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-# MinIO takes a header that is not signed: with x-amz-copy-source, a link to store a file would copy any file
-# that our keys may read. No object has this entity tag, so it would copy none; a plain PUT ignores it.
+# MinIO accepts headers that are not signed: with x-amz-copy-source, an upload link could copy any file that
+# our keys may read. No object has this entity tag, so with this signed condition nothing can be copied; a
+# plain PUT ignores it.
 NO_COPY: Mapping[str, str] = {"x-amz-copy-source-if-match": '"none"'}
 
 
@@ -47,7 +48,7 @@ NO_COPY: Mapping[str, str] = {"x-amz-copy-source-if-match": '"none"'}
 class ObjectInfo:
     """An object as the server describes it: ``size`` in bytes, ``etag`` without quotes, ``modified`` aware.
 
-    A list tells no ``headers``. In a list of one level a folder is a key that ends with ``/``.
+    A listing has no ``headers``. In a listing of one level, a key that ends with ``/`` is a folder.
     """
 
     key: str
@@ -62,7 +63,7 @@ class ObjectInfo:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The headers that are kept with the object: its content type and the like, and all user metadata."""
+        """The headers stored with the object: its content type and the like, and all user metadata."""
         named = {header.lower(): value for header, value in self.headers.items()}
         return {
             header: value
@@ -71,8 +72,8 @@ class ObjectInfo:
         }
 
 
-def _listed(entry: Element) -> ObjectInfo:
-    """Return what a list says of an object or a folder."""
+def _object_info(entry: Element) -> ObjectInfo:
+    """Return an object or a folder from a listing."""
     name = entry.findtext("Key") or entry.findtext("Prefix") or ""
     etag = (entry.findtext("ETag") or "").strip('"')
     modified = entry.findtext("LastModified")
@@ -83,15 +84,15 @@ def _listed(entry: Element) -> ObjectInfo:
 
 @dataclass(frozen=True)
 class Bucket:
-    """One bucket of one server; two are equal if they are the same bucket.
+    """One bucket of one server. Two instances are equal if they are the same bucket.
 
-    ``links`` is the client for links that others follow, ``multipart`` the size of a part and the size up to
-    which content goes in one request, both in bytes. ``public_url`` is where plain links lead, with a slash
-    at its end; to the server if it is empty.
+    ``links`` is the client for links. ``multipart`` is the part size and the size up to which content goes in
+    one request, both in bytes. ``public_url`` is the base of unsigned links, with a trailing slash; if it is
+    empty, they lead to the server.
 
     Every method raises ``SuspiciousFileOperation`` for an unsafe key before any request, ``ServerError`` if
-    the server cannot be reached or refuses, and ``BucketNotFound`` if the bucket does not exist. ``headers``
-    of reading calls are a customer's own key.
+    the server cannot be reached or refuses the request, and ``BucketNotFound`` if the bucket does not exist.
+    The ``headers`` of reading calls are a customer-provided key.
     """
 
     client: Client
@@ -111,7 +112,7 @@ class Bucket:
 
     @limited
     def exists(self) -> bool:
-        """Tell whether the bucket exists. What is known to exist is not asked for again."""
+        """Return whether the bucket exists. One that was seen lately is not requested again."""
         return self.client.has_bucket(self.name)
 
     # Reading
@@ -131,36 +132,35 @@ class Bucket:
     @limited
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
         """Return the SDK's description of an object. ``FileNotFoundError`` if it is missing."""
-        return late.sdk().described(self.name, self.head(key, headers))
+        return late.sdk().sdk_object(self.name, self.head(key, headers))
 
     @limited
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
-        """Open an object for reading; it stays with the version that it finds. ``FileNotFoundError`` if it is
-        missing."""
+        """Open an object for reading, in its current version. ``FileNotFoundError`` if it is missing."""
         return ObjectReader(self.client, self.name, key, self.path(key), headers)
 
     def open_described(self, info: ObjectInfo, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
-        """Open what was described. ``ServerError`` with the status 412 if it was replaced since."""
+        """Open the described version. ``ServerError`` with the status 412 if it was replaced since."""
         reader = self.open(info.key, headers)
         if reader.etag.strip('"') != info.etag:
             reader.close()
-            raise self.stored_anew(info.key)
+            raise self.replaced_error(info.key)
         return reader
 
     def list(self, prefix: str = "", *, recursive: bool = True) -> Iterator[ObjectInfo]:
-        """Yield the objects whose keys start with the prefix, a page at a time.
+        """Yield the objects whose keys start with the prefix, one page per request.
 
-        Not ``recursive`` only one level, with its folders.
+        Without ``recursive``, yield the objects and folders of one level only.
         """
         for entry in objects(self.client, self.name, prefix, recursive=recursive):
-            info = _listed(entry)
+            info = _object_info(entry)
             if info.key != MARK_OBJECT:
                 yield info
 
     # Writing
 
     def source(self, content: File[Any]) -> Source:
-        """Return content that can be put under one name after another, while names are taken."""
+        """Return the content as a source that can be tried under several names."""
         return Source(content, *self.multipart)
 
     @limited
@@ -174,10 +174,10 @@ class Bucket:
         progress: Any = None,
         claim_headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
-        """Store the content from its start, whole or not at all.
+        """Store the content from its start, completely or not at all.
 
-        With ``only_new`` raise ``FileExistsError`` if the name is taken, else replace what is there. A server
-        may need an empty object to hold the name for a moment; that one has the ``claim_headers`` as well.
+        With ``only_new``, raise ``FileExistsError`` if the name is taken; else replace the object. Some
+        servers need an empty object to reserve the name for a moment; it also gets the ``claim_headers``.
         """
         source = content if isinstance(content, Source) else self.source(content)
         Upload(
@@ -193,28 +193,28 @@ class Bucket:
 
     @property
     def honours_conditions(self) -> bool | None:
-        """Whether ``only_new`` can be asked of the server; None until that was tried."""
-        return self.client.conditions.kept
+        """Whether the server supports ``only_new``; None until that was tried."""
+        return self.client.conditions.honoured
 
     @limited
     def try_conditions(self, key: str, headers: Mapping[str, str]) -> bool:
-        """Find that out before this key is stored, with an empty object beside it, which is removed."""
+        """Find out whether it does, with an empty object in the same folder, which is removed."""
         sibling = posixpath.join(posixpath.dirname(key), get_random_string(16))
         trial = {**headers, **checksum_of(Block(), self.client)}
-        return self.client.conditions.find_out(self.name, key, sibling, trial)
+        return self.client.conditions.probe(self.name, key, sibling, trial)
 
     def can_copy_from(self, other: Bucket) -> bool:
-        """Tell whether the server itself can copy: it has both buckets, and one key opens them."""
+        """Return whether the server itself can copy: both buckets are on it, with the same keys."""
         return other.client is self.client
 
     @limited
     def copy(
         self, source: Bucket, info: ObjectInfo, key: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Let the server copy an object that ``source`` described, with its metadata or these headers.
+        """Copy an object that ``source`` described on the server, with its metadata or these headers.
 
-        What is under the key is replaced. ``ServerError`` if the object changed since it was described, or
-        the answer was lost: look before you copy again.
+        Replace any object with that key. ``ServerError`` if the object changed since it was described, or the
+        response was lost: check before you copy again.
         """
         copy = self._copy(source, info, key, info.metadata if headers is None else headers)
         copy.copy(info.size, keeps_metadata=headers is None or headers == info.metadata)
@@ -223,23 +223,23 @@ class Bucket:
     def copy_new(
         self, source: Bucket, info: ObjectInfo, key: str, headers: Mapping[str, str], *, only_new: bool
     ) -> None:
-        """Let the server copy an object that ``source`` described, with these headers.
+        """Copy an object that ``source`` described on the server, with these headers.
 
-        With ``only_new`` raise ``FileExistsError`` if the name is taken, else replace what is there.
+        With ``only_new``, raise ``FileExistsError`` if the name is taken; else replace the object. Raise
         ``ServerError`` if the object changed since it was described.
         """
         self._copy(source, info, key, headers, only_new=only_new).copy_new(info.size)
 
     @limited
     def set_headers(self, info: ObjectInfo, headers: Mapping[str, str], *, by_copy: bool = False) -> None:
-        """Store the object that was described anew, with these headers alone.
+        """Store the described object again, with exactly these headers.
 
-        ``ServerError`` with the status 412, or 409, if it was replaced meanwhile, ``FileNotFoundError`` if it
-        was deleted; both stay as they are.
+        Raise ``ServerError`` with the status 412 or 409 if it was replaced meanwhile, ``FileNotFoundError``
+        if it was deleted; nothing is changed then.
 
-        The server copies it onto itself if its copies keep the condition up to the end, else the content
-        goes through here, in one conditional request. ``by_copy`` lets each server copy, and what is stored
-        at that moment may be lost on some.
+        The server copies it onto itself if its copies check the condition at the end; else the content is
+        downloaded and stored in one conditional request. ``by_copy`` makes every server copy, but some lose
+        what is stored at that moment.
         """
         if by_copy or info.headers.get("Server", "").startswith(_SAFE_COPIES):
             copy = self._copy(self, info, info.key, headers, if_match=info.etag)
@@ -247,8 +247,8 @@ class Bucket:
             return
         if info.size > max(self.multipart):
             raise ServerError(
-                f"{info.key!r} has {info.size} bytes, too many to be stored in one request that another "
-                "writer cannot get between. Let the server copy it while nobody writes."
+                f"{info.key!r} has {info.size} bytes, too many to be replaced in one conditional request. "
+                "Let the server copy it while nobody writes."
             )
         key_headers = {k: v for k, v in headers.items() if "-customer-" in k.lower()}
         with ObjectFile(partial(self.open_described, info, key_headers), info.key) as content:
@@ -291,31 +291,31 @@ class Bucket:
     def delete(self, key: str, *, if_match: str = "", headers: Mapping[str, str] = _NO_HEADERS) -> None:
         """Remove an object; a missing one is not an error.
 
-        If an answer is lost, what another writer stored under the name meanwhile stays: see ``Deletion``.
+        If a response is lost, an object that another writer stored meanwhile is kept: see ``Deletion``.
 
-        With ``if_match`` only if it has that entity tag, else ``ServerError`` with the status 412. A server
-        that does not know conditional deletes may remove what was stored between the look and the delete.
+        With ``if_match``, raise ``ServerError`` with the status 412 unless it has that entity tag. A server
+        without conditional deletes may remove what was stored between the check and the delete.
         """
-        meant = None
+        target = None
         if if_match:
             try:
-                meant = self.head(key, headers)
+                target = self.head(key, headers)
             except FileNotFoundError:
                 return
-            if meant.etag != if_match:
-                raise self.stored_anew(key)
+            if target.etag != if_match:
+                raise self.replaced_error(key)
         Deletion(
             client=self.client,
             bucket=self.name,
             name=key,
             path=self.path(key),
-            meant=None if meant is None else meant.headers,
+            target=None if target is None else target.headers,
             key_headers=headers,
         ).run()
 
-    def stored_anew(self, key: str) -> ServerError:
+    def replaced_error(self, key: str) -> ServerError:
         return ServerError(
-            f"{key!r} in the bucket {self.name!r} was stored anew meanwhile, so it stays as it is.",
+            f"{key!r} in the bucket {self.name!r} was replaced meanwhile, so it is left as it is.",
             status=412,
             code="PreconditionFailed",
         )
@@ -324,9 +324,9 @@ class Bucket:
 
     @cached_property
     def link(self) -> Callable[..., str]:
-        """Return a link that shows ``key`` to anybody for ``life`` seconds from ``at`` on, with a ``query``.
+        """Return a link to ``key`` that works for anybody for ``life`` seconds from ``at``, with a ``query``.
 
-        Not a method, as a page has hundreds of links and a call more is a tenth of the time.
+        Not a method: a page has hundreds of links, and an extra call would take a tenth of the time.
         """
         return partial(self.links.link, self.name)
 
@@ -335,10 +335,10 @@ class Bucket:
         return self.links.signed_put(self.name, key, NO_COPY, life, at)
 
     def plain_link(self, key: str) -> str:
-        """Return a link to the object of a bucket that anybody may read."""
+        """Return an unsigned link to an object in a public bucket."""
         return self.plain_root + quote_object_name(key)
 
     @cached_property
     def plain_root(self) -> str:
-        """What plain links begin with, up to the slash before the object's name."""
+        """The base of unsigned links, with a trailing slash."""
         return self.public_url or f"{self.links.server.url_of(self.name)}/"

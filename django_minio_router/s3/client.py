@@ -1,6 +1,6 @@
-"""One client per server and audience, for the life of the process.
+"""The clients: one per server and endpoint, for the life of the process.
 
-All goes straight through the pool with our own signature; hooks and projects get the SDK's client as well.
+Requests go directly through the pool with our own signature. Hooks and projects can get the SDK's client too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .content import Body
 from .errors import bucket_not_found, clock_difference, not_s3, refused, unreachable, without_frames
 from .keys import Keys, keys_of
 from .memory import MemoryConnections
-from .own_buckets import keep_track, refuse_others
+from .own_buckets import refuse_foreign_bucket, track
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer
 from .xml import ParseError, parse
 
@@ -42,15 +42,15 @@ logger = logging.getLogger(__name__)
 
 Query: TypeAlias = "str | Callable[[str], str]"
 _KNOWN_BUCKETS = 16_384
-_TRUSTED_FOR = 30.0  # seconds, in which a bucket that was seen is not asked for again
-_KEPT_LINKS = 8192
-_KEYS_ARE_RIGHT = {"", "AccessDenied"}  # the second is what keys are told that may not list buckets
+_SEEN_FOR = 30.0  # seconds for which a bucket that was seen is not requested again
+_CACHED_LINKS = 8192
+_KEYS_ACCEPTED = {"", "AccessDenied"}  # the second is for keys that may not list buckets
 _UNKNOWN_HEADER = {"InvalidArgument", "NotImplemented"}
 _SERVERS = ("AmazonS3", "MinIO", "SeaweedFS")
 
 
 class Client:
-    """Requests to, and links for, one server as one audience sees it."""
+    """Requests to one server, and links for it."""
 
     def __init__(self, server: Server, get_pool: Callable[[Server], urllib3.PoolManager]) -> None:
         self.server = server
@@ -60,13 +60,13 @@ class Client:
         self._signer = Signer(server.host, server.region, self._keys)
         self._sdk: Minio | None = None
         self._sdk_lock = threading.Lock()
-        self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_TRUSTED_FOR)
+        self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_SEEN_FOR)
         self.sends_checksums = server.checksums
         self.conditions = Conditions(self, server.conditional_writes)
 
     @cached_property
     def connections(self) -> Connections:
-        """What requests go through, made by the first of them: links need none."""
+        """The connections, made by the first request: links do not need them."""
         made: Any
         if self.server.memory:
             made = MemoryConnections(self.server)
@@ -76,9 +76,9 @@ class Client:
 
     @property
     def sdk(self) -> Minio:
-        """The SDK's client, made when it is first asked for.
+        """The SDK's client, made on first use.
 
-        It is kept as long as this client, and there is only one: its ``__del__`` clears the pool.
+        There is only one, and it lives as long as this client, because its ``__del__`` clears the pool.
         """
         with self._sdk_lock:
             if self._sdk is not None:
@@ -99,15 +99,15 @@ class Client:
         repeat: bool = True,
         takes_long: bool = False,
     ) -> BaseHTTPResponse:
-        """Send one signed request, repeated if the server could not be reached or was busy.
+        """Send one signed request, repeated if the server cannot be reached or is busy.
 
-        ``path`` is ``/bucket`` or ``/bucket/object`` in its quoted form, ``query`` quoted and sorted.
-        docs/design-notes.md says of each repeat why it is safe beside a second writer; what is not, such as
-        the deletion of an object, is sent without ``repeat``.
-        Raise ``ServerError`` when no answer comes; every answer, errors included, is returned.
+        ``path`` is ``/bucket`` or ``/bucket/object`` in its quoted form, ``query`` quoted and sorted. For
+        each repeated request, docs/design-notes.md says why it is safe with concurrent writers; one that is
+        not, such as the deletion of an object, is sent without ``repeat``. Every response, errors included,
+        is returned. Raise ``ServerError`` if there is none.
         """
         if self.server.test_prefix:
-            refuse_others(self.server, path)
+            refuse_foreign_bucket(self.server, path)
         payload = EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         host, wire_path = self.server.locate(path)
 
@@ -124,53 +124,54 @@ class Client:
         return response
 
     def _refuses_checksums(self, response: BaseHTTPResponse) -> bool:
-        """Tell whether the server knows no checksums; from then on it gets none."""
+        """Return whether the server does not support checksums. If so, stop sending them."""
         if response.status not in (400, 501):
             return False
         code, message = _code_and_message(response)
         if code not in _UNKNOWN_HEADER or "checksum" not in message.lower():
-            return False  # such as BadDigest: the checksum was compared, and is another one
+            return False  # such as BadDigest: the checksum was compared, and differs
         if self.sends_checksums:
             self.sends_checksums = False
             logger.warning(
-                "%s refuses checksums, so none is sent. Set MINIO_CHECKSUMS to False.", self.server.endpoint
+                "%s refuses checksums, so they are not sent. Set MINIO_CHECKSUMS to False.",
+                self.server.endpoint,
             )
         return True
 
     def head(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        """Ask for the headers of an object, and once more after a 404 that may not be S3's.
+        """Request the headers of an object, and again after a 404 that may not come from S3.
 
-        It may have been cut short: a HEAD has no body that would show it.
+        The response may have been cut short: without a body, a HEAD does not show it.
         """
         response = self.request("HEAD", path, headers=headers)
         if response.status == 404 and not _is_from_s3(response.headers):
             response = self.request("HEAD", path, headers=headers)
         return response
 
-    def ask(self, time_limit: float, *, signed: bool = False) -> BaseHTTPResponse:
-        """Ask the server for anything, once and in so many seconds, with or without the keys."""
+    def send_once(self, time_limit: float, *, signed: bool = False) -> BaseHTTPResponse:
+        """Send one request without retries, within ``time_limit`` seconds, signed or not."""
         if not signed:
-            return self.connections.ask(time_limit)
-        query = "max-buckets=1"  # of a list that may be long
+            return self.connections.send_once(time_limit)
+        query = "max-buckets=1"  # the list may be long
         headers = self._signer.authorize("GET", f"{self.server.path}/", query, {}, EMPTY_PAYLOAD)
-        return self.connections.ask(time_limit, f"?{query}", headers)
+        return self.connections.send_once(time_limit, f"?{query}", headers)
 
     def problem_with_keys(self, response: BaseHTTPResponse) -> str:
-        """Say how the server refused the keys themselves; empty if it took them, whatever they may do."""
+        """Return why the server refused the keys; empty if it accepted them, whatever their permissions."""
         code, message = _code_and_message(response)
-        refused = response.status in (400, 401, 403) and code not in _KEYS_ARE_RIGHT
+        refused = response.status in (400, 401, 403) and code not in _KEYS_ACCEPTED
         return f"{code}: {message}".rstrip(".: ") if refused else ""
 
     def unreachable(self, error: Exception) -> ServerError:
         return unreachable(self.server, error)
 
     def not_s3(self, place: str, problem: str, *, status: int | None = None) -> ServerError:
-        """Return the error for an answer that no S3 server would give."""
+        """Return the error for a response that does not come from an S3 server."""
         return not_s3(self.server, place, problem, status)
 
     @contextmanager
     def plain_errors(self, bucket: str) -> Iterator[None]:
-        """Turn what the SDK raises about the bucket into ``ServerError`` and ``BucketNotFound``."""
+        """Convert the SDK's errors about the bucket to ``ServerError`` and ``BucketNotFound``."""
         try:
             yield
         except late.sdk().ERRORS as error:
@@ -182,16 +183,16 @@ class Client:
     def refuse(
         self, response: BaseHTTPResponse, bucket: str, name: str = "", *, is_head: bool = False
     ) -> NoReturn:
-        """Raise the error that the server's answer stands for.
+        """Raise the exception for an error response.
 
-        Only S3 can say that something is missing: by its code, or, as the answer to a HEAD has no body to
-        hold one, by headers that a page of a proxy does not have.
+        Only S3 can say that something is missing: by its error code, or, since a response to HEAD has no
+        body, by headers that a proxy's page does not have.
         """
         code, message = _code_and_message(response)
         missing = response.status == 404
         if missing and not code and not (is_head and _is_from_s3(response.headers)):
             where = f"{bucket}/{name}" if name else bucket
-            raise self.not_s3(where, "its 404 is not that of S3", status=404)
+            raise self.not_s3(where, "its 404 does not come from S3", status=404)
         if code == "NoSuchBucket" or (missing and not code and not self.has_bucket(bucket)):
             self.known_buckets.discard(bucket)
             raise bucket_not_found(self.server, bucket)
@@ -199,25 +200,25 @@ class Client:
             raise FileNotFoundError(f"There is no object {name!r} in the bucket {bucket!r}.")
         place = f"{bucket}/{name}" if name else bucket
         if response.status < 300 and not code:
-            raise self.not_s3(place, "its answer cannot be read")
-        region = response.headers.get("x-amz-bucket-region", self.server.region)  # AWS tells it
+            raise self.not_s3(place, "its response cannot be parsed")
+        region = response.headers.get("x-amz-bucket-region", self.server.region)  # AWS sends it
         if region != self.server.region:
             message = f"{message} (the bucket is in {region!r}, and MINIO_REGION is {self.server.region!r})"
         if code == "RequestTimeTooSkewed":
             message = f"{message.rstrip('.')} ({clock_difference(response.headers)})"
-        asked = getattr(response, "asked", None)
-        raise refused(self.server, place, response.status, code, message, asked)
+        permission = getattr(response, "permission", None)
+        raise refused(self.server, place, response.status, code, message, permission)
 
     def check_object(self, response: BaseHTTPResponse, place: str) -> None:
-        """Raise ``ServerError`` unless the answer has what S3 says of every object; a web page has not."""
+        """Raise ``ServerError`` if the response lacks headers that S3 sends for every object."""
         for header in ("Content-Length", "ETag", "Last-Modified"):
             if header not in response.headers:
-                raise self.not_s3(place, f"there is no {header} in its answer")
+                raise self.not_s3(place, f"its response has no {header}")
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether the bucket exists, as the 404 of a HEAD does not say what is missing.
+        """Return whether the bucket exists: the 404 of a HEAD does not say what is missing.
 
-        One that answered within half a minute is not asked for.
+        A bucket seen within the last 30 seconds is not requested again.
         """
         if self.known_buckets.get(bucket):
             return True
@@ -228,17 +229,17 @@ class Client:
         if response.status != 404:
             self.refuse(response, bucket)
         if not _is_from_s3(response.headers):
-            raise self.not_s3(bucket, "its 404 is not that of S3", status=404)
+            raise self.not_s3(bucket, "its 404 does not come from S3", status=404)
         return False
 
     def link(self, bucket: str, name: str, life: int, at: int, extra: Query = "") -> str:
-        """Return a link with which anybody can read an object, or write it; see ``Signer.presign``.
+        """Return a link with which anybody can read an object; see ``Signer.presign``.
 
-        ``extra`` may be a function of the name: it is called for a link that is not kept.
+        ``extra`` may be a function of the name, called only if the link is not cached.
         """
         return self._link(self._keys(), bucket, name, life, at, extra)
 
-    @lru_cache(maxsize=_KEPT_LINKS)  # noqa: B019  clients live as long as the process
+    @lru_cache(maxsize=_CACHED_LINKS)  # noqa: B019  clients live as long as the process
     def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: Query) -> str:
         if extra and not isinstance(extra, str):
             extra = extra(str(name))
@@ -261,20 +262,20 @@ class Client:
 
 
 def _is_from_s3(headers: Mapping[str, str]) -> bool:
-    """Tell whether an answer without a body has a sign of S3; all servers say which request it was."""
+    """Return whether a response without a body comes from S3: all servers send a request id."""
     if headers.get("Server", "").startswith(_SERVERS):
         return True
     return any(header.lower().startswith(("x-amz-", "x-minio-")) for header in headers)
 
 
 def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:
-    """Return the S3 error code and message of an answer; a HEAD has no body to hold them."""
+    """Return the S3 error code and message of a response; those to HEAD have no body."""
     code = response.headers.get("x-minio-error-code", "")
     try:
         root = parse(response.data)
     except ParseError:
         return code, response.reason or ""
-    except late.connections().BROKEN:  # it was cut short
+    except late.connections().BROKEN:  # cut short
         return code, response.reason or ""
     texts = {element.tag: element.text or "" for element in root.iter()}
     return texts.get("Code", code), texts.get("Message", "")
@@ -292,7 +293,7 @@ class _Registry:
         with self._lock:
             if server not in self._clients:
                 self._clients[server] = Client(server, self.pool)
-                keep_track(self._clients[server])
+                track(self._clients[server])
             return self._clients[server]
 
     def of(self, sdk: Minio) -> Client:
@@ -301,11 +302,11 @@ class _Registry:
                 if client._sdk is sdk:
                     return client
         raise ConfigurationError(
-            "This SDK client was not made by this package. Pass on the one that the hook was given."
+            "This SDK client was not made by this package. Pass the one that the hook received."
         )
 
     def pool(self, server: Server) -> urllib3.PoolManager:
-        """Return the pool that all servers with these settings share: the project's own if it gives one."""
+        """Return the pool for servers with these settings: the project's own if it sets one."""
         given, make = server.http_client, late.connections()
         key = (
             given,
@@ -330,12 +331,12 @@ _registry = _Registry()
 _process = os.getpid()
 _abandoned: list[_Registry] = []
 
-# Changes when clients and settings must be looked up again: after a fork, and in tests that set settings.
+# Changes when clients and settings must be looked up again: after a fork, and when a test changes settings.
 epoch = 0
 
 
 def get_client(server: Server) -> Client:
-    """Return the client for the server, the same one for the life of the process."""
+    """Return the client for the server: the same one for the life of the process."""
     return _registry.get(server)
 
 
@@ -350,20 +351,20 @@ def client_of(sdk: Minio) -> Client:
 
 
 def forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
-    """Make clients anew when they are needed next, and let storages look up their settings."""
+    """Drop the clients, and make storages look up their settings again."""
     global _registry, epoch
     if setting.startswith(PREFIX) or setting == "STORAGES":
         _registry = _Registry()
         epoch += 1
 
 
-def _forget_parent() -> None:
-    # Parent and child share the sockets. Nothing is closed, and the old clients are kept: collecting them
-    # would run the SDK's __del__, which may wait for a lock that no thread of this process holds.
+def _leave_parent_clients() -> None:
+    # Parent and child share the sockets, so nothing is closed. The old clients are kept: collecting them
+    # would run the SDK's __del__, which may wait for a lock of a thread that does not exist here.
     _abandoned.append(_registry)
     forget_clients()
 
 
 setting_changed.connect(forget_clients)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parent)
+    os.register_at_fork(after_in_child=_leave_parent_clients)

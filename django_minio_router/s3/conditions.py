@@ -1,8 +1,8 @@
-"""Does a server keep ``If-None-Match: *``? Found out by writing an empty object twice, and removing it.
+"""Does a server honour ``If-None-Match: *``? Tested by writing an empty object twice and removing it.
 
-Processes that share Django's cache tell each other, for an hour. A server may be replaced within it by one
-that ignores conditions. So whoever was told asks for the name first: it must be free, and the answer must
-come from a server of the same name and version, before anything is written.
+Processes that share Django's cache share the result for an hour. Meanwhile, the server may be replaced by one
+that ignores conditions. So before a process relies on a shared result, it requests the name: it must be free,
+and the response must come from a server with the same name and version.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TOLD_FOR = 3600  # seconds after a trial in which other processes rely on it
+_SHARED_FOR = 3600  # seconds for which other processes rely on a result
 
 
 class Conditions:
-    """What is known of one server: said by a setting, found by a trial, or told by another process."""
+    """What is known about one server: from a setting, a test, or another process."""
 
-    def __init__(self, client: Client, said: bool | None) -> None:
+    def __init__(self, client: Client, configured: bool | None) -> None:
         self._client = client
-        self._kept = said
+        self._honoured = configured
         self._until = inf
         self._lock = threading.Lock()
 
     @property
-    def kept(self) -> bool | None:
-        """Whether the server keeps them; None until it is known, and once what was told is too old."""
-        return self._kept if time.time() < self._until else None
+    def honoured(self) -> bool | None:
+        """Whether the server honours conditions; None if unknown, or if a shared result has expired."""
+        return self._honoured if time.time() < self._until else None
 
-    def find_out(self, bucket: str, name: str, sibling: str, headers: Mapping[str, str]) -> bool:
-        """Find out before ``name`` is stored, once, with an object ``sibling`` that has these headers."""
-        # Others wait for the answer, but not one after the other for a server that gives none.
+    def probe(self, bucket: str, name: str, sibling: str, headers: Mapping[str, str]) -> bool:
+        """Find out once, before ``name`` is stored, with an object ``sibling`` that has these headers."""
+        # Others wait for the result, but not each in turn for a server that does not respond.
         if not self._lock.acquire(timeout=time_left(self._client.server.call_timeout)):
-            raise self._client.unreachable(TimeoutError("another save waits for it, and timed out"))
+            raise self._client.unreachable(TimeoutError("timed out while another save tests the server"))
         try:
-            if self.kept is None:
-                told = _told(self._client, _path(bucket, name))
-                self._kept = told > 0 or _try(self._client, bucket, sibling, headers)
-                self._until = told or inf
-            return bool(self._kept)
+            if self.honoured is None:
+                expiry = _shared_expiry(self._client, _path(bucket, name))
+                self._honoured = expiry > 0 or _probe(self._client, bucket, sibling, headers)
+                self._until = expiry or inf
+            return bool(self._honoured)
         finally:
             self._lock.release()
 
@@ -67,13 +67,12 @@ def _path(bucket: str, name: str) -> str:
     return f"/{bucket}/{quote_object_name(name)}"
 
 
-def _told(client: Client, path: str) -> float:
-    """Return the time until which another process's trial holds, or 0 if there is none that does.
+def _shared_expiry(client: Client, path: str) -> float:
+    """Return when another process's result expires, or 0 if there is none to rely on.
 
-    It does not where the name is taken: a writer before us may have stored it, and only a trial tells whether
-    that one is safe.
+    A result does not count if the name is taken: only a test shows whether the object there is safe.
     """
-    with suppress(Exception):  # a cache that is not there tells nothing
+    with suppress(Exception):  # the cache may be down
         until, server = _shared_cache().get(_key(client), (0.0, ""))
         if until > time.time():
             answer = client.request("HEAD", path)
@@ -82,18 +81,18 @@ def _told(client: Client, path: str) -> float:
     return 0.0
 
 
-def _tell(client: Client, server: str, *, kept: bool) -> None:
+def _share(client: Client, server: str, *, honoured: bool) -> None:
     with suppress(Exception):
-        if kept and server:  # servers without a name cannot be told apart
-            _shared_cache().set(_key(client), (time.time() + _TOLD_FOR, server), _TOLD_FOR)
+        if honoured and server:  # servers without a name cannot be distinguished
+            _shared_cache().set(_key(client), (time.time() + _SHARED_FOR, server), _SHARED_FOR)
         else:
             _shared_cache().delete(_key(client))
 
 
 def _shared_cache() -> Any:
-    """Return Django's cache. ``LookupError`` if that is of this process alone, which knows already.
+    """Return Django's cache. ``LookupError`` if it is not shared with other processes.
 
-    Nor is one in the database asked: a query that fails would end the transaction that the file is saved in.
+    A cache in the database does not count either: a failing query would break the transaction of the save.
     """
     cache = caches[DEFAULT_CACHE_ALIAS]
     if isinstance(cache, (DatabaseCache, DummyCache, LocMemCache)):
@@ -102,52 +101,51 @@ def _shared_cache() -> Any:
 
 
 def _key(client: Client) -> str:
-    """Return the name of the entry, which may hold no spaces."""
+    """Return the cache key, which must not contain spaces."""
     return f"minio_router.conditions:{sha256(client.server.endpoint.encode()).hexdigest()}"
 
 
-def _try(client: Client, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
-    """Try it with an object of that name and these headers.
+def _probe(client: Client, bucket: str, name: str, headers: Mapping[str, str]) -> bool:
+    """Test the server with an object of that name and these headers.
 
-    A server that takes the second write ignores conditions; one that takes it only without a condition has
-    none.
+    A server that accepts the second write ignores conditions. One that answers 501 does not implement them.
     """
     path = _path(bucket, name)
     answers: list[int] = []
     server = ""
-    made: set[str] = set()  # the versions of the object, if the bucket keeps them
+    versions: set[str] = set()  # the versions of the object, if the bucket keeps them
     try:
         for known in (200, 412, 501), (200, 412):
             condition = {} if 501 in answers else {"If-None-Match": "*"}
             answer = client.request("PUT", path, headers={**headers, **condition}, body=b"")
             answers.append(answer.status)
             server = answer.headers.get("Server", "")
-            made.add(answer.headers.get("x-amz-version-id", ""))
+            versions.add(answer.headers.get("x-amz-version-id", ""))
             if answer.status not in known:
                 client.refuse(answer, bucket)
     finally:
         if 200 in answers or 412 in answers:
-            _remove(client, path, made - {"", "null"})
-    kept = 412 in answers  # perhaps the first: when its answer is lost it is repeated
-    _tell(client, server, kept=kept)
-    if not kept:
+            _remove(client, path, versions - {"", "null"})
+    honoured = 412 in answers  # perhaps the first: it is repeated if its response is lost
+    _share(client, server, honoured=honoured)
+    if not honoured:
         logger.warning(
-            "%s does not keep conditional writes, so every saved name gets a random suffix.",
+            "%s does not support conditional writes, so every saved name gets a random suffix.",
             client.server.endpoint,
         )
-    return kept
+    return honoured
 
 
-def _remove(client: Client, path: str, made: Collection[str]) -> None:
-    """Remove what was written: by its versions, or a trial leaves one, with a marker that hides it."""
-    by_version = [f"versionId={quote(version, safe='')}" for version in made]
-    for queries in filter(None, (by_version, [""])):  # the key may not be allowed to remove versions
+def _remove(client: Client, path: str, versions: Collection[str]) -> None:
+    """Remove the object by its versions: a plain delete would leave a version and a delete marker."""
+    by_version = [f"versionId={quote(version, safe='')}" for version in versions]
+    for queries in filter(None, (by_version, [""])):  # the keys may lack the right to delete versions
         with suppress(ServerError):
             if all(client.request("DELETE", path, query).status in (200, 204) for query in queries):
                 return
     logger.warning(
-        "The empty object %s stays at %s. Where the key may not delete, set MINIO_CONDITIONAL_WRITES, "
-        "and no server is tried.",
+        "The empty object %s could not be removed from %s. If the keys may not delete, set "
+        "MINIO_CONDITIONAL_WRITES, so that the server is not tested.",
         path,
         client.server.endpoint,
     )

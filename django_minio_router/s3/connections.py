@@ -1,4 +1,4 @@
-"""Connections to a server, pooled: the only module, beside the SDK, that knows urllib3."""
+"""Pooled connections to a server: the only module besides ``sdk`` that uses urllib3."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from urllib3.response import BaseHTTPResponse
 
 from ..settings.server import Server
 from .content import PIECE, Body, pieces
-from .errors import asked_for, unreachable, without_frames
-from .limits import renew, time_left
+from .errors import required_permission, unreachable, without_frames
+from .limits import restart_limit, time_left
 from .request_log import SentRequest
 
-BROKEN = (HTTPError, OSError)  # what is raised when a connection breaks
+BROKEN = (HTTPError, OSError)  # raised when a connection breaks
 _RETRY_STATUSES = (429, 500, 502, 503, 504)
-_SMALL = 64 * 1024  # bytes of a body that are copied behind the head of their request
+_SMALL = 64 * 1024  # bytes; a body up to this size is copied behind the head of its request
 
 
-class _InOnePiece(HTTPConnection):
-    """Send the head of a request together with the beginning of its body, if that is small.
+class _SinglePacket(HTTPConnection):
+    """Send the head of a request together with the start of its body, if that is small.
 
-    ``http.client`` sends one after the other, in two packets, for each of which the server wakes up. That
-    costs a save of 10 KiB a fortieth of its time.
+    ``http.client`` sends them in two packets, and the server wakes up for each, which takes 2.5 % of the time
+    of a 10 KiB save.
     """
 
-    _keeps_head = False
+    _holds_head = False
     _head = b""
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        self._keeps_head = body is not None
+        self._holds_head = body is not None
         super().request(method, url, body, *args, **kwargs)
         if self._head:  # the body is empty
             self._send_head()
 
     def send(self, data: Any) -> None:
-        if self._keeps_head:
-            self._keeps_head, self._head = False, data
+        if self._holds_head:
+            self._holds_head, self._head = False, data
         elif not self._head:
             super().send(data)
         elif len(data) <= _SMALL:
@@ -62,41 +62,41 @@ class _InOnePiece(HTTPConnection):
         super().send(b"".join((head, body)))
 
 
-class _Connection(_InOnePiece, HTTPConnection):
+class _Connection(_SinglePacket, HTTPConnection):
     pass
 
 
-class _TLSConnection(_InOnePiece, HTTPSConnection):
+class _TLSConnection(_SinglePacket, HTTPSConnection):
     pass
 
 
-class _Idle(LifoQueue[Any]):
-    """Connections that wait for their next request, with a lock that its thread may take once more.
+class _IdleConnections(LifoQueue[Any]):
+    """A queue of idle connections with a reentrant lock.
 
-    The garbage collector gives back the connections of files that nobody closed, and may run just while
-    its thread is in here.
+    The garbage collector returns the connections of files that were not closed, and may run while its thread
+    holds the lock.
     """
 
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
-        self.mutex = RLock()  # type: ignore[assignment]  # typeshed knows the other lock only
+        self.mutex = RLock()  # type: ignore[assignment]  # typeshed declares Lock
         self.not_empty, self.not_full = Condition(self.mutex), Condition(self.mutex)
 
 
 class _TimeLeft(urllib3.Timeout):
-    """The time limits of a try, within what is left of the time for all of them."""
+    """The time limits of one attempt, within the time left for all of them."""
 
     def __init__(self, server: Server, ends: float) -> None:
         super().__init__(connect=server.connect_timeout, read=server.read_timeout)
         self._server, self._ends = server, ends
 
-    def clone(self) -> urllib3.Timeout:  # for each try
+    def clone(self) -> urllib3.Timeout:  # called for each attempt
         left = max(0.05, self._ends - time.monotonic())
         return urllib3.Timeout(left, connect=self._server.connect_timeout, read=self._server.read_timeout)
 
 
 class _Retry(urllib3.Retry):
-    """Repeats, until the time for all tries is over."""
+    """Retries until the time for all attempts is over."""
 
     server: Any = None
     ends = float("inf")
@@ -116,7 +116,7 @@ class _Retry(urllib3.Retry):
 
 
 class _Limited:
-    """Give each request of the SDK, which names no limits, one for all its tries."""
+    """Give each request of the SDK, which sets no limits, one limit for all its attempts."""
 
     retries: Any
 
@@ -137,17 +137,17 @@ class _Limited:
 
 
 class _Pool(_Limited, HTTPConnectionPool):  # type: ignore[misc]
-    ConnectionCls: Any = _Connection  # the protocol that urllib3 names has class variables of another kind
-    QueueCls = _Idle
+    ConnectionCls: Any = _Connection  # does not match urllib3's protocol in its class variables
+    QueueCls = _IdleConnections
 
 
 class _TLSPool(_Limited, HTTPSConnectionPool):  # type: ignore[misc]
     ConnectionCls: Any = _TLSConnection
-    QueueCls = _Idle
+    QueueCls = _IdleConnections
 
 
 class _PoolManager(urllib3.PoolManager):
-    """Logs what is sent through it: the requests of the SDK. Ours take the pool of one host."""
+    """Log the requests of the SDK. Our own use the pool of one host directly."""
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]
         retries = kw.get("retries", self.connection_pool_kw.get("retries"))
@@ -159,47 +159,47 @@ class _PoolManager(urllib3.PoolManager):
             raise
         request.answered(response)
         parts = urlsplit(url)
-        return _noted(response, method, parts.path, parts.query)
+        return _with_permission(response, method, parts.path, parts.query)
 
 
-def _noted(response: BaseHTTPResponse, method: str, path: str, query: str) -> BaseHTTPResponse:
-    """Keep with a refusal what was asked for: the answer does not say."""
+def _with_permission(response: BaseHTTPResponse, method: str, path: str, query: str) -> BaseHTTPResponse:
+    """Store with a refusal which permission the request needs: the response does not say."""
     if response.status == 403:
-        response.asked = asked_for(method, path, query)  # type: ignore[attr-defined]
+        response.permission = required_permission(method, path, query)  # type: ignore[attr-defined]
     return response
 
 
 def make_pool(server: Server) -> urllib3.PoolManager:
     """Return a pool for all servers with these settings."""
-    trust: dict[str, Any] = {"ssl_context": _trust()} if server.use_https else {}
+    context: dict[str, Any] = {"ssl_context": _ssl_context()} if server.use_https else {}
     pool = _PoolManager(
         num_pools=1000,
         maxsize=server.pool_size,
         block=False,
         blocksize=PIECE,
         timeout=_timeout(server),
-        retries=_retries(server),  # the SDK's requests too are repeated, and not redirected
-        **trust,
+        retries=_retries(server),  # for the SDK's requests: repeat them, do not redirect
+        **context,
     )
     pool.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
     return pool
 
 
-def _trust() -> ssl.SSLContext:
-    """Trust what the SDK trusts: ``SSL_CERT_FILE``, else certifi's authorities, and those of this machine.
+def _ssl_context() -> ssl.SSLContext:
+    """Trust what the SDK trusts: ``SSL_CERT_FILE``, or certifi's authorities and those of this machine.
 
-    Minimal images, and Python from python.org on macOS, have none of their own. certifi comes with the SDK.
+    Minimal images, and Python from python.org on macOS, have none. certifi comes with the SDK.
     """
-    given = os.environ.get("SSL_CERT_FILE")
-    trust = ssl.create_default_context(cafile=given)
-    if not given:
-        trust.load_verify_locations(certifi.where())
-        trust.load_default_certs()
-    return trust
+    configured = os.environ.get("SSL_CERT_FILE")
+    context = ssl.create_default_context(cafile=configured)
+    if not configured:
+        context.load_verify_locations(certifi.where())
+        context.load_default_certs()
+    return context
 
 
 def without_sockets(pool: urllib3.PoolManager) -> urllib3.PoolManager:
-    """Return a pool of the same make, for a forked child: the sockets are the parent's."""
+    """Return a copy of the pool for a forked child, without the parent's sockets."""
     own = copy.copy(pool)
     own.pools = type(pool.pools)(100)
     return own
@@ -234,19 +234,19 @@ def _retries(server: Server) -> _Retry:
 
 
 class Connections:
-    """The connections to one server, in a pool that it shares with others."""
+    """The connections to one server, in a shared pool."""
 
     def __init__(self, server: Server, pool: urllib3.PoolManager) -> None:
         self.pool = pool
         self._server = server
         self._origin = server.origin
         self._to_host = pool.connection_from_url(self._origin)
-        # A proxy for plain HTTP is asked for the whole URL.
+        # A proxy for plain HTTP needs the whole URL.
         self._asks_for_urls = bool(pool.proxy) and not server.use_https
-        # A project's own pool may say how long to wait and how often to try.
+        # A project's own pool may set timeouts and retries.
         own = _retries(server)
-        given = pool.connection_pool_kw.get("retries", own)
-        self._retries = own if isinstance(given, _Retry) else given
+        configured = pool.connection_pool_kw.get("retries", own)
+        self._retries = own if isinstance(configured, _Retry) else configured
         self._timeout = pool.connection_pool_kw.get("timeout", _timeout(server))
 
     def send(
@@ -261,39 +261,39 @@ class Connections:
         repeat: bool,
         takes_long: bool = False,
     ) -> BaseHTTPResponse:
-        """Return the answer, whatever it says. ``ServerError`` if none comes.
+        """Return the response, whatever its status. ``ServerError`` if there is none.
 
-        The path is ``/bucket/object``; the server may have it elsewhere.
-        All tries together have the time of a call. ``takes_long`` is for a request that lets the server move
-        much: as for a large body, the time limits hold for each try then.
+        The path is ``/bucket/object``; the server may use another one.
+        All attempts together must fit in the time of a call. With ``takes_long``, for requests that make the
+        server move much data, the time limits apply to each attempt, as for a large body.
         """
         takes_long = takes_long or not _is_small(body)
         if body is not None and not (isinstance(body, bytes) and len(body) <= PIECE):
-            # In pieces, since the time limit holds for each then, and not for the whole body.
+            # In pieces, so that the time limit applies to each and not to the whole body.
             body = list(pieces(body))
             headers["Content-Length"] = str(sum(map(len, body)))
         options: dict[str, Any] = {
             "body": body,
             "headers": headers,
             "preload_content": not stream,
-            **self._patience(repeat=repeat, takes_long=takes_long),
+            **self._limits(repeat=repeat, takes_long=takes_long),
         }
         size = len(body) if isinstance(body, bytes) else int(headers.get("Content-Length", 0))
         request = SentRequest.now(method, path, size, options["retries"])
         try:
             try:
                 response = self._urlopen(method, path, query, options)
-            except ClosedPoolError:  # a project's own pool dropped ours in favour of other hosts
+            except ClosedPoolError:  # a project's own pool discarded ours in favour of other hosts
                 self._to_host = self.pool.connection_from_url(self._origin)
                 response = self._urlopen(method, path, query, options)
         except HTTPError as error:
             request.failed(error, last=isinstance(error, MaxRetryError))
             if takes_long:
-                renew()
+                restart_limit()
             raise unreachable(self._server, error) from without_frames(error)
-        renew()
+        restart_limit()
         request.answered(response)
-        return _noted(response, method, path, query)
+        return _with_permission(response, method, path, query)
 
     def _urlopen(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
         host, path = self._server.locate(path)
@@ -312,8 +312,8 @@ class Connections:
             **options,
         )
 
-    def _patience(self, *, repeat: bool, takes_long: bool) -> dict[str, Any]:
-        """Return how long to wait and how often to try. A project's own pool says so itself."""
+    def _limits(self, *, repeat: bool, takes_long: bool) -> dict[str, Any]:
+        """Return timeouts and retries. A project's own pool sets its own."""
         if takes_long or not isinstance(self._retries, _Retry):
             return {"retries": self._retries if repeat else False, "timeout": self._timeout}
         ends = _end_of_call(self._server)
@@ -322,10 +322,10 @@ class Connections:
             "timeout": _TimeLeft(self._server, ends),
         }
 
-    def ask(
+    def send_once(
         self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None
     ) -> BaseHTTPResponse:
-        """Ask the server for anything, once and in so many seconds. Raises ``BROKEN``."""
+        """Send one request without retries, within ``time_limit`` seconds. Raises ``BROKEN``."""
         return self.pool.request(
             "GET",
             f"{self._origin}{self._server.path}/{query}",

@@ -1,4 +1,4 @@
-"""The content of a save: blocks, one for each request, in pieces that are sent one by one."""
+"""The content of a save: one block per request, each in small pieces."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 from django.core.files import File
 
 from ..exceptions import ConfigurationError, ServerError
-from .limits import called_off
+from .limits import cancelled
 
 Body: TypeAlias = "bytes | Sequence[bytes | memoryview]"
 
-PIECE = 256 * 1024  # bytes a body is sent in; the 16 KiB of http.client cost a third of the speed
+PIECE = 256 * 1024  # bytes sent at once; the 16 KiB of http.client cost a third of the speed
 MAX_PARTS = 10_000
-MIN_PART_SIZE = 5 * 1024 * 1024  # S3 refuses smaller ones, but for the last
+MIN_PART_SIZE = 5 * 1024 * 1024  # bytes; S3 refuses smaller parts, except for the last
 
 
 def pieces(body: Body) -> Iterator[memoryview]:
@@ -28,8 +28,10 @@ def pieces(body: Body) -> Iterator[memoryview]:
 
 
 class Block:
-    """What goes in one request, in pieces so small that they are still in the processor's cache when the
-    checksum is computed and when they are sent; ``len()`` is in bytes."""
+    """The body of one request; ``len()`` is in bytes.
+
+    Its pieces are so small that they are still in the CPU cache for the checksum and for sending.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[bytes | memoryview] = []
@@ -46,27 +48,27 @@ class Block:
 
     @property
     def checksum(self) -> str:
-        """The CRC32 in the form of the header."""
+        """The CRC32, encoded for the header."""
         return base64.b64encode(self._crc32.to_bytes(4, "big")).decode()
 
 
 class Source:
-    """The content of a save in blocks, from its start; what fits into one block goes in one request.
+    """The content of a save in blocks, from its start; content of one block goes in one request.
 
-    Several names may have to be tried, each after ``start()``. Content that cannot be rewound is kept in
-    memory as long as no more than its first two blocks were read.
+    Call ``start()`` before each name that is tried. Content that cannot be rewound can be tried again only as
+    long as no more than its first two blocks, which are kept in memory, were read.
     """
 
     def __init__(self, content: File[Any], part_size: int, threshold: int = 0) -> None:
         if part_size < MIN_PART_SIZE:
             raise ConfigurationError(
-                f"MINIO_MULTIPART_PART_SIZE is {part_size}; the smallest part that S3 takes has "
-                f"{MIN_PART_SIZE} bytes. Raise it."
+                f"MINIO_MULTIPART_PART_SIZE is {part_size}, but S3 requires at least {MIN_PART_SIZE} bytes. "
+                "Raise it."
             )
         self._content = content
         self.size = size_of(content)
         self.sent = 0
-        """Bytes that were handed out since the last ``start()``: all of them, once it is stored."""
+        """Bytes yielded since the last ``start()``: the size, once the content is stored."""
         self._block_size = max(part_size, -(-self.size // MAX_PARTS))
         if self.size <= threshold:
             self._block_size = max(self._block_size, self.size)
@@ -75,19 +77,19 @@ class Source:
         self._started = False
 
     def start(self) -> None:
-        """Be ready for the next name. ``ServerError`` if the content is gone with the last one."""
+        """Prepare for the next name. ``ServerError`` if the content cannot be read again."""
         if self._started and _rewind(self._content):
             self._head.clear()
             self._rest = None
         elif self._started and self._rest is None:
             raise ServerError(
-                "The name was taken while the content was on its way, and the content cannot be read a "
-                "second time. Save it again from the start."
+                "The name was taken during the upload, and the content cannot be read a second time. Save it "
+                "again from the start."
             )
         self._started, self.sent = True, 0
 
     def only_block(self) -> Block | None:
-        """Return the whole content, or None if it takes more than one block."""
+        """Return the whole content, or None if it needs more than one block."""
         self._read_head()
         if len(self._head) > 1:
             return None
@@ -95,7 +97,7 @@ class Source:
         return self._head[0]
 
     def blocks(self) -> Iterator[Block]:
-        """Yield each block, and keep none."""
+        """Yield each block, without keeping it."""
         rest = self._read_head()
         self._rest = None
         while self._head:
@@ -114,10 +116,10 @@ class Source:
 
 
 def size_of(content: File[Any]) -> int:
-    """Return the size in bytes as far as the content knows it, 0 for a stream of unknown length."""
+    """Return the size in bytes, or 0 if the content does not know it."""
     try:
         return max(0, int(content.size or 0))
-    except Exception:  # content of other packages, which raises what it likes where it cannot tell
+    except Exception:  # content classes of other packages may raise anything
         return 0
 
 
@@ -130,12 +132,12 @@ def _rewind(content: File[Any]) -> bool:
 
 
 def _blocks(content: File[Any], size: int) -> Iterator[Block]:
-    """Yield the content from its start in blocks of ``size`` bytes; only the last may be shorter, or empty
-    where there is nothing at all."""
-    block, stop = Block(), called_off.get()
+    """Yield the content in blocks of ``size`` bytes. Only the last may be shorter, or empty if there is no
+    content."""
+    block, stop = Block(), cancelled.get()
     for chunk in _chunks(content):
         if stop is not None and stop.is_set():
-            raise ServerError("The save was called off, as whoever waited for it was cancelled.")
+            raise ServerError("The save was cancelled, together with the task that waited for it.")
         data = _view(chunk)
         while len(block) + len(data) > size:
             room = size - len(block)
@@ -149,12 +151,12 @@ def _blocks(content: File[Any], size: int) -> Iterator[Block]:
 def _chunks(content: File[Any]) -> Iterable[Any]:
     try:
         return content.chunks(chunk_size=PIECE)
-    except TypeError:  # Django itself gives no size
+    except TypeError:  # chunks() without the argument
         return content.chunks()
 
 
 def _view(chunk: Any) -> memoryview:
-    """Return what nobody changes while it is sent. ``TypeError`` for a number: ``bytes(5)`` is five zeros."""
+    """Return an immutable view. ``TypeError`` for a number, since ``bytes(5)`` would be five zeros."""
     if isinstance(chunk, str):
         chunk = chunk.encode()
     return memoryview(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))

@@ -1,4 +1,4 @@
-"""Copying by the server itself: in one request, or in parts if the object is too large for one."""
+"""Copies made by the server: in one request, or in parts for a large object."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ COPY_PART = 512 * 1024**2
 
 @dataclass(frozen=True)
 class Copy(Upload):
-    """An object that the server takes from another one of its own, as the ``source`` headers say."""
+    """An object that the server copies from another one, which the ``source`` headers name."""
 
     source: Mapping[str, str] = field(default_factory=dict)
 
     def copy(self, size: int, *, keeps_metadata: bool) -> None:
-        """Copy an object of this size, with the headers of this one unless its own metadata is kept.
+        """Copy an object of this size, with new headers unless ``keeps_metadata``.
 
-        A copy in one request is not repeated: what was copied may have been deleted, and its name taken.
+        A copy in one request is not repeated: the copy may have been deleted, and its name taken.
         """
         if size > COPY_LIMIT:
             self.run(cast("Source", _Ranges(size)))
@@ -36,14 +36,14 @@ class Copy(Upload):
         response = self.client.request(
             "PUT", self.path, headers={**self.source, **changed}, takes_long=True, repeat=False
         )
-        # S3 may say 200 before it copies, and then send an error.
+        # S3 may answer 200 before it copies, and then send an error.
         if response.status != 200 or b"<ETag>" not in response.data:
             self.client.refuse(response, self.bucket, self.name)
 
     def copy_new(self, size: int) -> None:
         """Copy an object of this size, with these headers. ``FileExistsError`` if the name is taken.
 
-        The name is claimed first: MinIO does not look at ``If-None-Match`` when it copies.
+        The name is claimed first: MinIO ignores ``If-None-Match`` for a copy.
         """
         if size > COPY_LIMIT:
             self.run(cast("Source", _Ranges(size)))
@@ -60,7 +60,7 @@ class Copy(Upload):
 
     @property
     def _checks_parts(self) -> bool:
-        """The server reads its own bytes; and MinIO tells no checksum of what was stored without one."""
+        """The server reads its own bytes, and MinIO has no checksum for objects stored without one."""
         return False
 
     def _send_part(self, upload_id: str, number: int, part: Any) -> tuple[str, str]:
@@ -79,7 +79,7 @@ class Copy(Upload):
 
 @dataclass(frozen=True)
 class _Ranges:
-    """Stands for the content of an object that the server reads itself: its parts are ranges of bytes."""
+    """A stand-in for ``Source`` whose parts are byte ranges, since the server reads the content."""
 
     size: int
 

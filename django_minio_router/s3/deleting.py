@@ -1,7 +1,7 @@
-"""Deleting: once, and after an answer that leaves it open only what was meant.
+"""Deleting exactly the object that was meant, even if a response is lost.
 
-Where an answer was lost, the object may be gone, and another writer may have taken its name. So nothing is
-sent again before a look: what is there then is deleted only if it was there before this call began.
+After a lost response, the object may be gone, and another writer may have taken its name. So a request is not
+repeated before a check: the object is deleted only if it existed before this call began.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..exceptions import ServerError
-from .errors import is_in_doubt
+from .errors import is_outcome_unknown
 from .tokens import TOKEN_HEADER, stored_at
 
 if TYPE_CHECKING:
     from .client import Client
 
 _PAUSE = 0.1  # seconds, doubled each time
-# An object counts as older than this call if its time is so much earlier: times have whole seconds, and the
-# one of the answer may come from another clock than that of the object.
+# An object counts as older than this call if it is older by this margin: times are in whole seconds, and
+# those of the response and of the object may come from different clocks.
 _MARGIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """The deletion of one object. ``meant`` are the headers of the one that was seen, if somebody looked."""
+    """The deletion of one object. ``target`` are the headers of the object to delete, if it was described."""
 
     client: Client
     bucket: str
     name: str
     path: str
-    meant: Mapping[str, str] | None = None
+    target: Mapping[str, str] | None = None
     key_headers: Mapping[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
-        """Delete it; a missing one is not an error. ``ServerError`` if it cannot be told whether it was."""
-        tag = self.meant["ETag"] if self.meant else ""
+        """Delete the object, if it exists. ``ServerError`` if the outcome is unknown."""
+        tag = self.target["ETag"] if self.target else ""
         retries = self.client.server.retries
         for number in range(retries + 1):
             failure = self._send(tag, is_repeat=number > 0)
             if failure is None:
                 return
-            found = self._look(max(1, retries - number), failure)
-            if found is None or not self._is_meant(found, failure):
+            found = self._current_headers(max(1, retries - number), failure)
+            if found is None or not self._is_target(found, failure):
                 return
             if number == retries:
                 raise failure
@@ -55,7 +55,7 @@ class Deletion:
             time.sleep(_PAUSE * 2**number)
 
     def _send(self, tag: str, *, is_repeat: bool) -> ServerError | None:
-        """Return why it is not known whether the object was deleted; None if it was."""
+        """Return the error that leaves the outcome unknown, or None if the object was deleted."""
         condition = {"If-Match": tag} if tag else {}
         try:
             response = self.client.request("DELETE", self.path, headers=condition, repeat=False)
@@ -66,13 +66,13 @@ class Deletion:
             return None
         except ServerError as error:
             if is_repeat and error.status == 412:
-                return None  # what was meant is gone
-            if not is_in_doubt(error):
+                return None  # the object that was meant is gone
+            if not is_outcome_unknown(error):
                 raise
             return error
 
-    def _look(self, tries: int, failure: ServerError) -> Mapping[str, str] | None:
-        """Describe what is there now. Raise the failure if that cannot be found out."""
+    def _current_headers(self, tries: int, failure: ServerError) -> Mapping[str, str] | None:
+        """Return the headers of the current object, or None. Raise the failure if the server does not say."""
         for number in range(tries):
             time.sleep(_PAUSE * 2**number if number else 0)
             try:
@@ -86,19 +86,19 @@ class Deletion:
                 continue
         raise failure
 
-    def _is_meant(self, found: Mapping[str, str], failure: ServerError) -> bool:
-        """Tell whether what is there is what was to be deleted, and not what was stored since."""
-        if self.meant is not None:
-            return _identity(found) == _identity(self.meant)
+    def _is_target(self, found: Mapping[str, str], failure: ServerError) -> bool:
+        """Return whether the current object is the one to delete, and was not stored since."""
+        if self.target is not None:
+            return _identity(found) == _identity(self.target)
         known = stored_at(found.get(TOKEN_HEADER, ""))
         if known is not None:
             return known < self.began
         if self._is_older(found):
             return True
         raise ServerError(
-            f"It cannot be told whether {self.name!r} in the bucket {self.bucket!r} was deleted: the answer "
-            "was lost, and what is there now was stored at about that time, so it was left alone. Look at "
-            f"it, and delete it again if it is the same file. ({failure})",
+            f"It is unknown whether {self.name!r} in the bucket {self.bucket!r} was deleted: the response "
+            "was lost, and the current object was stored at about that time, so it was kept. Check it, and "
+            f"delete it again if it is the same file. ({failure})",
             status=failure.status,
             code=failure.code,
         ) from failure
@@ -112,5 +112,5 @@ class Deletion:
 
 
 def _identity(found: Mapping[str, str]) -> tuple[str | None, ...]:
-    """An entity tag alone is the same for the same content, stored twice."""
+    """Return what identifies a stored object: the entity tag alone depends on the content only."""
     return tuple(found.get(header) for header in ("ETag", TOKEN_HEADER, "Last-Modified"))

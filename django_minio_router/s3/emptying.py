@@ -1,4 +1,4 @@
-"""Deleting all that a bucket holds: every version, delete marker and unfinished upload, and the bucket."""
+"""Deleting a bucket with all its contents: versions, delete markers and unfinished uploads."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from itertools import chain
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import MARK_OBJECT
 from .client import Client
-from .listing import Version, abort, bucket_names, current, delete_versions, remove_bucket, uploads, versions
+from .listing import (
+    Version,
+    abort,
+    bucket_names,
+    current_versions,
+    delete_versions,
+    remove_bucket,
+    uploads,
+    versions,
+)
 
-# At a place in which something is stored while it is emptied. MinIO lists ``a/b`` only once ``a`` is gone,
-# and ``a/b/c`` only then: a name has at most 1024 bytes, so 512 folders.
+# For a place where files are stored meanwhile. MinIO lists ``a/b`` only once ``a`` is gone, and ``a/b/c``
+# only then; a name has at most 1024 bytes, so 512 folders.
 _ATTEMPTS = 512
 
 
 def empty_bucket(
     client: Client, bucket: str, prefix: str = "", report: Callable[[int], None] = lambda count: None
 ) -> None:
-    """Delete all that is below the prefix, without one also the bucket; what is gone is not an error.
+    """Delete everything below the prefix; without a prefix, also the bucket. Missing ones are not an error.
 
-    ``report`` is told how many versions were deleted since it was last told. ``ServerError`` if the server
-    keeps something. May be repeated.
+    ``report`` is called with the number of versions deleted since its last call. Raise ``ServerError`` if
+    the server refuses to delete something. May be repeated.
     """
     try:
         for attempt in range(_ATTEMPTS):
@@ -32,33 +41,33 @@ def empty_bucket(
         return
     raise ServerError(
         f"{bucket}/{prefix} is not empty after {_ATTEMPTS} attempts. "
-        "Stop what stores files there, and repeat."
+        "Stop whatever stores files there, and try again."
     )
 
 
 def _is_gone(client: Client, bucket: str, prefix: str) -> bool:
-    """Tell whether nothing is left, and remove a bucket."""
+    """Return whether nothing is left. Without a prefix, remove the bucket."""
     if not prefix:
         return remove_bucket(client, bucket)
-    lists = (versions(client, bucket, prefix), current(client, bucket, prefix))
+    lists = (versions(client, bucket, prefix), current_versions(client, bucket, prefix))
     return next(chain(*lists), None) is None
 
 
 def _delete_all(
     client: Client, bucket: str, prefix: str, report: Callable[[int], None], *, by_name: bool
 ) -> None:
-    """Delete uploads and versions; ``by_name`` also what a list of versions cannot name rightly."""
+    """Delete uploads and versions; ``by_name``, also objects that the list of versions misnames."""
     for upload in uploads(client, bucket, prefix):
         abort(client, bucket, upload)
     found = versions(client, bucket, prefix)
     if by_name:
-        found = chain(found, current(client, bucket, prefix))
-    for _ in delete_versions(client, bucket, _mark_last(found)):
+        found = chain(found, current_versions(client, bucket, prefix))
+    for _ in delete_versions(client, bucket, _with_mark_last(found)):
         report(1)
 
 
-def _mark_last(found: Iterable[Version]) -> Iterator[Version]:
-    """Keep the mark of the bucket until the end: without it, an interrupted run could not be completed."""
+def _with_mark_last(found: Iterable[Version]) -> Iterator[Version]:
+    """Yield the mark of the bucket last: without it, an interrupted run could not be completed."""
     marks = []
     for version in found:
         if version.name == MARK_OBJECT:

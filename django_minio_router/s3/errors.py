@@ -1,4 +1,4 @@
-"""What a server answers, and what goes wrong on the way to it, as the errors of this package."""
+"""Error responses and connection failures, as the exceptions of this package."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from ..settings.server import Server
 
 
-class Asked(NamedTuple):
-    """What a request needs the right to, in the words of policies."""
+class Permission(NamedTuple):
+    """The permission that a request needs, in the terms of policies."""
 
     action: str
     resource: str
 
 
-_OF_BUCKETS = {
+_BUCKET_SUBRESOURCES = {
     "cors": "BucketCORS",
     "encryption": "EncryptionConfiguration",
     "lifecycle": "LifecycleConfiguration",
@@ -39,30 +39,30 @@ _LISTS = {
     "versions": "ListBucketVersions",
 }
 CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
-IN_DOUBT = (429, 500, 502, 503, 504)
+OUTCOME_UNKNOWN = (429, 500, 502, 503, 504)
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 
 
 def unreachable(server: Server, error: Exception) -> ServerError:
     return ServerError(
-        f"No answer from the S3 server at {server.endpoint}: {cause_of(error)}. Check that it runs "
-        "and that MINIO_ENDPOINT and MINIO_USE_HTTPS are right."
+        f"No answer from the S3 server at {server.endpoint}: {cause_of(error)}. Check that it is running "
+        "and that MINIO_ENDPOINT and MINIO_USE_HTTPS are correct."
     )
 
 
 def not_s3(server: Server, place: str, problem: str, status: int | None = None) -> ServerError:
-    """Return the error for an answer that no S3 server would give."""
+    """Return the error for a response that does not come from an S3 server."""
     return ServerError(
-        f"What answers at {server.endpoint} for {place!r} is not an S3 server: {problem}. Check "
-        "MINIO_ENDPOINT, and any proxy before it.",
+        f"The response from {server.endpoint} for {place!r} is not from an S3 server: {problem}. Check "
+        "MINIO_ENDPOINT, and any proxy in front of it.",
         status=status,
     )
 
 
-def is_in_doubt(error: ServerError) -> bool:
-    """Tell whether the server may have done what was asked: no answer came, or it says nothing of that."""
-    cut_short = error.status == 404 and not error.code  # or a page of a proxy
-    return error.status is None or error.status in IN_DOUBT or cut_short
+def is_outcome_unknown(error: ServerError) -> bool:
+    """Return whether the outcome is unknown: there was no response, or it does not say."""
+    cut_short = error.status == 404 and not error.code  # or a proxy's page
+    return error.status is None or error.status in OUTCOME_UNKNOWN or cut_short
 
 
 def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
@@ -75,7 +75,7 @@ def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
 
 
 def creating_command(key: str | None) -> str:
-    """Return the command that creates buckets: without an option those of tenants are left out."""
+    """Return the command that creates the bucket. Without ``--tenant``, it skips the buckets of tenants."""
     return "manage.py initialize_buckets" + ("" if key is None else f" --tenant {key}")
 
 
@@ -86,50 +86,57 @@ def _active_key() -> str | None:
 
 
 def refused(
-    server: Server, place: str, status: int | None, code: str, message: str, asked: Asked | None = None
+    server: Server,
+    place: str,
+    status: int | None,
+    code: str,
+    message: str,
+    permission: Permission | None = None,
 ) -> ServerError:
-    """Return the error of an S3 server's answer, with what to do about its code."""
+    """Return the exception for an S3 error, with the remedy for its code."""
     answer = " ".join(str(part) for part in (status, code, message) if part).rstrip(".")
     parts = [f"The S3 server at {server.endpoint} refused {place!r}: {answer}."]
-    parts += filter(None, [_remedy(server, status, code, asked)])
+    parts += filter(None, [_remedy(server, status, code, permission)])
     return ServerError(" ".join(parts), status=status, code=code)
 
 
-def _remedy(server: Server, status: int | None, code: str, asked: Asked | None) -> str:
+def _remedy(server: Server, status: int | None, code: str, permission: Permission | None) -> str:
     if code == "RequestTimeTooSkewed":
         return "Set the clock of this machine, or of the server."
     if code in ("InvalidAccessKeyId", "XAdminUserNotFound"):  # the second of VersityGW
         return f"The server does not know {_key_of(server)}."
     if code == "SignatureDoesNotMatch":
         secret = "MINIO_SECRET_KEY" if server.credentials is None else "The secret"
-        return f"{secret} is not that of {_key_of(server)}, or a proxy changes the host or the path."
+        return f"{secret} does not belong to {_key_of(server)}, or a proxy changes the host or the path."
     if status != 403:
         return ""
-    if asked is None or code not in ("AccessDenied", ""):
+    if permission is None or code not in ("AccessDenied", ""):
         return CHECK_KEYS
-    statement = json.dumps({"Effect": "Allow", "Action": asked.action, "Resource": asked.resource})
-    lack = f"The key may not {asked.action}; add to its policy: {statement}"
-    return lack if code else f"{CHECK_KEYS} If they are right: {lack}"  # the answer to a HEAD tells no code
+    statement = json.dumps({"Effect": "Allow", "Action": permission.action, "Resource": permission.resource})
+    missing = f"The key lacks the permission {permission.action}; add to its policy: {statement}"
+    return (
+        missing if code else f"{CHECK_KEYS} If they are correct: {missing}"
+    )  # a response to HEAD has no code
 
 
 def _key_of(server: Server) -> str:
-    """Name the key, whose id is not a secret."""
+    """Return the name of the key; its id is not a secret."""
     if server.credentials is not None:
         return "the key of MINIO_CREDENTIALS"
     return f"the key {server.access_key!r} of MINIO_ACCESS_KEY"
 
 
-def asked_for(method: str, path: str, query: str) -> Asked:
-    """Return what a request needs the right to. ``path`` is ``/bucket`` or ``/bucket/object``."""
+def required_permission(method: str, path: str, query: str) -> Permission:
+    """Return the permission for a request. ``path`` is ``/bucket`` or ``/bucket/object``."""
     bucket, _, key = path.lstrip("/").partition("/")
     parts = {part.partition("=")[0] for part in query.split("&")}
     if not bucket:
-        return Asked("s3:ListAllMyBuckets", "*")
+        return Permission("s3:ListAllMyBuckets", "*")
     if key:
-        return Asked(f"s3:{_object_action(method, parts)}", f"arn:aws:s3:::{bucket}/*")
-    if method == "POST":  # the deletion of many
-        return Asked("s3:DeleteObject", f"arn:aws:s3:::{bucket}/*")
-    return Asked(f"s3:{_bucket_action(method, parts)}", f"arn:aws:s3:::{bucket}")
+        return Permission(f"s3:{_object_action(method, parts)}", f"arn:aws:s3:::{bucket}/*")
+    if method == "POST":  # a bulk deletion
+        return Permission("s3:DeleteObject", f"arn:aws:s3:::{bucket}/*")
+    return Permission(f"s3:{_bucket_action(method, parts)}", f"arn:aws:s3:::{bucket}")
 
 
 def _object_action(method: str, parts: set[str]) -> str:
@@ -141,7 +148,7 @@ def _object_action(method: str, parts: set[str]) -> str:
 
 
 def _bucket_action(method: str, parts: set[str]) -> str:
-    for part, what in _OF_BUCKETS.items():
+    for part, what in _BUCKET_SUBRESOURCES.items():
         if part in parts:
             verb = "Delete" if (method, part) == ("DELETE", "policy") else "Put"
             return f"{'Get' if method == 'GET' else verb}{what}"
@@ -151,22 +158,24 @@ def _bucket_action(method: str, parts: set[str]) -> str:
 
 
 def clock_difference(headers: Mapping[str, str]) -> str:
-    """Say how far the clock of the server, by the ``Date`` of its answer, is from this machine's."""
+    """Return how far the server's clock, by the ``Date`` of its response, is from this machine's."""
     try:
         ahead = parsedate_to_datetime(headers.get("Date", "")).timestamp() - time.time()
     except ValueError:
-        return "its clock is not ours"
+        return "its clock differs from ours"
     return f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
 
 
 def cause_of(error: Exception) -> str:
-    """Return what went wrong, without the class and host with which ``urllib3`` begins."""
+    """Return the message without the class and host that ``urllib3`` puts before it."""
     return _WHERE.sub("", str(getattr(error, "reason", None) or error))
 
 
 def without_frames(error: BaseException) -> BaseException:
-    """Return the error as a cause without the frames of the SDK and of urllib3: their variables are keys and
-    signed headers, which debug pages show."""
+    """Strip the frames of the SDK and of urllib3 from the error, for use as a cause.
+
+    Debug pages show local variables, which are keys and signed headers there.
+    """
     below = error.__cause__ or error.__context__
     if below is not None:
         without_frames(below)

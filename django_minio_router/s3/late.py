@@ -1,9 +1,8 @@
-"""What takes long to import comes with the first use of a server, and not with the start of every process.
+"""Imports that take long, deferred to the first use of a server.
 
-urllib3 and the SDK, with its admin client and its cryptography, take several times as long as all else of
-this package. ``manage.py``, and tests that keep their files in memory, do without both; whatever does not ask
-for the SDK's own client does without that.
-This is the one place, beside optional dependencies, where something is imported within a function.
+urllib3 and the SDK, with its admin client and its cryptography, take several times as long as the rest of
+this package. ``manage.py`` and tests with files in memory need neither; only code that uses the SDK's client
+needs that. Besides optional dependencies, this is the only module that imports within functions.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def connections() -> ModuleType:
-    """Return ``connections``, and with it urllib3."""
+    """Import and return ``connections``, and with it urllib3."""
     from . import connections
 
     return connections
 
 
 def sdk() -> ModuleType:
-    """Return ``sdk``, and with it ``minio``."""
+    """Import and return ``sdk``, and with it ``minio``."""
     from . import sdk
 
     return sdk
 
 
 def warm_up() -> None:
-    """Import all that the first request would import otherwise, in some tenths of a second.
+    """Import what the first request would otherwise import, which takes some tenths of a second.
 
-    For a worker before its first request, and for a server that forks its workers before it does.
+    Call it in a worker before its first request, or in a server before it forks its workers.
     """
     sdk()
     connections()

@@ -1,4 +1,4 @@
-"""How long a call may wait without an answer: one limit for all its requests and their repeats."""
+"""The time limit of a call: one for all its requests and retries."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SHARE = 0.9  # of what is left, for each request: so there is time to look what became of one that failed
-_LEAST = 0.1  # seconds
+_SHARE = 0.9  # of the time left, for each request, so that a failed one can still be checked
+_MINIMUM = 0.1  # seconds
 
-# Set as soon as nobody waits for what this context does; content that is on its way stops then.
-called_off: ContextVar[threading.Event | None] = ContextVar("minio_router_called_off", default=None)
+# Set when nobody waits for this context any more; an upload stops then.
+cancelled: ContextVar[threading.Event | None] = ContextVar("minio_router_called_off", default=None)
 
 _began: ContextVar[list[float] | None] = ContextVar("minio_router_call_began", default=None)
 
 
 @contextmanager
-def one_call() -> Iterator[None]:
-    """Let all that is asked within this block share one limit; a block within another shares its."""
+def call_limit() -> Iterator[None]:
+    """Give all requests within this block one limit; a nested block shares that of the outer one."""
     if _began.get() is not None:
         yield
         return
@@ -36,21 +36,21 @@ def one_call() -> Iterator[None]:
 
 
 def limited(method: Callable[P, T]) -> Callable[P, T]:
-    """Let all that the method asks share one limit."""
+    """Give all requests of the method one limit."""
 
     @wraps(method)
     def within_limit(*args: P.args, **kwargs: P.kwargs) -> Any:
         if _began.get() is not None:
             return method(*args, **kwargs)
-        with one_call():
+        with call_limit():
             return method(*args, **kwargs)
 
     return within_limit
 
 
 @contextmanager
-def not_counted() -> Iterator[None]:
-    """Leave the time of this block out: content is on its way, however long that takes."""
+def pause_limit() -> Iterator[None]:
+    """Do not count the time of this block, in which content is transferred."""
     entered = time.monotonic()
     try:
         yield
@@ -60,16 +60,16 @@ def not_counted() -> Iterator[None]:
             began[0] += time.monotonic() - entered
 
 
-def renew() -> None:
-    """Start anew to count: an answer came."""
+def restart_limit() -> None:
+    """Restart the limit, after a response."""
     began = _began.get()
     if began is not None:
         began[0] = time.monotonic()
 
 
 def time_left(seconds: float) -> float:
-    """Return how many of the seconds are left for the next request, with its repeats."""
+    """Return how many of the seconds are left for the next request and its retries."""
     began = _began.get()
     if began is None:
         return seconds
-    return max(_LEAST, _SHARE * (began[0] + seconds - time.monotonic()))
+    return max(_MINIMUM, _SHARE * (began[0] + seconds - time.monotonic()))

@@ -1,4 +1,4 @@
-"""All that a server holds: its buckets, and in them every version, delete marker and unfinished upload."""
+"""The contents of a server: buckets, objects, versions, delete markers and unfinished uploads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .xml import Element, can_hold, element, fetch, parsed, send
 
 T = TypeVar("T")
 
-_PAGE = 1000  # as many as S3 deletes in one request
+_PAGE = 1000  # the limit of S3 for a listing and for a bulk deletion
 _QUOTED = {"Key", "Prefix", "NextKeyMarker"}
-_GONE = {"NoSuchBucket", "NoSuchKey", "NoSuchVersion"}  # another run was faster
+_ALREADY_GONE = {"NoSuchBucket", "NoSuchKey", "NoSuchVersion"}  # deleted by another run
 
 
 class Version(NamedTuple):
@@ -28,16 +28,16 @@ class Version(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """A multipart upload that was begun and not completed."""
+    """An unfinished multipart upload."""
 
     name: str
     upload_id: str
 
 
 def bucket_names(client: Client) -> Iterator[str]:
-    """Yield the buckets of the server, a page at a time.
+    """Yield the names of the server's buckets, one page per request.
 
-    AWS refuses a list that names no size of a page to accounts that may have more than 10,000 buckets.
+    AWS requires a page size for accounts that may have more than 10,000 buckets.
     """
     token: str | None = ""
     while token is not None:
@@ -49,17 +49,20 @@ def bucket_names(client: Client) -> Iterator[str]:
 
 
 def versions(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
-    """Yield every version below the prefix, a page at a time. ``BucketNotFound`` if there is no bucket."""
+    """Yield every version below the prefix, one page per request.
+
+    Raise ``BucketNotFound`` if the bucket is missing.
+    """
     try:
         yield from map(_version, _all_versions(client, bucket, prefix))
     except ServerError as error:
         if error.status != 501:
             raise
-        yield from current(client, bucket, prefix)  # a server without versions has only these
+        yield from current_versions(client, bucket, prefix)  # the server has no versions
 
 
-def current(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
-    """Yield the objects as they are now, a page at a time. ``BucketNotFound`` if there is no bucket."""
+def current_versions(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:
+    """Yield the current objects, one page per request. ``BucketNotFound`` if the bucket is missing."""
     return map(_version, objects(client, bucket, prefix))
 
 
@@ -73,9 +76,9 @@ def _version(entry: Element) -> Version:
 
 
 def objects(client: Client, bucket: str, prefix: str = "", *, recursive: bool = True) -> Iterator[Element]:
-    """Yield what the server says of each object below the prefix, a page at a time.
+    """Yield the server's entry for each object below the prefix, one page per request.
 
-    Elements ``Contents``, and ``CommonPrefixes`` for the folders of one level.
+    Entries are ``Contents`` elements; without ``recursive``, ``CommonPrefixes`` for folders as well.
     """
     rest = f"delimiter={'' if recursive else '%2F'}&encoding-type=url&list-type=2&max-keys={_PAGE}"
     rest += f"&prefix={_quoted(prefix)}"
@@ -88,7 +91,7 @@ def objects(client: Client, bucket: str, prefix: str = "", *, recursive: bool = 
         if root.findtext("IsTruncated") != "true":
             return
         if token in (None, last):
-            raise client.not_s3(bucket, "it breaks off a list, and does not say where to go on")
+            raise client.not_s3(bucket, "it truncates a listing without a continuation token")
 
 
 def _all_versions(client: Client, bucket: str, prefix: str) -> Iterator[Element]:
@@ -103,14 +106,14 @@ def _all_versions(client: Client, bucket: str, prefix: str) -> Iterator[Element]
 
 
 def _list(client: Client, bucket: str, query: str) -> Element:
-    """Return a page, with names as they are.
+    """Return a page with decoded names.
 
-    ``ServerError`` if it is no list: a web page would pass for an empty bucket.
+    Raise ``ServerError`` if it is not a listing: a web page would pass for an empty bucket.
     """
     root = fetch(client, bucket, query)
     if root.tag not in ("ListBucketResult", "ListVersionsResult"):
-        raise client.not_s3(bucket, f"it answers a list with {root.tag!r}")
-    if root.findtext("EncodingType") == "url":  # a server need not do it because it is asked to
+        raise client.not_s3(bucket, f"it answered a list request with {root.tag!r}")
+    if root.findtext("EncodingType") == "url":  # a server may ignore the request for it
         for part in root.iter():
             if part.tag in _QUOTED:
                 part.text = unquote_plus(part.text or "")
@@ -123,11 +126,11 @@ def uploads(client: Client, bucket: str, prefix: str = "") -> Iterator[Upload]:
     while True:
         query = f"encoding-type=url&key-marker={_quoted(key)}&prefix={_quoted(prefix)}"
         root = fetch(client, bucket, f"{query}&upload-id-marker={_quoted(upload_id)}&uploads=")
-        for begun in root.iter("Upload"):
-            name = unquote_plus(begun.findtext("Key") or "")
-            # SeaweedFS takes an object below ".uploads/" for an upload without a name: the bucket's own path.
+        for upload in root.iter("Upload"):
+            name = unquote_plus(upload.findtext("Key") or "")
+            # SeaweedFS takes an object below ".uploads/" for an upload without a name.
             if name and name.startswith(prefix):
-                yield Upload(name, begun.findtext("UploadId") or "")
+                yield Upload(name, upload.findtext("UploadId") or "")
         last = key, upload_id
         key = unquote_plus(root.findtext("NextKeyMarker") or "")
         upload_id = root.findtext("NextUploadIdMarker") or ""
@@ -136,38 +139,39 @@ def uploads(client: Client, bucket: str, prefix: str = "") -> Iterator[Upload]:
 
 
 def delete_versions(client: Client, bucket: str, found: Iterable[Version]) -> Iterator[Version]:
-    """Delete these versions, a thousand in a request, and yield what was deleted.
+    """Delete these versions, a thousand per request, and yield the deleted ones.
 
-    ``ServerError`` names the first that the server kept, such as a locked one, after the others of its page.
+    Raise ``ServerError`` for the first that the server refuses, such as a locked one, after the rest of its
+    page.
     """
     for page in pages(found, _PAGE):
-        together = [version for version in page if can_hold(version.name)]
-        refused = _delete_page(client, bucket, together) if together else {}
+        batch = [version for version in page if can_hold(version.name)]
+        refused = _delete_page(client, bucket, batch) if batch else {}
         for version in page:
             if not can_hold(version.name):
                 _delete_one(client, bucket, version)
         yield from (version for version in page if version[:2] not in refused)
         for (name, _), cause in refused.items():
             raise ServerError(
-                f"The server kept {bucket}/{name}: {cause}. Remove what protects it, and repeat."
+                f"The server did not delete {bucket}/{name}: {cause}. Remove what protects it, and try again."
             )
 
 
 def _delete_page(client: Client, bucket: str, page: list[Version]) -> dict[tuple[str, str], str]:
-    """Delete them in one request, and return why the server kept some."""
-    named = [
+    """Delete them in one request, and return the cause for each that the server refused."""
+    entries = [
         element(
             "Object", Key=version.name, **({"VersionId": version.version_id} if version.version_id else {})
         )
         for version in page
     ]
-    answer = send(client, "POST", bucket, "delete=", element("Delete", *named, Quiet="true"))
+    answer = send(client, "POST", bucket, "delete=", element("Delete", *entries, Quiet="true"))
     return {
         (error.findtext("Key") or "", error.findtext("VersionId") or ""): " ".join(
             filter(None, (error.findtext("Code"), error.findtext("Message")))
         )
         for error in parsed(client, bucket, answer).iter("Error")
-        if error.findtext("Code") not in _GONE
+        if error.findtext("Code") not in _ALREADY_GONE
     }
 
 
@@ -177,7 +181,7 @@ def _delete_one(client: Client, bucket: str, version: Version) -> None:
 
 
 def abort(client: Client, bucket: str, upload: Upload) -> None:
-    """Give up an unfinished upload; one that is gone is not an error."""
+    """Abort an unfinished upload. A missing one is not an error."""
     _send_delete(client, bucket, upload.name, f"uploadId={_quoted(upload.upload_id)}")
 
 
@@ -188,7 +192,7 @@ def _send_delete(client: Client, bucket: str, name: str, query: str) -> None:
 
 
 def remove_bucket(client: Client, bucket: str) -> bool:
-    """Remove an empty bucket, and tell whether it was: something may have been stored meanwhile."""
+    """Remove the bucket and return True, or return False if it is not empty."""
     client.known_buckets.discard(bucket)
     response = client.request("DELETE", f"/{bucket}")
     if response.status in (200, 204):

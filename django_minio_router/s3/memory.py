@@ -1,8 +1,8 @@
-"""S3 in this process: what a server answers, without a server.
+"""An S3 server in this process.
 
-Tests of a project, and a first look at the package, keep their files here. It stands below the client, so all
-that is above is what runs in production: signatures, conditions, parts, ranges, listings and errors. It keeps
-no versions and refuses what it does not know with a 501.
+A project's tests, and a first look at the package, keep their files here. It replaces the connections only,
+so everything above is the code of production: signatures, conditions, parts, ranges, listings and errors. It
+has no versioning, and answers unknown requests with 501.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 
 from .memory_buckets import answer_bucket, list_buckets
 from .memory_objects import OBJECT_CALLS
-from .memory_state import Answer, Buckets, Refused, Request, bucket_of, unknown, xml_answer
+from .memory_state import Answer, Buckets, Request, S3Error, get_bucket, not_implemented, xml_answer
 from .request_log import SentRequest
 from .xml import element
 
@@ -35,9 +35,9 @@ if hasattr(os, "register_at_fork"):  # no child inherits it locked, or what it g
 
 @contextmanager
 def restored(*, empty: bool = False) -> Iterator[None]:
-    """Put back at the end what the servers in memory held at the start. Begin with nothing if ``empty``."""
+    """Restore the contents of the servers in memory afterwards. With ``empty``, start without any."""
     with _lock:
-        kept = {
+        saved = {
             host: {name: bucket.copy() for name, bucket in buckets.items()}
             for host, buckets in _servers.items()
         }
@@ -48,11 +48,11 @@ def restored(*, empty: bool = False) -> Iterator[None]:
     finally:
         with _lock:
             _servers.clear()
-            _servers.update(kept)
+            _servers.update(saved)
 
 
 def contents(host: str = "") -> dict[str, dict[str, bytes]]:
-    """Return the names and contents of each bucket, of one server or of all."""
+    """Return the objects of each bucket by name, of one server or of all."""
     with _lock:
         return {
             name: {key: stored.data for key, stored in bucket.objects.items()}
@@ -65,7 +65,7 @@ def contents(host: str = "") -> dict[str, dict[str, bytes]]:
 def answer(
     host: str, method: str, target: str, headers: Mapping[str, str] | None = None, body: Any = None
 ) -> Answer:
-    """Answer a request as the server of this name does; it is there once it is asked for."""
+    """Answer a request as the server of this name, which the first request creates."""
     parts = urlsplit(target)
     bucket, _, key = parts.path.lstrip("/").partition("/")
     request = Request(
@@ -79,7 +79,7 @@ def answer(
     with _lock:
         try:
             return _route(_servers.setdefault(host, {}), request)
-        except Refused as error:
+        except S3Error as error:
             if method == "HEAD":
                 return Answer(error.status)
             root = element("Error", Code=error.code, Message=error.message, Resource=parts.path)
@@ -99,12 +99,12 @@ def _route(buckets: Buckets, request: Request) -> Answer:
         return answer_bucket(buckets, request)
     call = OBJECT_CALLS.get(request.method)
     if call is None:
-        unknown()
-    return call(buckets, bucket_of(buckets, request.bucket), request)
+        not_implemented()
+    return call(buckets, get_bucket(buckets, request.bucket), request)
 
 
 class MemoryConnections:
-    """What ``Connections`` are to a server elsewhere."""
+    """The counterpart of ``Connections`` for a server in memory."""
 
     def __init__(self, server: Server) -> None:
         self._host = server.host
@@ -118,14 +118,14 @@ class MemoryConnections:
         request.answered(response)
         return response
 
-    def ask(
+    def send_once(
         self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None
     ) -> MemoryResponse:
         return MemoryResponse(answer(self._host, "GET", f"/{query}", headers))
 
 
 class MemoryResponse(io.BytesIO):
-    """An answer in the shape of urllib3's, as far as this package looks at those."""
+    """A response with the part of urllib3's interface that this package uses."""
 
     retries = None
 
@@ -136,6 +136,6 @@ class MemoryResponse(io.BytesIO):
         self.headers = CaseInsensitiveMapping({"Server": "AmazonS3 (in memory)", **answer.headers})
 
     def drain_conn(self) -> None:
-        """There is no connection."""
+        """Do nothing: there is no connection."""
 
     release_conn = drain_conn

@@ -1,4 +1,4 @@
-"""What a server in memory answers about buckets."""
+"""The bucket requests of a server in memory."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from .memory_state import (
     Answer,
     BucketInMemory,
     Buckets,
-    Refused,
     Request,
+    S3Error,
     Stored,
-    bucket_of,
+    get_bucket,
     iso,
+    not_implemented,
     now,
-    unknown,
     xml_answer,
 )
 from .xml import Element, element, parse
 
-_MISSING = {  # the subresources of a bucket that are kept as they are sent, and what is said if there is none
+_MISSING = {  # the subresources of a bucket, stored as sent, each with its error code if there is none
     "policy": "NoSuchBucketPolicy",
     "cors": "NoSuchCORSConfiguration",
     "encryption": "ServerSideEncryptionConfigurationNotFoundError",
     "lifecycle": "NoSuchLifecycleConfiguration",
     "tagging": "NoSuchTagSet",
-    "versioning": "",  # is answered with none; versions are not kept
+    "versioning": "",  # never missing, but versions are not kept
 }
 
 
@@ -39,25 +39,25 @@ def answer_bucket(buckets: Buckets, request: Request) -> Answer:
     query = request.query
     if request.method == "PUT" and not query:
         return _make_bucket(buckets, request.bucket)
-    bucket = bucket_of(buckets, request.bucket)
+    bucket = get_bucket(buckets, request.bucket)
     document = next(filter(_MISSING.__contains__, query), None)
     if document:
         return _answer_document(bucket, request, document)
     if request.method == "DELETE" and not query:
         if bucket.objects:
-            raise Refused(409, "BucketNotEmpty")
+            raise S3Error(409, "BucketNotEmpty")
         del buckets[request.bucket]
         return Answer(204)
     if request.method == "POST" and "delete" in query:
         return _delete_several(bucket, request)
     if request.method == "GET":
         return _read_bucket(bucket, request)
-    return Answer() if request.method == "HEAD" else unknown()
+    return Answer() if request.method == "HEAD" else not_implemented()
 
 
 def _make_bucket(buckets: Buckets, name: str) -> Answer:
     if name in buckets:
-        raise Refused(409, "BucketAlreadyOwnedByYou")
+        raise S3Error(409, "BucketAlreadyOwnedByYou")
     buckets[name] = BucketInMemory()
     return Answer()
 
@@ -73,7 +73,9 @@ def _read_bucket(bucket: BucketInMemory, request: Request) -> Answer:
             bucket, request, "ListVersionsResult", "Version", VersionId="null", IsLatest="true"
         )
     return (
-        _list_objects(bucket, request, "ListBucketResult", "Contents") if "list-type" in query else unknown()
+        _list_objects(bucket, request, "ListBucketResult", "Contents")
+        if "list-type" in query
+        else not_implemented()
     )
 
 
@@ -87,12 +89,12 @@ def _answer_document(bucket: BucketInMemory, request: Request, name: str) -> Ans
     if name not in bucket.documents and name == "versioning":
         return xml_answer(element("VersioningConfiguration"))
     if name not in bucket.documents:
-        raise Refused(404, _MISSING[name])
+        raise S3Error(404, _MISSING[name])
     return Answer(200, bucket.documents[name], {"Content-Type": "application/xml"})
 
 
 def _list_objects(bucket: BucketInMemory, request: Request, tag: str, entry: str, **leaves: str) -> Answer:
-    """List all in one page, in the order of S3: that of the names in UTF-8."""
+    """List all in one page, in the order of S3: by the UTF-8 bytes of the names."""
     query = request.query
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     after = max(query.get("start-after", ""), query.get("key-marker", ""))
@@ -116,10 +118,10 @@ def _entry(tag: str, key: str, stored: Stored, leaves: Mapping[str, str]) -> Ele
 
 
 def _list_uploads(bucket: BucketInMemory, prefix: str) -> Answer:
-    begun = sorted((begun.key, upload_id) for upload_id, begun in bucket.uploads.items())
+    uploads = sorted((upload.key, upload_id) for upload_id, upload in bucket.uploads.items())
     found = [
         element("Upload", Key=quote(key), UploadId=upload_id)
-        for key, upload_id in begun
+        for key, upload_id in uploads
         if key.startswith(prefix)
     ]
     return xml_answer(element("ListMultipartUploadsResult", *found, IsTruncated="false", EncodingType="url"))

@@ -1,4 +1,4 @@
-"""What a server in memory answers about objects."""
+"""The object requests of a server in memory."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from django.utils.crypto import get_random_string
 
 from .memory_state import (
     Answer,
-    Begun,
     BucketInMemory,
     Buckets,
-    Refused,
+    MultipartUpload,
     Request,
+    S3Error,
     Stored,
-    bucket_of,
+    get_bucket,
     iso,
+    not_implemented,
     now,
-    unknown,
     xml_answer,
 )
 from .uploads import KEPT_HEADERS
@@ -40,30 +40,30 @@ def _get(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
     _check_key(stored.headers, request.headers)
     condition = request.headers.get("if-match", "").strip('"')
     if condition and condition != stored.etag:
-        raise Refused(412, "PreconditionFailed")
+        raise S3Error(412, "PreconditionFailed")
     headers = {
         **stored.headers,
-        **_asked_for(request.query),
+        **_response_overrides(request.query),
         "ETag": f'"{stored.etag}"',
         "Last-Modified": format_datetime(stored.modified, usegmt=True),
         "Accept-Ranges": "bytes",
     }
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    return _in_part(stored.data, headers, asked) if asked else _whole(stored.data, headers)
+    byte_range = _RANGE.fullmatch(request.headers.get("range", ""))
+    return _partial(stored.data, headers, byte_range) if byte_range else _full(stored.data, headers)
 
 
-def _whole(data: bytes, headers: Mapping[str, str]) -> Answer:
+def _full(data: bytes, headers: Mapping[str, str]) -> Answer:
     return Answer(200, data, {**headers, "Content-Length": str(len(data))})
 
 
-def _in_part(data: bytes, headers: Mapping[str, str], asked: re.Match[str]) -> Answer:
-    total, start = len(data), int(asked[1])
+def _partial(data: bytes, headers: Mapping[str, str], byte_range: re.Match[str]) -> Answer:
+    total, start = len(data), int(byte_range[1])
     if start >= total:
-        raise Refused(416, "InvalidRange")
-    end = min(int(asked[2] or total) + 1, total)
+        raise S3Error(416, "InvalidRange")
+    end = min(int(byte_range[2] or total) + 1, total)
     content_range = f"bytes {start}-{end - 1}/{total}"
-    whole = _whole(data[start:end], {**headers, "Content-Range": content_range})
-    return replace(whole, status=206)
+    full = _full(data[start:end], {**headers, "Content-Range": content_range})
+    return replace(full, status=206)
 
 
 def _head(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
@@ -72,23 +72,23 @@ def _head(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
 
 def _stored(bucket: BucketInMemory, key: str) -> Stored:
     if key not in bucket.objects:
-        raise Refused(404, "NoSuchKey", "The specified key does not exist.")
+        raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
     return bucket.objects[key]
 
 
 def _check_key(kept: Mapping[str, str], sent: Mapping[str, str]) -> None:
-    """Refuse to read what was stored with a key of the customer's own, and to be sent one for all else."""
+    """Require the customer-provided key that the object was stored with, and none for other objects."""
     if kept.get(_CUSTOMER_KEY) != sent.get(_CUSTOMER_KEY):
-        raise Refused(400, "InvalidRequest", "The object was stored with another key, or with none.")
+        raise S3Error(400, "InvalidRequest", "The object was stored with another key, or with none.")
 
 
-def _asked_for(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that a link asks for."""
+def _response_overrides(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the response headers that a link overrides."""
     prefix = "response-"
     return {name.removeprefix(prefix): value for name, value in query.items() if name.startswith(prefix)}
 
 
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+def _stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
     given = {
         name: value
         for name, value in headers.items()
@@ -100,12 +100,12 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 def _check_conditions(bucket: BucketInMemory, request: Request) -> None:
     stored = bucket.objects.get(request.key)
     if request.headers.get("if-none-match") == "*" and stored is not None:
-        raise Refused(412, "PreconditionFailed")
+        raise S3Error(412, "PreconditionFailed")
     condition = request.headers.get("if-match", "").strip('"')
     if condition and stored is None:
-        raise Refused(404, "NoSuchKey", "The specified key does not exist.")
+        raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
     if condition and stored is not None and condition not in ("*", stored.etag):
-        raise Refused(412, "PreconditionFailed")
+        raise S3Error(412, "PreconditionFailed")
 
 
 def _put(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
@@ -118,7 +118,7 @@ def _put(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
         data = source.data
         keeps = headers.get("x-amz-metadata-directive", "COPY") == "COPY"
         headers = source.headers if keeps else headers
-    stored = Stored(data, _kept(headers), _md5(data).hexdigest())
+    stored = Stored(data, _stored_headers(headers), _md5(data).hexdigest())
     bucket.objects[request.key] = stored
     return _copied(stored.etag) if source is not None else Answer(headers={"ETag": f'"{stored.etag}"'})
 
@@ -130,23 +130,27 @@ def _copied(etag: str) -> Answer:
 def _source(buckets: Buckets, request: Request) -> Stored:
     path = unquote(request.headers["x-amz-copy-source"].lstrip("/"))
     name, _, key = path.partition("/")
-    source = _stored(bucket_of(buckets, name), key)
+    source = _stored(get_bucket(buckets, name), key)
     condition = request.headers.get("x-amz-copy-source-if-match", "").strip('"')
     if condition and condition != source.etag:
-        raise Refused(412, "PreconditionFailed")
-    asked = _RANGE.fullmatch(request.headers.get("x-amz-copy-source-range", ""))
-    return replace(source, data=source.data[int(asked[1]) : int(asked[2]) + 1]) if asked else source
+        raise S3Error(412, "PreconditionFailed")
+    byte_range = _RANGE.fullmatch(request.headers.get("x-amz-copy-source-range", ""))
+    return (
+        replace(source, data=source.data[int(byte_range[1]) : int(byte_range[2]) + 1])
+        if byte_range
+        else source
+    )
 
 
 def _put_part(bucket: BucketInMemory, request: Request, source: Stored | None) -> Answer:
     data = request.body if source is None else source.data
-    _begun(bucket, request).parts[int(request.query["partNumber"])] = data
+    _upload(bucket, request).parts[int(request.query["partNumber"])] = data
     etag = _md5(data).hexdigest()
     return Answer(headers={"ETag": f'"{etag}"'}) if source is None else _copied(etag)
 
 
 def _list_parts(bucket: BucketInMemory, request: Request) -> Answer:
-    stored = sorted(_begun(bucket, request).parts.items())
+    stored = sorted(_upload(bucket, request).parts.items())
     found = [
         element("Part", PartNumber=str(number), ETag=f'"{_md5(data).hexdigest()}"', Size=str(len(data)))
         for number, data in stored
@@ -154,35 +158,35 @@ def _list_parts(bucket: BucketInMemory, request: Request) -> Answer:
     return xml_answer(element("ListPartsResult", *found, IsTruncated="false"))
 
 
-def _begun(bucket: BucketInMemory, request: Request) -> Begun:
-    begun = bucket.uploads.get(request.query["uploadId"])
-    if begun is None or begun.key != request.key:
-        raise Refused(404, "NoSuchUpload")
-    return begun
+def _upload(bucket: BucketInMemory, request: Request) -> MultipartUpload:
+    upload = bucket.uploads.get(request.query["uploadId"])
+    if upload is None or upload.key != request.key:
+        raise S3Error(404, "NoSuchUpload")
+    return upload
 
 
 def _post(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
     if "uploads" in request.query:
         upload_id = get_random_string(32)
-        bucket.uploads[upload_id] = Begun(request.key, _kept(request.headers))
+        bucket.uploads[upload_id] = MultipartUpload(request.key, _stored_headers(request.headers))
         return xml_answer(element("InitiateMultipartUploadResult", UploadId=upload_id))
     if "uploadId" not in request.query:
-        unknown()
-    begun = _begun(bucket, request)
+        not_implemented()
+    upload = _upload(bucket, request)
     _check_conditions(bucket, request)
     numbers = [int(part.findtext("PartNumber") or 0) for part in parse(request.body).iter("Part")]
-    if not set(numbers) <= begun.parts.keys():
-        raise Refused(400, "InvalidPart")
-    parts = [begun.parts[number] for number in numbers]
+    if not set(numbers) <= upload.parts.keys():
+        raise S3Error(400, "InvalidPart")
+    parts = [upload.parts[number] for number in numbers]
     etag = f"{_md5(b''.join(_md5(part).digest() for part in parts)).hexdigest()}-{len(parts)}"
-    bucket.objects[request.key] = Stored(b"".join(parts), begun.headers, etag)
+    bucket.objects[request.key] = Stored(b"".join(parts), upload.headers, etag)
     del bucket.uploads[request.query["uploadId"]]
     return xml_answer(element("CompleteMultipartUploadResult", ETag=f'"{etag}"'))
 
 
 def _delete(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
     if "uploadId" in request.query:
-        _begun(bucket, request)
+        _upload(bucket, request)
         del bucket.uploads[request.query["uploadId"]]
     else:
         _check_conditions(bucket, request)

@@ -1,4 +1,4 @@
-"""What a server in memory holds, and how it is asked and answers."""
+"""The state of a server in memory, its requests and its responses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .xml import Element, document
 
 
 def now() -> datetime:
-    """Return the time as a server has it, whatever the project's ``USE_TZ`` is."""
+    """Return the current time in UTC, regardless of ``USE_TZ``."""
     return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An object: its bytes, its entity tag, and the headers that are kept with it."""
+    """An object: its bytes, its entity tag, and the headers stored with it."""
 
     data: bytes
     headers: Mapping[str, str]
@@ -26,8 +26,8 @@ class Stored:
 
 
 @dataclass
-class Begun:
-    """A multipart upload under way."""
+class MultipartUpload:
+    """A multipart upload in progress."""
 
     key: str
     headers: Mapping[str, str]
@@ -37,12 +37,12 @@ class Begun:
 @dataclass
 class BucketInMemory:
     objects: dict[str, Stored] = field(default_factory=dict)
-    uploads: dict[str, Begun] = field(default_factory=dict)
+    uploads: dict[str, MultipartUpload] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
 
     def copy(self) -> BucketInMemory:
         uploads = {
-            upload_id: replace(begun, parts={**begun.parts}) for upload_id, begun in self.uploads.items()
+            upload_id: replace(upload, parts={**upload.parts}) for upload_id, upload in self.uploads.items()
         }
         return BucketInMemory({**self.objects}, uploads, {**self.documents})
 
@@ -50,8 +50,8 @@ class BucketInMemory:
 Buckets = dict[str, BucketInMemory]
 
 
-class Refused(Exception):
-    """An error as S3 answers it."""
+class S3Error(Exception):
+    """An S3 error response."""
 
     def __init__(self, status: int, code: str, message: str = "") -> None:
         super().__init__(code)
@@ -75,13 +75,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def unknown() -> NoReturn:
-    raise Refused(501, "NotImplemented", "Files in memory do not know this request.")
+def not_implemented() -> NoReturn:
+    raise S3Error(501, "NotImplemented", "The server in memory does not implement this request.")
 
 
-def bucket_of(buckets: Buckets, name: str) -> BucketInMemory:
+def get_bucket(buckets: Buckets, name: str) -> BucketInMemory:
     if name not in buckets:
-        raise Refused(404, "NoSuchBucket", "The specified bucket does not exist")
+        raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist")
     return buckets[name]
 
 

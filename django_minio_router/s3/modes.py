@@ -1,4 +1,4 @@
-"""The modes that an object can be opened in: whole, for reading or for writing, in bytes or as text."""
+"""The modes of ``open()``: reading or writing a whole object, as bytes or text."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import IO, Any
 
 _READING = {"r", "rb", "rt"}
 _WRITING = {"w", "wb", "wt", "x", "xb", "xt"}
-_OF_OPEN = ("buffering", "encoding", "errors", "newline")
+_OPEN_ARGUMENTS = ("buffering", "encoding", "errors", "newline")
 
 
 def is_writing(name: object, mode: str) -> bool:
-    """Tell whether the mode writes. ``ValueError`` for one that changes a part of what is stored."""
+    """Return whether the mode writes. ``ValueError`` for an unknown one, or one that would change a part."""
     if mode not in _READING and mode not in _WRITING:
         raise ValueError(
-            f"{name!r} cannot be opened with the mode {mode!r}: an object is stored whole. Use 'rb' or 'r' "
-            "to read, 'wb' or 'w' to store another content."
+            f"{name!r} cannot be opened with the mode {mode!r}: objects are stored as a whole. Use 'rb' or "
+            "'r' to read, 'wb' or 'w' to store new content."
         )
     return mode in _WRITING
 
 
 def text_options(*args: Any, **options: Any) -> dict[str, Any]:
-    """Return what ``open()`` is told about text, in its order or by name."""
-    told = {**dict(zip(_OF_OPEN, args, strict=False)), **options}
-    told.pop("buffering", None)
-    return told
+    """Return the text options of ``open()``, from its positional or keyword arguments."""
+    options = {**dict(zip(_OPEN_ARGUMENTS, args, strict=False)), **options}
+    options.pop("buffering", None)
+    return options
 
 
 def as_mode(file: Any, mode: str, options: Mapping[str, Any]) -> IO[Any]:
-    """Return the binary file, or the text in it, which is UTF-8 unless ``encoding`` says otherwise."""
+    """Return the binary file, or a text wrapper around it, by default in UTF-8."""
     if "b" in mode:
         return file  # type: ignore[no-any-return]
     return io.TextIOWrapper(file, **{"encoding": "utf-8", **options})

@@ -1,6 +1,6 @@
-"""The buckets of tests on real servers: nothing else is touched, and they are removed at the end.
+"""Buckets of tests on real servers: tests can use no others, and they are removed at the end.
 
-They are those whose names begin with the prefix of ``MINIO_TESTING = "prefix"``.
+Their names start with the prefix of ``MINIO_TESTING = "prefix"``.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
     from ..settings.server import Server
     from .client import Client
 
-_used: dict[Server, tuple[int, Client]] = {}
-_remove: list[Callable[[Client, str], None]] = []
+_clients: dict[Server, tuple[int, Client]] = {}
+_removers: list[Callable[[Client, str], None]] = []
 
 
-def refuse_others(server: Server, path: str) -> None:
-    """Raise ``ConfigurationError`` if the path of a request is in a bucket that is not the tests' own."""
+def refuse_foreign_bucket(server: Server, path: str) -> None:
+    """Raise ``ConfigurationError`` if the path of a request is not in a bucket of the tests."""
     bucket = unquote(path).lstrip("/").partition("/")[0]
     if bucket and not bucket.startswith(server.test_prefix):
         raise ConfigurationError(
-            f"Tests are running with MINIO_TESTING = 'prefix', so the bucket {bucket!r} is out of reach. "
-            f"Their own begin with {server.test_prefix!r}: ask a storage for its objects.name."
+            f"Tests are running with MINIO_TESTING = 'prefix', so they cannot use the bucket {bucket!r}. "
+            f"Their own start with {server.test_prefix!r}; a storage's objects.name is the full name."
         )
 
 
-def remove_with(remove: Callable[[Client, str], None]) -> None:
-    """Be handed what removes the buckets of a server that begin with a prefix."""
-    _remove[:] = [remove]
+def set_remover(remove: Callable[[Client, str], None]) -> None:
+    """Set the function that removes the buckets of a server that start with a prefix."""
+    _removers[:] = [remove]
 
 
-def keep_track(client: Client) -> None:
-    """Remember for the end of this process that tests may make buckets with the client."""
+def track(client: Client) -> None:
+    """Remember to remove the buckets that tests make with the client when this process ends."""
     if not client.server.test_prefix:
         return
     pid = os.getpid()
-    if pid not in {known for known, _ in _used.values()}:
-        _call_at_the_end(remove_test_buckets)
-    _used[client.server] = pid, client
+    if pid not in {known for known, _ in _clients.values()}:
+        _call_at_exit(remove_test_buckets)
+    _clients[client.server] = pid, client
 
 
-def _call_at_the_end(function: Callable[[], None]) -> None:
-    """Call it when this process ends, also if it is one of ``multiprocessing``, whose have no ``atexit``."""
+def _call_at_exit(function: Callable[[], None]) -> None:
+    """Call the function when this process ends. Processes of ``multiprocessing`` have no ``atexit``."""
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
         sys.modules["multiprocessing.util"].Finalize(None, function, exitpriority=0)
@@ -58,11 +58,11 @@ def _call_at_the_end(function: Callable[[], None]) -> None:
 
 
 def remove_test_buckets() -> None:
-    """Remove the buckets that tests of this process made on real servers, with all that they hold."""
-    for server, (pid, client) in list(_used.items()):
+    """Remove the buckets that tests of this process made on real servers, with their contents."""
+    for server, (pid, client) in list(_clients.items()):
         if pid == os.getpid():
-            del _used[server]
+            del _clients[server]
             try:
-                _remove[0](client, server.test_prefix)
+                _removers[0](client, server.test_prefix)
             except ServerError as error:
-                warnings.warn(f"Not all buckets of the tests were removed. {error}", stacklevel=1)
+                warnings.warn(f"Some buckets of the tests could not be removed. {error}", stacklevel=1)

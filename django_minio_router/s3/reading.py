@@ -1,4 +1,4 @@
-"""Reading: a seekable binary file over range requests that stays with the object it was opened on."""
+"""Reading: a seekable binary file over range requests, bound to one version of an object."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from urllib3.response import BaseHTTPResponse
 
-FIRST_RANGE = 192 * 1024  # bytes; small files need one request, a glance at a large one costs no more
-_BLOCK = 1024 * 1024  # bytes taken from the network at once, and lost when it breaks
+FIRST_RANGE = 192 * 1024  # bytes; enough for a small file, and little for the start of a large one
+_BLOCK = 1024 * 1024  # bytes read from the network at once, and lost if the connection breaks
 _WHOLE = 1 << 62
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
-# What open files read from. Nothing else holds it but the file, and of a file that nobody closed, in a cycle
-# of references, the garbage collector would close the socket first and let the file give it back then.
+# The streams of open files. Without this reference, for a file that was not closed and is in a reference
+# cycle, the garbage collector could close the socket before the file returns it to the pool.
 _streams: set[BaseHTTPResponse] = set()
 
 
 class Span(NamedTuple):
-    """Which bytes of an object an answer holds: from ``start`` up to but without ``end``, of ``total``."""
+    """The bytes of an object in a response: from ``start`` up to, but excluding, ``end``, of ``total``."""
 
     start: int
     end: int
@@ -43,12 +43,12 @@ class Span(NamedTuple):
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of one object of one bucket, in one version.
+    """The bytes of one version of one object.
 
-    The first request fetches the beginning; reading on streams the rest. After a jump as little is fetched,
-    and four times as much each time that reading goes on. What the first request can hold whole is kept, so
-    jumping about in it fetches nothing. Each answer must carry the same entity tag. A broken stream goes on
-    by range from where it was, ``MINIO_RETRIES`` times without progress.
+    The first request fetches the beginning; sequential reading streams the rest. After a seek, as little is
+    fetched again, and four times as much with each request that continues. An object that fits in the first
+    request is buffered, so seeking in it sends no request. Every response must have the same entity tag. A
+    broken stream is resumed by a range request, ``MINIO_RETRIES`` times without progress.
     """
 
     def __init__(self, client: Client, bucket: str, name: str, path: str, headers: Mapping[str, str]) -> None:
@@ -58,14 +58,14 @@ class ObjectReader(io.RawIOBase):
         self._stream: BaseHTTPResponse | None = None
         self._stream_at = 0
         self._stream_end = 0
-        self._ahead = _WHOLE  # bytes that the next request asks for, if it reads on
-        self._until = 0  # where whoever reads is known to stop
-        self._kept = b""  # the bytes of a small object, as far as they were read
+        self._ahead = _WHOLE  # bytes to request next when reading sequentially
+        self._read_end = 0  # the position at which the caller will stop
+        self._buffered = b""  # the bytes of a small object that were read so far
         self._interrupted = False
         self._process = os.getpid()
         first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
-        if first.status == 416:  # an empty object has no such range
-            _give_back(first)
+        if first.status == 416:  # an empty object has no range
+            _release(first)
             first = self._request({})
         if first.status not in (200, 206):
             self._fail(first)
@@ -79,7 +79,7 @@ class ObjectReader(io.RawIOBase):
         try:
             self._client.refuse(response, self._bucket, self._name)
         finally:
-            _give_back(response)
+            _release(response)
 
     def _replaced(self) -> ServerError:
         return ServerError(
@@ -97,7 +97,7 @@ class ObjectReader(io.RawIOBase):
         except (KeyError, ValueError):
             self._drop_stream()
             place = f"{self._bucket}/{self._name}"
-            raise self._client.not_s3(place, "it does not say what it sends") from None
+            raise self._client.not_s3(place, "its response has no valid range and entity tag") from None
         self._stream_at, self._stream_end = span.start, span.end
         return span
 
@@ -118,8 +118,8 @@ class ObjectReader(io.RawIOBase):
         return self._position
 
     def read_between(self, start: int, end: int) -> None:
-        """Go to ``start``, and ask for what lies from there up to ``end`` in one request."""
-        self._position, self._until = start, end
+        """Seek to ``start``, and request everything up to ``end`` at once."""
+        self._position, self._read_end = start, end
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
@@ -139,7 +139,7 @@ class ObjectReader(io.RawIOBase):
 
     @limited
     def next_piece(self, size: int) -> bytes:
-        """Return at most ``size`` bytes from the position on, none only at the end."""
+        """Return at most ``size`` bytes from the current position; empty only at the end."""
         if self._position >= self.size:
             return b""
         for left in reversed(range(self._client.server.retries + 1)):
@@ -159,9 +159,9 @@ class ObjectReader(io.RawIOBase):
     def _read(self, size: int) -> bytes:
         if self.size > FIRST_RANGE:
             return self._read_at(self._position, size)
-        while len(self._kept) < self.size:
-            self._kept += self._read_at(len(self._kept), self.size)
-        return self._kept[self._position : self._position + size]
+        while len(self._buffered) < self.size:
+            self._buffered += self._read_at(len(self._buffered), self.size)
+        return self._buffered[self._position : self._position + size]
 
     def _read_at(self, place: int, size: int) -> bytes:
         stream = self._stream_from(place)
@@ -174,8 +174,8 @@ class ObjectReader(io.RawIOBase):
         return data
 
     def _stream_from(self, place: int) -> BaseHTTPResponse:
-        """Return a stream that stands at this byte; ask for a new one if the last stands elsewhere."""
-        self._leave_parent()
+        """Return a stream at this position: the current one if possible, else from a new request."""
+        self._detach_from_parent()
         if self._stream is not None and self._stream_at == place:
             return self._stream
         self._close_stream()
@@ -184,10 +184,10 @@ class ObjectReader(io.RawIOBase):
     def _ask_for_rest(self, place: int) -> BaseHTTPResponse:
         reads_on = place == self._stream_at
         self._ahead = min(self._ahead * 4, _WHOLE) if reads_on else FIRST_RANGE
-        end = min(self._until if place < self._until else place + self._ahead, self.size)
+        end = min(self._read_end if place < self._read_end else place + self._ahead, self.size)
         response = self._request({"Range": f"bytes={place}-{end - 1}", "If-Match": self.etag})
         if response.status in (412, 416):
-            _give_back(response)
+            _release(response)
             raise self._replaced()
         if response.status not in (200, 206):
             self._fail(response)
@@ -199,7 +199,7 @@ class ObjectReader(io.RawIOBase):
         return response
 
     def _skip_to(self, place: int, response: BaseHTTPResponse) -> None:
-        """Read over what comes before this byte: a proxy may not keep ranges and send all."""
+        """Skip what precedes this position: a proxy may ignore ranges and send everything."""
         while self._stream_at < place:
             ahead = response.read(min(_BLOCK, place - self._stream_at))
             if not ahead:
@@ -208,42 +208,42 @@ class ObjectReader(io.RawIOBase):
         if self._stream_at != place:
             self._drop_stream()
             where = f"{self._bucket}/{self._name}"
-            raise self._client.not_s3(where, f"it sent bytes from {self._stream_at} on, not as asked")
+            raise self._client.not_s3(where, f"it sent bytes from {self._stream_at}, not from {place}")
 
     def _close_stream(self) -> None:
-        """Give the connection back, ready for use if little is left unread; not one of a parent process."""
-        stream = self._let_go()
+        """Return the connection to the pool, reusable if little is left unread, unless it is the parent's."""
+        stream = self._detach_stream()
         if stream is not None and self._process == os.getpid():
             if self._stream_end - self._stream_at > FIRST_RANGE:
                 stream.close()
-            _give_back(stream)
+            _release(stream)
 
     def _drop_stream(self) -> None:
-        stream = self._let_go()
+        stream = self._detach_stream()
         if stream is not None:
             stream.close()
             stream.release_conn()
 
     def interrupt(self) -> None:
-        """Let a read that another thread waits in end with an error."""
+        """Make a read in another thread fail."""
         self._interrupted, stream = True, self._stream
         shutdown = getattr(stream, "shutdown", None)  # urllib3 has it from 2.3 on
         if shutdown is not None:
-            with suppress(ValueError, RuntimeError, OSError):  # the read is just done
+            with suppress(ValueError, RuntimeError, OSError):  # the read has just ended
                 shutdown()
 
-    def _let_go(self) -> BaseHTTPResponse | None:
+    def _detach_stream(self) -> BaseHTTPResponse | None:
         stream, self._stream = self._stream, None
         if stream is not None:
             _streams.discard(stream)
         return stream
 
-    def _leave_parent(self) -> None:
-        """In a forked child let go of the connection, from which the parent reads, and of its client."""
+    def _detach_from_parent(self) -> None:
+        """In a forked child, drop the parent's connection and client."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._client = get_client(self._client.server)
-            self._let_go()
+            self._detach_stream()
 
     def close(self) -> None:
         if not self.closed:
@@ -252,13 +252,13 @@ class ObjectReader(io.RawIOBase):
 
 
 class ObjectFile(File):  # type: ignore[type-arg]
-    """An object opened for reading; Django's ``File``, on the bucket that opened it.
+    """An object opened for reading: a Django ``File`` bound to the bucket that opened it.
 
-    ``place`` is the bucket and the object. ``size`` is in bytes; it and the ``headers`` of the server's
-    answer, with content type and entity tag, come with the first request.
+    ``place`` is the bucket and the object. ``size`` (in bytes) and the ``headers`` of the response, such as
+    content type and entity tag, come with the first request.
     """
 
-    # What ``chunks()`` yields: more than the buffer holds, so that it comes without a copy in between.
+    # The size for chunks(): larger than the buffer, which avoids a copy.
     DEFAULT_CHUNK_SIZE = 2 * FIRST_RANGE
 
     def __init__(
@@ -272,8 +272,8 @@ class ObjectFile(File):  # type: ignore[type-arg]
 
     def _start(self) -> None:
         reader = self._open_reader()
-        # As much as a request fetches, so that its connection is free again after the first read. What is
-        # small the reader keeps itself.
+        # As much as one request fetches, so that its connection is free after the first read. The reader
+        # itself buffers small objects.
         ahead = FIRST_RANGE if reader.size > FIRST_RANGE else io.DEFAULT_BUFFER_SIZE
         self.file = as_mode(io.BufferedReader(reader, ahead), self.mode, self._text)
         self._size = reader.size
@@ -288,23 +288,26 @@ class ObjectFile(File):  # type: ignore[type-arg]
         return self._size
 
     def pieces_between(self, start: int, end: int) -> Callable[[int], bytes]:
-        """Return what gives the next bytes from ``start`` on, at most so many, in one request up to ``end``.
+        """Return a function that returns at most that many bytes, in one request from ``start`` to ``end``.
 
-        Past the buffer, in which each byte would be copied. Read nothing else of the file beside that.
+        It bypasses the buffer, which would copy each byte. Do not read from the file in any other way
+        meanwhile.
         """
         self._reader.read_between(start, end)
         return self._reader.next_piece
 
     def interrupt(self) -> None:
-        """Let a read that another thread waits in end with an error, before the file is closed."""
+        """Make a read in another thread fail, so that the file can be closed."""
         self._reader.interrupt()
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> ObjectFile:
-        """Go back to the start; after ``close()``, or in another mode, open the same name of the same bucket
-        anew. Text takes ``encoding``, ``errors`` and ``newline``."""
+        """Seek to the start; after ``close()``, or in another mode, open the same object again.
+
+        Text modes accept ``encoding``, ``errors`` and ``newline``.
+        """
         mode, text = mode or self.mode, text_options(*args, **kwargs) or self._text
         if is_writing(self.name, mode):
-            raise ValueError(f"{self.name!r} is open for reading. Open it with its storage to write.")
+            raise ValueError(f"{self.name!r} is open for reading. To write, open it with its storage.")
         if self.closed or (mode, text) != (self.mode, self._text):
             self.close()
             self.mode, self._text = mode, text
@@ -313,14 +316,14 @@ class ObjectFile(File):  # type: ignore[type-arg]
         return self
 
 
-def _give_back(response: BaseHTTPResponse) -> None:
-    """Let the pool have the connection, read to the end of the answer."""
+def _release(response: BaseHTTPResponse) -> None:
+    """Read the rest of the response, and return the connection to the pool."""
     response.drain_conn()
     response.release_conn()
 
 
 def _span(response: BaseHTTPResponse) -> Span:
-    """Raise ``KeyError`` or ``ValueError`` where the answer does not say it, nor of which version."""
+    """Return the span of a response. ``KeyError`` or ``ValueError`` if its headers are missing or invalid."""
     tag = response.headers["ETag"]
     if response.status == 200:
         length = int(response.headers["Content-Length"])

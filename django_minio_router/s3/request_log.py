@@ -1,4 +1,4 @@
-"""What each request took, for the logger ``django_minio_router.requests``; never a name, a query or a key."""
+"""Log each request to ``django_minio_router.requests``, without names, queries and keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TEXT = (
 
 
 class SentRequest(NamedTuple):
-    """A request on its way; ``sent`` are the bytes of its body, ``limit`` how often it may be repeated."""
+    """A request in progress; ``sent`` is the size of its body in bytes, ``limit`` its number of retries."""
 
     method: str
     url: str
@@ -34,7 +34,7 @@ class SentRequest(NamedTuple):
 
     @classmethod
     def now(cls, method: str, url: str, sent: int, retries: Any) -> SentRequest:
-        limit = getattr(retries, "total", retries)  # a project's own pool may have a number
+        limit = getattr(retries, "total", retries)  # a project's own pool may use a number
         return cls(method, url, sent, int(limit or 0), perf_counter())
 
     def answered(self, response: BaseHTTPResponse) -> None:
@@ -45,15 +45,15 @@ class SentRequest(NamedTuple):
         self._log(response.status, self.sent or received, repeats)
 
     def failed(self, error: Exception, *, last: bool) -> None:
-        """Log that no answer came; ``last`` if all its repeats were made."""
+        """Log that there was no response; ``last`` after all retries."""
         self._log(type(error).__name__, self.sent, self.limit if last else 0)
 
     def _log(self, status: int | str, size: int, repeats: int) -> None:
-        """Log a request; as a warning if more than half of the repeats that it had were needed."""
+        """Log a request: as a warning if it needed more than half of its retries."""
         level = logging.WARNING if repeats * 2 > self.limit else logging.DEBUG
         if not logger.isEnabledFor(level):
             return
-        said: Mapping[str, Any] = {
+        record: Mapping[str, Any] = {
             "method": self.method,
             "bucket": urlsplit(self.url).path.lstrip("/").partition("/")[0] or "-",
             "tenant": _tenant(),
@@ -62,7 +62,7 @@ class SentRequest(NamedTuple):
             "milliseconds": (perf_counter() - self.started) * 1000,
             "attempt": repeats + 1,
         }
-        logger.log(level, _TEXT, said, extra=dict(said))
+        logger.log(level, _TEXT, record, extra=dict(record))
 
 
 def _tenant() -> str | None:

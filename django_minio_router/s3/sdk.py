@@ -1,7 +1,7 @@
-"""The SDK: the only module that imports it, for the hooks of buckets and for projects that ask for it.
+"""The only module that imports the SDK, for bucket hooks and for projects that use its client.
 
-It takes ten times as long to import as the rest of this package. It cannot say "only if absent", reads each
-part twice, and signs a link in 100 µs. So all that this package asks for itself goes past it.
+The SDK takes ten times as long to import as the rest of this package, has no conditional PUT, reads each part
+twice, and needs 100 µs to sign a link. So this package's own requests do not use it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _SIGNED = {"authorization", "host", "x-amz-content-sha256", "x-amz-date", "x-amz
 ERRORS = (MinioException, HTTPError, ElementTree.ParseError, json.JSONDecodeError)
 
 
-class _OurKeys(Provider):
-    """Gives the SDK the keys that we sign with, and our error where a provider has none."""
+class _KeyProvider(Provider):
+    """Give the SDK our keys, and raise our error if a provider fails."""
 
     def __init__(self, keys: Callable[[], Keys]) -> None:
         self._keys = keys
@@ -45,11 +45,11 @@ class _OurKeys(Provider):
         return Credentials(*self._keys())
 
 
-class _Relocated(PoolManager):
-    """Sends the SDK's requests to a server that has its buckets below a path, or each at a host of its own.
+class _ResigningPool(PoolManager):
+    """Send the SDK's requests to a server with its buckets below a path or on hosts of their own.
 
-    The SDK knows no path, and signs for the one that it knows; so what it asks for is asked for anew. So it
-    is for tests with buckets of their own, which reach no others.
+    The SDK does not support a path and signs without it, so each request is sent again with our signature. It
+    also confines tests with prefixed buckets to these.
     """
 
     def __init__(self, client: Client) -> None:
@@ -68,7 +68,7 @@ class _Relocated(PoolManager):
 
 
 class MemoryPool(PoolManager):
-    """Asks the server in memory that has the host's name."""
+    """Send requests to the server in memory that has the host's name."""
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **options: Any
@@ -90,10 +90,10 @@ def make_sdk(client: Client, keys: Callable[[], Keys]) -> Minio:
     elif server.is_plain and not server.test_prefix:
         pool = client.connections.pool
     else:
-        pool = _Relocated(client)
+        pool = _ResigningPool(client)
     made = Minio(
         endpoint=server.host,
-        credentials=_OurKeys(keys),
+        credentials=_KeyProvider(keys),
         secure=server.use_https,
         region=server.region,
         http_client=pool,
@@ -103,7 +103,7 @@ def make_sdk(client: Client, keys: Callable[[], Keys]) -> Minio:
     return made
 
 
-def described(bucket: str, info: ObjectInfo) -> Object:
+def sdk_object(bucket: str, info: ObjectInfo) -> Object:
     """Return an object as the SDK describes it."""
     headers: Any = info.headers
     return Object(
@@ -119,17 +119,17 @@ def described(bucket: str, info: ObjectInfo) -> Object:
 
 
 def plain_error(error: Exception, server: Server, bucket: str) -> ServerError:
-    """Return what one of ``ERRORS`` says about the bucket."""
+    """Return one of ``ERRORS`` about the bucket as a ``ServerError``."""
     if isinstance(error, S3Error):
         if error.code == "NoSuchBucket":
             return bucket_not_found(server, bucket)
         status = error.response.status if error.response else None
-        asked = getattr(error.response, "asked", None)
-        return refused(server, bucket, status, error.code or "", error.message or "", asked)
+        permission = getattr(error.response, "permission", None)
+        return refused(server, bucket, status, error.code or "", error.message or "", permission)
     if isinstance(error, InvalidResponseError) and "code: 404" in str(error):
-        return not_s3(server, bucket, "its 404 is not that of S3", status=404)
+        return not_s3(server, bucket, "its 404 does not come from S3", status=404)
     if isinstance(error, MinioException):
         return refused(server, bucket, None, type(error).__name__, str(error))
     if isinstance(error, HTTPError):
         return unreachable(server, error)
-    return not_s3(server, bucket, f"its answer cannot be read ({error})")
+    return not_s3(server, bucket, f"its response cannot be parsed ({error})")

@@ -1,7 +1,7 @@
-"""AWS Signature Version 4 for S3 requests and links, with the day's signing key kept.
+"""AWS Signature Version 4 for S3 requests and links, with a cached signing key.
 
-Source: "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API reference. The SDK
-derives the key and quotes the name again for each link, which takes over 100 µs; here both are done once.
+Source: "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API reference. The SDK derives
+the key and quotes the name again for each link, which takes over 100 µs; here both happen once.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class SigningKey:
-    """HMAC-SHA256 with one key, as RFC 2104 defines it, with both hash states after the padded key kept.
+    """HMAC-SHA256 (RFC 2104) with one key, which caches both hash states after the padded key.
 
-    A signature takes 1.7 µs. Copying an ``hmac.HMAC`` takes 2.7 µs and ``hmac.digest`` 4.0 µs, which is
-    seen in the price of a link.
+    A signature takes 1.7 µs. Copying an ``hmac.HMAC`` takes 2.7 µs and ``hmac.digest`` 4.0 µs, a large part
+    of the time for a link.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -47,7 +47,7 @@ class SigningKey:
 
 
 class SigningContext(NamedTuple):
-    """What every signature of one second and one pair of keys has in common."""
+    """The common parts of all signatures with the same second and keys."""
 
     at: int
     keys: Keys
@@ -57,9 +57,9 @@ class SigningContext(NamedTuple):
 
 
 class Signer:
-    """Sign requests in one region, to one host unless another is named.
+    """Sign requests for one region, by default to one host.
 
-    Safe under threads, as its state is one tuple.
+    Thread-safe, since its state is one tuple.
     """
 
     def __init__(self, host: str, region: str, keys: Callable[[], Keys]) -> None:
@@ -72,7 +72,7 @@ class Signer:
     def authorize(
         self, method: str, path: str, query: str, headers: Mapping[str, str], payload: str, host: str = ""
     ) -> dict[str, str]:
-        """Return ``headers`` with the ones that authenticate the request added.
+        """Return ``headers`` plus those that authenticate the request.
 
         ``path`` and ``query`` are in their quoted, sorted form; ``payload`` is the SHA-256 of the body in
         hex. Conditions (``If-None-Match``) and ranges stay unsigned: a proxy may drop or change them.
@@ -81,8 +81,10 @@ class Signer:
         own = {"host": host or self.host, "x-amz-content-sha256": payload, "x-amz-date": context.amz_date}
         if context.keys.token:
             own["x-amz-security-token"] = context.keys.token
-        given = {k.lower(): " ".join(v.split()) for k, v in headers.items() if k[:6].lower() == "x-amz-"}
-        signed = {**given, **own}
+        amz_headers = {
+            k.lower(): " ".join(v.split()) for k, v in headers.items() if k[:6].lower() == "x-amz-"
+        }
+        signed = {**amz_headers, **own}
         names = sorted(signed)
         canonical = "".join([f"{name}:{signed[name]}\n" for name in names])
         signed_names = ";".join(names)
@@ -96,10 +98,10 @@ class Signer:
     def presign(
         self, method: str, path: str, *, expires: int, at: int, extra: str = "", host: str = ""
     ) -> str:
-        """Return the query with which anybody can make the request for ``expires`` seconds from ``at``.
+        """Return the query that lets anybody send the request for ``expires`` seconds from ``at``.
 
-        ``at`` is Unix time. ``extra`` is a quoted, sorted query whose names come after ``X-Amz-`` in
-        ASCII order, as all the ``response-…`` parameters and ``versionId`` do.
+        ``at`` is Unix time. ``extra`` is a quoted, sorted query whose names sort after ``X-Amz-`` in ASCII,
+        like the ``response-…`` parameters and ``versionId``.
         """
         context, query, tail = self._link_parts(expires, at, host or self.host)
         if extra:
@@ -110,7 +112,7 @@ class Signer:
     def presign_put(
         self, path: str, headers: Mapping[str, str], *, expires: int, at: int, extra: str = "", host: str = ""
     ) -> str:
-        """Return the query for a PUT that must come with exactly these headers, in lower case.
+        """Return the query for a PUT that must have exactly these headers, in lower case.
 
         ``extra`` is as in ``presign``.
         """
@@ -145,7 +147,7 @@ class Signer:
         return query
 
     def _context(self, at: int) -> SigningContext:
-        """Return the context of this second; the key in it is derived once a day and pair of keys."""
+        """Return the context of this second. The signing key is derived once per day and pair of keys."""
         keys, last = self.keys(), self._last
         if last is not None and last.at == at and last.keys == keys:
             return last

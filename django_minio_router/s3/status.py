@@ -1,4 +1,4 @@
-"""Is the server there? Asked within a time limit of its own, on any S3 server."""
+"""Is the server available? Works with any S3 server, and has its own time limit."""
 
 from __future__ import annotations
 
@@ -37,21 +37,23 @@ class MinioServerStatus:
 
 
 def probe(config: Config) -> MinioServerStatus:
-    """Send one unsigned request. Any answer below 500 comes from a server that is up.
+    """Send one unsigned request. Any status below 500 means that the server is up.
 
-    S3 servers refuse an unsigned request with 403; a key is not needed to be reachable.
+    S3 servers refuse an unsigned request with 403, so no keys are needed.
     """
     return _ask(config, signed=False)
 
 
 def probe_with_keys(config: Config) -> MinioServerStatus:
-    """Send one signed request: a server that refuses the keys is up, and not available for use."""
+    """Send one signed request: a server that refuses the keys does not count as available."""
     return _ask(config, signed=True)
 
 
 def missing_rights(objects: Bucket) -> list[str]:
-    """Return what the server said where the keys lack a right that storages need: to store, read, list and
-    delete. Tried with an empty object, which is removed. ``ServerError`` if the server is away."""
+    """Return the server's error for each permission that the keys lack: to store, read, list and delete.
+
+    It tries with an empty object, which is removed. ``ServerError`` if the server cannot be reached.
+    """
     key = f"check-rights-{secrets.token_hex(8)}"
     problems = []
     attempts: tuple[Callable[[], object], ...] = (
@@ -64,7 +66,7 @@ def missing_rights(objects: Bucket) -> list[str]:
         try:
             attempt()
         except FileNotFoundError:
-            pass  # it could not be stored
+            pass  # the object could not be stored
         except ServerError as error:
             if error.status is None:
                 raise
@@ -79,8 +81,8 @@ def _ask(config: Config, *, signed: bool) -> MinioServerStatus:
         return MinioServerStatus(False, str(error))
     server = client.server
     try:
-        response = client.ask(TIME_LIMIT, signed=signed)
-    except (ConfigurationError, ServerError) as error:  # from a provider of keys
+        response = client.send_once(TIME_LIMIT, signed=signed)
+    except (ConfigurationError, ServerError) as error:  # from a key provider
         return MinioServerStatus(False, str(error))
     except connections().BROKEN as error:
         return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")

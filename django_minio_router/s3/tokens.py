@@ -1,4 +1,4 @@
-"""What tells one save from all others: a token in the object. Which of them has this process seen stored?"""
+"""Tokens that identify a save: each object has one, and this process remembers those it stored."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def new_token() -> str:
 
 
 def remember(token: str) -> None:
-    """Keep in mind that the object with this token was acknowledged now."""
+    """Remember that the server has just acknowledged the object with this token."""
     _stored_at.set(token, time.monotonic())
 
 
 def stored_at(token: str) -> float | None:
-    """Return when that was, on the monotonic clock; None if this process does not know."""
+    """Return when the server acknowledged it, on the monotonic clock; None if unknown."""
     return _stored_at.get(token)

@@ -1,8 +1,9 @@
-"""Saving: one conditional request for what fits into a part, parallel parts for what does not.
+"""Saving: one conditional request for content that fits into one part, else parallel parts.
 
-Nothing is visible before it is whole: a part that fails aborts the upload, and the last step carries the
-condition too. Where a server does not check and store in one, the name is claimed first, by an empty object
-that the parts replace at once. Memory stays at the parts under way, whatever the size of the file.
+An object is visible only when it is complete: a failing part aborts the upload, and the last step has the
+condition too. If a server does not check and store atomically, the name is claimed first, with an empty
+object that the completed upload replaces. Memory holds only the parts in progress, whatever the size of the
+file.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.utils.functional import cached_property
 from ..exceptions import ServerError
 from .content import MAX_PARTS, Block, Body, Source
 from .deleting import Deletion
-from .limits import not_counted
+from .limits import pause_limit
 from .tokens import TOKEN_HEADER, new_token, remember
 from .xml import document, element, parsed
 
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 PARALLEL_PARTS = 2
 CHECKSUM_HEADER = "x-amz-checksum-crc32"
-KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with, beside user metadata
+KEPT_HEADERS = frozenset(  # headers that S3 stores with an object and returns, besides user metadata
     {
         "cache-control",
         "content-disposition",
@@ -45,30 +46,33 @@ KEPT_HEADERS = frozenset(  # those that S3 keeps with an object and answers with
     }
 )
 
-# The servers whose last step looks for the name and stores under one lock. SeaweedFS 4.48 does one after
-# the other: of 8 uploads completed at the same moment up to 8 succeeded, and one was left.
+# Servers that check for the name and complete the upload atomically. SeaweedFS 4.48 does not: of 8 uploads
+# completed at the same time, up to 8 succeeded, and one object was left.
 _SAFE_LAST_STEP = ("AmazonS3", "MinIO")
 
-# What a repeat is told if the first try did it: half of an answer, no such upload any more, a taken name.
-_PERHAPS_STORED = (200, 404, 409, 412)
+# Possible answers to a retry if the first attempt succeeded: a partial response, no such upload, a taken
+# name.
+_POSSIBLY_STORED = (200, 404, 409, 412)
 
 _TAKEN = (b"<Code>ConditionalRequestConflict<", b"<Code>PreconditionFailed<")
 
 
 def checksum_of(block: Block, client: Client) -> dict[str, str]:
-    """Return the header by which the server refuses what changed on the way.
+    """Return the header that makes the server refuse content that changed in transit.
 
-    Even for nothing at all: a bucket of AWS that keeps objects for some time refuses all without it.
+    Empty content has one too: AWS requires it in buckets with object lock.
     """
     return {CHECKSUM_HEADER: block.checksum} if client.sends_checksums else {}
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One save of one object. With ``only_new`` an object of that name must not be there yet; with
-    ``if_match`` it must be there, and have that entity tag.
+    """One save of one object.
 
-    ``claim_headers`` tell the empty object that holds the name for a moment from an empty file.
+    With ``only_new``, no object of that name may exist yet; with ``if_match``, one must exist and have that
+    entity tag.
+
+    ``claim_headers`` distinguish the empty object that claims the name from an empty file.
     """
 
     client: Client
@@ -82,10 +86,10 @@ class Upload:
     if_match: str = ""
 
     def run(self, source: Source) -> None:
-        """Send the content. Raise ``FileExistsError`` when the name is taken; nothing is stored then."""
+        """Send the content. ``FileExistsError`` if the name is taken; nothing is stored then."""
         if self.progress is not None:
             self.progress.set_meta(object_name=self.name, total_length=source.size)
-        with not_counted():
+        with pause_limit():
             block = source.only_block()
         if block is not None:
             self._put(block)
@@ -96,15 +100,15 @@ class Upload:
         token = new_token()
         headers = {**self.headers, TOKEN_HEADER: token, **checksum_of(block, self.client)}
         self._store("PUT", "", headers, block.pieces, token, only_new=self.only_new)
-        self._advance(len(block))
+        self._report_progress(len(block))
 
     def _put_parts(self, source: Source) -> None:
         if self.only_new and self._head().status == 200:
-            raise self._taken()  # the last step would say so too, after all parts were sent
+            raise self._name_taken()  # the last step would fail too, but after all parts were sent
         token = new_token()
         upload_id, server = self._begin(token)
         try:
-            with not_counted(), ThreadPoolExecutor(PARALLEL_PARTS) as threads:
+            with pause_limit(), ThreadPoolExecutor(PARALLEL_PARTS) as threads:
                 done = list(self._send_parts(threads, upload_id, source.blocks()))
             if self.only_new and not server.startswith(_SAFE_LAST_STEP):
                 with self._claimed():
@@ -116,7 +120,7 @@ class Upload:
             raise
 
     def _begin(self, token: str) -> tuple[str, str]:
-        """Return the id of the upload, and the name of the server's software."""
+        """Start the upload; return its id and the ``Server`` header."""
         headers = {**self.headers, TOKEN_HEADER: token}
         if self._checks_parts:
             headers["x-amz-checksum-algorithm"] = "CRC32"
@@ -126,7 +130,7 @@ class Upload:
         place = f"{self.bucket}/{self.name}"
         upload_id = parsed(self.client, place, response.data).findtext("UploadId")
         if not upload_id:
-            raise self.client.not_s3(place, "there is no UploadId in its answer")
+            raise self.client.not_s3(place, "its response has no UploadId")
         return upload_id, response.headers.get("Server", "")
 
     @property
@@ -136,13 +140,13 @@ class Upload:
     def _send_parts(
         self, threads: ThreadPoolExecutor, upload_id: str, parts: Iterator[Block]
     ) -> Iterator[tuple[str, str]]:
-        """Send each part, at most ``PARALLEL_PARTS`` at a time; yield entity tag and checksum in order."""
+        """Send the parts, at most ``PARALLEL_PARTS`` at a time; yield entity tags and checksums in order."""
         under_way: deque[tuple[int, Future[tuple[str, str]]]] = deque()
         for number, part in enumerate(parts, 1):
             if number > MAX_PARTS:
                 raise ServerError(
                     f"{self.name!r} has more than {MAX_PARTS} parts of {len(part)} bytes. "
-                    "Raise MINIO_MULTIPART_PART_SIZE, or give the file a size."
+                    "Raise MINIO_MULTIPART_PART_SIZE, or use a file object that knows its size."
                 )
             under_way.append((len(part), threads.submit(self._send_part, upload_id, number, part)))
             del part
@@ -157,29 +161,29 @@ class Upload:
         response = self.client.request("PUT", self.path, query, headers=headers, body=part.pieces)
         if response.status != 200:
             self.client.refuse(response, self.bucket, self.name)
-        self._compare(response, headers)
-        # None if the server has just refused it.
+        self._check_checksum(response, headers)
+        # Empty if the server has just refused checksums.
         checksum = headers.get(CHECKSUM_HEADER, "") if self.client.sends_checksums else ""
         return response.headers.get("ETag", ""), checksum
 
-    def _compare(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> None:
-        """Raise ``ServerError`` if the server says that it stored other bytes than were sent."""
+    def _check_checksum(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> None:
+        """Raise ``ServerError`` if the server stored other bytes than were sent."""
         stored = response.headers.get(CHECKSUM_HEADER)
         if stored and stored != sent.get(CHECKSUM_HEADER, stored):
             raise ServerError(
                 f"{self.name!r} in the bucket {self.bucket!r} has the checksum {stored} at "
-                f"{self.client.server.endpoint}, and {sent[CHECKSUM_HEADER]} was sent: the content changed "
-                "on the way. Save it again."
+                f"{self.client.server.endpoint}, but {sent[CHECKSUM_HEADER]} was sent: the content changed "
+                "in transit. Save it again."
             )
 
     def _finish(self, length: int, part: Future[tuple[str, str]]) -> tuple[str, str]:
         result = part.result()
-        self._advance(length)
+        self._report_progress(length)
         return result
 
     @contextmanager
     def _claimed(self) -> Iterator[None]:
-        """Hold the name with an empty object of our own, which goes when the block fails."""
+        """Claim the name with an empty object, which is removed if the block fails."""
         token = new_token()
         headers = {**self.headers, **self.claim_headers, TOKEN_HEADER: token}
         headers |= checksum_of(Block(), self.client)
@@ -214,13 +218,13 @@ class Upload:
         *,
         only_new: bool,
     ) -> None:
-        """Send the request that makes the object visible; settle what a lost answer leaves open.
+        """Send the request that makes the object visible, and resolve the outcome of a lost response.
 
-        An object may be stored although the answer was lost, or was an error of a proxy on the way, and
-        then a repeat of the request finds the name taken. The token in the object tells whose it is.
+        An object may be stored although the response was lost, or was a proxy's error; then a retry finds the
+        name taken. The token in the object shows whether it is ours.
         """
         headers = {**headers, **self._condition(only_new)}
-        takes_long = method == "POST" or body is None  # the server puts parts together, or copies
+        takes_long = method == "POST" or body is None  # the server combines parts, or copies
         try:
             response = self.client.request(
                 method,
@@ -234,19 +238,19 @@ class Upload:
             if self._is_stored(token):
                 return
             raise
-        if _says_stored(response):
-            self._compare(response, headers)
+        if _is_success(response):
+            self._check_checksum(response, headers)
             self.client.known_buckets.set(self.bucket, True)
             remember(token)
             return
-        in_doubt = _was_repeated(response) or response.status == 200 or response.status >= 500
-        if in_doubt and self._is_stored(token, answers=response.status in _PERHAPS_STORED):
+        outcome_unknown = _was_repeated(response) or response.status == 200 or response.status >= 500
+        if outcome_unknown and self._is_stored(token, answers=response.status in _POSSIBLY_STORED):
             return
         try:
             self.client.refuse(response, self.bucket, self.name)
         except ServerError as error:
-            if only_new and _says_taken(response):
-                raise self._taken() from error
+            if only_new and _is_conflict(response):
+                raise self._name_taken() from error
             raise
 
     def _condition(self, only_new: bool) -> dict[str, str]:
@@ -255,24 +259,24 @@ class Upload:
         return {"If-Match": f'"{self.if_match}"'} if self.if_match else {}
 
     def _is_stored(self, token: str, *, answers: bool = False) -> bool:
-        """Tell whether the object with this token is there; False also if that cannot be found out.
+        """Return whether the object with this token exists; False also if the server does not respond.
 
-        A server that ``answers`` is asked again until it tells. ``ServerError`` if it does not: a save that
-        took another name then would leave a copy that no row names.
+        A server that ``answers`` gets retries. Raise ``ServerError`` if they fail: a save that then took
+        another name would leave a copy that no row refers to.
         """
         try:
-            found = self._look(repeat=answers)
+            found = self._current_headers(repeat=answers)
         except ServerError as error:
             if answers:
-                raise self._in_doubt(error) from error
+                raise self._outcome_unknown(error) from error
             return False
         if found.get(TOKEN_HEADER) != token:
             return False
         remember(token)
         return True
 
-    def _look(self, *, repeat: bool) -> Mapping[str, str]:
-        """Return how the server describes what has the name now, nothing if it is free."""
+    def _current_headers(self, *, repeat: bool) -> Mapping[str, str]:
+        """Return the headers of the object that has the name now; empty if it is free."""
         response = self._head(repeat=repeat)
         if response.status not in (200, 404):
             self.client.refuse(response, self.bucket, self.name, is_head=True)
@@ -282,58 +286,61 @@ class Upload:
         return self.client.request("HEAD", self.path, headers=self._key_headers, repeat=repeat)
 
     def _abort(self, upload_id: str) -> None:
-        """Remove the parts. A failure is only logged: it must not hide the one that led here."""
+        """Remove the parts. Only log a failure, so that it does not hide the original error."""
         try:
             response = self.client.request("DELETE", self.path, f"uploadId={quote(upload_id, safe='')}")
             if response.status not in (200, 204, 404):
                 self.client.refuse(response, self.bucket, self.name)
         except OSError as error:
-            self._log_what_stays("parts", error)
+            self._log_leftovers("parts", error)
 
     def _remove_claim(self, token: str) -> None:
-        """Remove our empty claim and nothing else, and do not hide the error that led here."""
+        """Remove our empty claim and nothing else, without hiding the original error."""
         try:
-            found = self._look(repeat=True)
+            found = self._current_headers(repeat=True)
             if found.get(TOKEN_HEADER) == token:
                 Deletion(self.client, self.bucket, self.name, self.path, found, self._key_headers).run()
         except OSError as error:
-            self._log_what_stays("empty claim", error)
+            self._log_leftovers("empty claim", error)
 
-    def _log_what_stays(self, what: str, error: OSError) -> None:
-        logger.warning("The %s of %r in %r stay on the server: %s", what, self.name, self.bucket, error)
+    def _log_leftovers(self, what: str, error: OSError) -> None:
+        logger.warning("The %s of %r in %r could not be removed: %s", what, self.name, self.bucket, error)
 
-    def _taken(self) -> FileExistsError:
+    def _name_taken(self) -> FileExistsError:
         return FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")
 
-    def _in_doubt(self, error: ServerError) -> ServerError:
+    def _outcome_unknown(self, error: ServerError) -> ServerError:
         return ServerError(
-            f"It cannot be told whether {self.name!r} was stored in {self.bucket!r}: the answer was lost, "
-            "and the server does not say whose the object is that has this name now. Save it again; "
-            f"clean_orphaned_minio_files removes what no row names. ({error})",
+            f"It is unknown whether {self.name!r} was stored in {self.bucket!r}: the response was lost, and "
+            "the server does not say whether the object with this name is ours. Save it again; "
+            f"clean_orphaned_minio_files removes what no row refers to. ({error})",
             status=error.status,
             code=error.code,
         )
 
     @cached_property
     def _key_headers(self) -> dict[str, str]:
-        """A key of the customer's own goes with every request for the object."""
+        """A customer-provided key, which every request for the object needs."""
         return {k: v for k, v in self.headers.items() if "-customer-" in k.lower()}
 
-    def _advance(self, length: int) -> None:
+    def _report_progress(self, length: int) -> None:
         if self.progress is not None:
             self.progress.update(length)
 
 
-def _says_stored(response: BaseHTTPResponse) -> bool:
-    """Tell whether the answer names the object. A completed upload says 200 before the work is done, and
-    then perhaps an error, with the entity tag of a part; a page of something else says 200 too."""
+def _is_success(response: BaseHTTPResponse) -> bool:
+    """Return whether the response confirms the object.
+
+    Completing an upload may answer 200 first and then an error with the entity tag of a part. A proxy's page
+    may have the status 200 too.
+    """
     if response.status != 200 or b"<Error" in response.data:
         return False
     return "ETag" in response.headers or b"<ETag>" in response.data
 
 
-def _says_taken(response: BaseHTTPResponse) -> bool:
-    """Tell whether a condition was not met. A completed upload may say so within a 200."""
+def _is_conflict(response: BaseHTTPResponse) -> bool:
+    """Return whether a condition failed. Completing an upload may report it within a 200."""
     return response.status in (409, 412) or any(code in response.data for code in _TAKEN)
 
 

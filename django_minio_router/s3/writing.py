@@ -1,4 +1,4 @@
-"""Writing: content is sent as it is written, and visible once the file is closed without an error."""
+"""Writing: content is sent while it is written, and visible once the file is closed without an error."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .modes import as_mode
 
 Store: TypeAlias = Callable[["File[Any]"], None]
 
-_AHEAD = 16  # pieces that wait for the network
+_AHEAD = 16  # pieces waiting for the network
 _END, _DISCARD = b"", None
 
 
 class _Discarded(Exception):
-    """Ends an upload whose file was not closed, or whose block failed."""
+    """Abort the upload of a file that was not closed, or whose block failed."""
 
 
 class _Pieces(File):  # type: ignore[type-arg]
-    """The content of an upload that is under way in a thread, while more of it is written."""
+    """The content of an upload that runs in a thread while more is written."""
 
     size: int = 0
 
@@ -52,7 +52,7 @@ class _Pieces(File):  # type: ignore[type-arg]
             yield piece
 
     def add(self, piece: bytes | None) -> None:
-        """Send on a piece. Raises what the upload failed with."""
+        """Pass a piece to the upload. Raise the error if the upload failed."""
         while self._thread.is_alive():
             try:
                 return self._waiting.put(piece, timeout=0.1)
@@ -62,27 +62,27 @@ class _Pieces(File):  # type: ignore[type-arg]
             raise self._error
 
     def end(self) -> None:
-        """Let the upload be completed, and wait for that."""
+        """Complete the upload, and wait for it."""
         self.add(_END)
         self._thread.join()
         if self._error is not None:
             raise self._error
 
     def discard(self) -> None:
-        """Let what was sent be removed, and wait for that; what failed already has removed it itself."""
+        """Abort the upload and wait for it; one that failed has removed its parts already."""
         with suppress(Exception):
             self.add(_DISCARD)
         self._thread.join()
 
 
 class _Outgoing(io.RawIOBase):
-    """What was written: kept until it fills a request, then sent on as it comes. ``store`` sends a file."""
+    """Buffer what is written until it fills a request, then send it as it comes. ``store`` sends a file."""
 
     def __init__(self, store: Store, part_size: int) -> None:
         self._store, self._part_size = store, part_size
-        self._kept: list[bytes] = []
+        self._buffered: list[bytes] = []
         self._pieces: _Pieces | None = None
-        self._is_over = False
+        self._is_finished = False
         self.size = 0
 
     def writable(self) -> bool:
@@ -93,7 +93,7 @@ class _Outgoing(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        if self._is_over:
+        if self._is_finished:
             return len(view)
         for at in range(0, len(view), PIECE):
             self._add(bytes(view[at : at + PIECE]))
@@ -102,32 +102,32 @@ class _Outgoing(io.RawIOBase):
     def _add(self, piece: bytes) -> None:
         self.size += len(piece)
         if self._pieces is None:
-            self._kept.append(piece)
+            self._buffered.append(piece)
             if self.size <= self._part_size:
                 return
             self._pieces = _Pieces(self._store)
-        kept, self._kept = self._kept or [piece], []
-        for piece in kept:
+        pieces, self._buffered = self._buffered or [piece], []
+        for piece in pieces:
             self._pieces.add(piece)
 
     def finish(self) -> None:
-        """Store it. A failure stores nothing."""
-        self._is_over = True
+        """Store the content. If that fails, nothing is stored."""
+        self._is_finished = True
         if self._pieces is not None:
             self._pieces.end()
         else:
-            self._store(ContentFile(b"".join(self._kept)))
+            self._store(ContentFile(b"".join(self._buffered)))
 
     def discard(self) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if not self._is_finished:
+            self._is_finished = True
             if self._pieces is not None:
                 self._pieces.discard()
 
     def close(self) -> None:
-        if not self.closed and not self._is_over:
+        if not self.closed and not self._is_finished:
             warnings.warn(
-                f"A file that was being written ({self.size} bytes) was not closed, so it is not stored.",
+                f"A file opened for writing ({self.size} bytes) was not closed, so it is not stored.",
                 ResourceWarning,
                 stacklevel=2,
             )
@@ -136,11 +136,11 @@ class _Outgoing(io.RawIOBase):
 
 
 class ObjectWriter(File):  # type: ignore[type-arg]
-    """An object opened for writing; Django's ``File``, on the bucket that opened it.
+    """An object opened for writing: a Django ``File`` bound to the bucket that opened it.
 
-    Nothing is visible before ``close()``, which stores what was written, whole, or raises. After an exception
-    within ``with``, and without ``close()``, nothing is stored. ``before_store`` and ``after_store`` get the
-    size in bytes around the last step; what the first raises keeps it from being stored.
+    Nothing is visible before ``close()``, which stores all that was written, or raises. After an exception in
+    a ``with`` block, and without ``close()``, nothing is stored. ``before_store`` and ``after_store`` are
+    called with the size in bytes around the last step; if the first raises, nothing is stored.
     """
 
     def __init__(self, store: Store, name: str, mode: str, part_size: int, **text: Any) -> None:
@@ -152,15 +152,15 @@ class ObjectWriter(File):  # type: ignore[type-arg]
 
     @property
     def size(self) -> int:
-        """What was written, in bytes."""
+        """The size written so far, in bytes."""
         if not self.closed:
             self.file.flush()  # type: ignore[union-attr]
         return self._outgoing.size
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> ObjectWriter:
-        """Do nothing, as Django opens what it is about to write; what was closed stays closed."""
+        """Return the file: Django opens what it is about to write. ``ValueError`` if it is closed."""
         if self.closed or mode not in (None, self.mode):
-            raise ValueError(f"{self.name!r} is open for writing. Open it anew with its storage.")
+            raise ValueError(f"{self.name!r} is open for writing. Open it again with its storage.")
         return self
 
     def close(self) -> None:

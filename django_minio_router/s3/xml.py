@@ -1,4 +1,4 @@
-"""S3's own XML: what is asked of a bucket, and what is answered."""
+"""The XML documents of S3 requests and responses."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def element(tag: str, *children: Element, text: str | None = None, **leaves: str
 
 
 def can_hold(text: str) -> bool:
-    """Tell whether XML can hold the text: it has no way to write most control characters."""
+    """Return whether XML can express the text: it excludes most control characters."""
     return not _IMPOSSIBLE.search(text)
 
 
 def document(root: Element) -> bytes:
-    """Return the element as what S3 takes for a request's body."""
+    """Return the element as the body of a request."""
     root.set("xmlns", _NAMESPACE)
     body: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return body
 
 
 def send(client: Client, method: str, bucket: str, query: str, root: Element) -> bytes:
-    """Send a document about the bucket and return the answer. ``ServerError`` if the server refuses."""
+    """Send a document about the bucket and return the response body. ``ServerError`` if it is refused."""
     return send_body(client, method, bucket, query, document(root), "application/xml")
 
 
 def send_body(client: Client, method: str, bucket: str, query: str, body: bytes, content_type: str) -> bytes:
-    """Send this about the bucket and return the answer. ``ServerError`` if the server refuses."""
+    """Send a body about the bucket and return the response body. ``ServerError`` if it is refused."""
     digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     headers = {"Content-MD5": digest, "Content-Type": content_type}
     response = client.request(method, f"/{bucket}", query, headers=headers, body=body)
@@ -58,7 +58,7 @@ def send_body(client: Client, method: str, bucket: str, query: str, body: bytes,
 
 
 def fetch(client: Client, bucket: str, query: str) -> Element:
-    """Return a document about the bucket, or about the server if it has no name."""
+    """Return a document about the bucket, or about the server if the name is empty."""
     response = client.request("GET", f"/{bucket}", query)
     place = bucket or "the list of buckets"
     if response.status != 200:
@@ -66,7 +66,7 @@ def fetch(client: Client, bucket: str, query: str) -> Element:
     return parsed(client, place, response.data)
 
 
-def fetch_if_any(client: Client, bucket: str, query: str) -> Element | None:
+def fetch_or_none(client: Client, bucket: str, query: str) -> Element | None:
     """Return a document about the bucket; None if it has none."""
     try:
         return fetch(client, bucket, query)
@@ -87,15 +87,15 @@ def fetch_object(client: Client, bucket: str, key: str, path: str, query: str) -
 
 
 def parsed(client: Client, place: str, data: bytes) -> Element:
-    """Return what the server sent about a bucket or an object. ``ServerError`` if it is not XML."""
+    """Return the parsed response about a bucket or an object. ``ServerError`` if it is not XML."""
     try:
         return parse(data)
     except ParseError as error:
-        raise client.not_s3(place, f"its answer cannot be read ({error})") from error
+        raise client.not_s3(place, f"its response cannot be parsed ({error})") from error
 
 
 def parse(data: bytes) -> Element:
-    """Return the element with the namespaces left out. ``ParseError`` if it is not XML."""
+    """Return the root element without namespaces. ``ParseError`` if it is not XML."""
     root = ElementTree.fromstring(data)  # noqa: S314  the server is trusted with the data itself
     for part in root.iter():
         part.tag = part.tag.rpartition("}")[2]

@@ -1,8 +1,8 @@
-"""The settings: where each value comes from, and what follows from several of them.
+"""The settings: where each value comes from, and what several of them mean together.
 
-A value is taken from the storage's own options, else from the server that it names in ``MINIO_SERVERS`` (or
-where it names none, from the ``OPTIONS`` of its alias in ``STORAGES``), else from the flat settings. The
-names are the same in all places. Values are read when they are used and kept until a setting changes.
+A value comes from the storage's own options, else from the server that it names in ``MINIO_SERVERS`` (or, if
+it names none, from the ``OPTIONS`` of its alias in ``STORAGES``), else from the flat settings. The names are
+the same everywhere. Values are read on first use and cached until a setting changes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .testing import MEMORY, is_isolated, memory_options, prefix_of_tests
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider
 
-# MINIO_USE_HTTPS is not among them: a server that does not say is never less safe than the others.
-_OF_ONE_SERVER = {
+# Not MINIO_USE_HTTPS: a server that does not set it must not be less safe than the others.
+_PER_SERVER = {
     "MINIO_EXTERNAL_ENDPOINT",
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS",
     "MINIO_REGION",
@@ -47,12 +47,12 @@ _OF_ONE_SERVER = {
     "MINIO_POLICY_HOOKS",
 }
 
-_DECLARING = {"MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS", "MINIO_DEFAULT_BUCKET"}
+_FLAT_KEYS = {"MINIO_ENDPOINT", "MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS", "MINIO_DEFAULT_BUCKET"}
 _DEFAULT_BUCKETS = {DEFAULTS["MINIO_MEDIA_FILES_BUCKET"], DEFAULTS["MINIO_STATIC_FILES_BUCKET"]}
 
 
 class Config:
-    """The values that hold for one storage. Wrong ones raise ``ConfigurationError`` when they are used."""
+    """The settings of one storage. Invalid ones raise ``ConfigurationError`` on use."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Config:
         self._server_name = server
         if server and "MINIO_ENDPOINT" in self._own:
             raise ConfigurationError(
-                f"A storage names the server {server!r}, and has a MINIO_ENDPOINT of its own. Remove that "
+                f"A storage names the server {server!r} and has a MINIO_ENDPOINT of its own. Remove that "
                 "option, or put it into MINIO_SERVERS."
             )
         shared = _named_server(server) if server else _storage_options(storage_name)
@@ -79,24 +79,24 @@ class Config:
     __hash__ = None  # type: ignore[assignment]
 
     def on(self, server: str, options: Mapping[str, Any]) -> Config:
-        """Return the configuration for another server: one of ``MINIO_SERVERS``, or one of these options."""
+        """Return the configuration for another server: from ``MINIO_SERVERS``, or with these options."""
         own = {**self._own, **options}
         return Config(own, server=server, defaults=self._defaults) if server or options else self
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
-        """Return the configuration with other values where the project sets nothing."""
+        """Return a copy with other defaults for what the project does not set."""
         changed = copy.copy(self)
         changed._defaults = defaults
         return changed
 
     def get(self, name: str) -> Any:
-        """Return the value of a ``MINIO_*`` name, or its default. ``ConfigurationError`` if it is wrong.
+        """Return the value of a ``MINIO_*`` setting, or its default. ``ConfigurationError`` if it is invalid.
 
-        Where a place names an endpoint, the keys and buckets of another place are not for it.
+        A layer that names an endpoint does not inherit the keys and buckets of the layers below it.
         """
-        return checked(name, self._given(name))  # no variable: a debug page would show a wrong key
+        return checked(name, self._value(name))  # no local variable: a debug page would show an invalid key
 
-    def _given(self, name: str) -> Any:
+    def _value(self, name: str) -> Any:
         value = self._find(name)
         return self._defaults.get(name) if value is None else value
 
@@ -104,26 +104,26 @@ class Config:
         for values in self._layers:
             if name in values:
                 return values[name]
-            if name in _OF_ONE_SERVER and "MINIO_ENDPOINT" in values:
+            if name in _PER_SERVER and "MINIO_ENDPOINT" in values:
                 return None
         return getattr(settings, name, None)
 
     def problems(self) -> Iterator[ConfigurationError]:
-        """Yield an error for each value that is of a wrong type or out of range."""
+        """Yield an error for each value of the wrong type or out of range."""
         for name in SETTINGS:
             try:
                 self.get(name)
             except ConfigurationError as error:
                 yield error
 
-    def holds(self, name: str) -> bool:
-        """Tell whether options or ``MINIO_SERVERS`` give the value, not the flat settings."""
+    def has_own(self, name: str) -> bool:
+        """Return whether options or ``MINIO_SERVERS`` set the value, rather than the flat settings."""
         return any(name in layer for layer in self._layers)
 
     @property
     def is_flat(self) -> bool:
-        """Whether flat settings declare the server and the buckets, not options or ``MINIO_SERVERS``."""
-        return not any(map(self.holds, _DECLARING))
+        """Whether the flat settings declare the server and its buckets, not options or ``MINIO_SERVERS``."""
+        return not any(map(self.has_own, _FLAT_KEYS))
 
     @cached_property
     def internal(self) -> Server:
@@ -156,7 +156,7 @@ class Config:
 
     @property
     def credentials(self) -> Provider | None:
-        """What gives the keys, made if it is named, and not asked yet. None: the settings give them."""
+        """The provider of the keys, imported but not called yet; None if the settings hold the keys."""
         given = self.get("MINIO_CREDENTIALS")
         return _provider(given) if isinstance(given, str) else given
 
@@ -171,7 +171,7 @@ class Config:
                     "from minio.credentials."
                 )
         return Server(
-            endpoint=host.lower() + path,  # as browsers write it; a link is signed for what they send
+            endpoint=host.lower() + path,  # browsers send it in lower case, and links are signed for that
             use_https=use_https,
             region=self.get("MINIO_REGION") or DEFAULTS["MINIO_REGION"],
             access_key=self.get("MINIO_ACCESS_KEY"),
@@ -192,44 +192,44 @@ class Config:
         )
 
     def public_url(self, bucket: str) -> str:
-        """Return where anybody reads what is in the bucket, with a slash at the end; empty: at the server."""
+        """Return the public URL of the bucket, with a trailing slash; empty if that is the server itself."""
         url = "" if self.in_memory else self.get("MINIO_PUBLIC_URL").replace("{bucket}", bucket)
         return f"{url.rstrip('/')}/" if url else ""
 
     @property
     def url_signer(self) -> Callable[[str, datetime], str] | None:
-        """What signs links instead of S3: a function of a URL and the time when the link ends."""
+        """The function of a URL and its expiry time that signs links instead of S3."""
         given = None if self.in_memory else self.get("MINIO_URL_SIGNER")
         return _signer(given) if isinstance(given, str) else given
 
     @property
     def in_memory(self) -> bool:
-        """Whether files are kept in this process, as it is said or as tests are running."""
+        """Whether files are kept in this process: because a setting says so, or tests are running."""
         return is_isolated() or self.get("MINIO_ENDPOINT") == MEMORY
 
     @property
     def makes_buckets(self) -> bool:
-        """Whether a bucket is made when it is needed: no command has made those of tests, and in memory."""
+        """Whether a missing bucket is created on use: no command creates those of tests and in memory."""
         return self.makes_buckets_at_once or bool(self.get("MINIO_BUCKET_CHECK_ON_SAVE"))
 
     @property
     def makes_buckets_at_once(self) -> bool:
-        """Whether a bucket is made at the first call of any kind."""
+        """Whether a bucket is created by the first call of any kind."""
         return self.in_memory or bool(prefix_of_tests())
 
     @property
     def lists_public_buckets(self) -> bool:
-        """Whether anybody may list what is in a public bucket."""
+        """Whether anybody may list the objects of a public bucket."""
         return bool(self.get("MINIO_PUBLIC_POLICY") == "list")
 
     @property
     def downloads_active_content(self) -> bool:
-        """Whether browsers download what is not known to be passive."""
+        """Whether browsers must download anything not known to be safe to display."""
         return bool(self.get("MINIO_ACTIVE_CONTENT") == "download")
 
     @property
     def media_bucket(self) -> str:
-        """The bucket of a storage that names none."""
+        """The bucket of a storage that does not name one."""
         return str(self.get("MINIO_DEFAULT_BUCKET") or self.get("MINIO_MEDIA_FILES_BUCKET"))
 
     @property
@@ -238,12 +238,12 @@ class Config:
 
     @cached_property
     def multipart(self) -> tuple[int, int]:
-        """The size of the parts of a large file, and up to which size none is large, in bytes."""
+        """The part size of an upload and the size up to which a file goes in one request, in bytes."""
         return self.get("MINIO_MULTIPART_PART_SIZE"), self.get("MINIO_MULTIPART_THRESHOLD") or 0
 
     @cached_property
     def declared(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The names in ``MINIO_PRIVATE_BUCKETS`` and ``MINIO_PUBLIC_BUCKETS``; strategies left out."""
+        """The names in ``MINIO_PRIVATE_BUCKETS`` and in ``MINIO_PUBLIC_BUCKETS``, without strategies."""
         private = frozenset(_names(self.get("MINIO_PRIVATE_BUCKETS")))
         public = frozenset(_names(self.get("MINIO_PUBLIC_BUCKETS")))
         if private & public:
@@ -254,18 +254,18 @@ class Config:
             )
         return private, public
 
-    def lists_as_public(self, bucket: str) -> bool:
-        """Tell whether the settings declare the bucket public; one that they do not declare is private."""
+    def is_declared_public(self, bucket: str) -> bool:
+        """Return whether the settings declare the bucket public; an undeclared one is private."""
         return bucket in self.declared[1]
 
     def is_public(self, bucket: str) -> bool:
-        """Tell whether the settings declare the bucket public.
+        """Return whether the settings declare the bucket public.
 
-        A bucket that flat settings do not declare is refused, but for the default ones; one that options
-        or ``MINIO_SERVERS`` do not declare is private.
+        An undeclared bucket is private if options or ``MINIO_SERVERS`` describe the server. Under flat
+        settings it raises ``ConfigurationError``, unless it is a default bucket.
         """
         private, _ = self.declared
-        if self.lists_as_public(bucket):
+        if self.is_declared_public(bucket):
             return True
         if bucket in private or bucket in _DEFAULT_BUCKETS or not self.is_flat:
             return False
@@ -276,20 +276,20 @@ class Config:
 
     @cached_property
     def url_expiry(self) -> tuple[int, int]:
-        """How long a link lives and the window in which it stays the same, in seconds.
+        """The lifetime of a link and the window in which it stays the same, in seconds.
 
-        Where no time is asked for, links live for the seven days that S3 allows, less the window.
+        By default, links live for the seven days that S3 allows, less the window.
         """
-        asked = self.get("MINIO_URL_EXPIRY_HOURS")
-        if asked is None:
+        lifetime = self.get("MINIO_URL_EXPIRY_HOURS")
+        if lifetime is None:
             return MAX_EXPIRY, min(self._window, MAX_EXPIRY // 4)
-        return self.expiry(math.ceil(asked.total_seconds()))
+        return self.expiry(math.ceil(lifetime.total_seconds()))
 
     def expiry(self, seconds: int) -> tuple[int, int]:
-        """Return life and window of a link that must live for this many seconds.
+        """Return lifetime and window of a link that must live for this many seconds.
 
-        A link signed at the start of its window must outlive the asked time, so the window is at most a
-        quarter of it, and at least the second whose start stands in the link.
+        A link signed at the start of its window must outlive the requested time, so the window is at most a
+        quarter of that time, and at least one second, the resolution of a signature.
         """
         if not 0 < seconds <= MAX_EXPIRY:
             raise ConfigurationError(
@@ -318,7 +318,7 @@ def _named_server(name: str) -> Hidden:
         )
     for unknown in servers[name].keys() - SETTINGS.keys():
         raise ConfigurationError(
-            f"The server {name!r} in MINIO_SERVERS has {unknown!r}, which is not a setting. Correct its name."
+            f"The server {name!r} in MINIO_SERVERS has {unknown!r}, which is not a setting. Correct the name."
         )
     return servers[name]
 
@@ -336,7 +336,7 @@ def _storage_options(alias: str) -> Hidden:
 
 
 def options_of(alias: str) -> Mapping[str, Any]:
-    """Return the ``OPTIONS`` of an alias in ``STORAGES``. ``ConfigurationError`` if that is malformed."""
+    """Return the ``OPTIONS`` of an alias in ``STORAGES``. ``ConfigurationError`` if they are malformed."""
     entry = settings.STORAGES[alias]
     options = entry.get("OPTIONS", {}) if isinstance(entry, Mapping) else None
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
@@ -347,10 +347,10 @@ def options_of(alias: str) -> Mapping[str, Any]:
 
 
 def refuse_unknown_keys(what: str, entry: Mapping[Any, Any]) -> None:
-    """Raise ``ConfigurationError`` for a key beside ``BACKEND`` and ``OPTIONS``, which nobody would read."""
+    """Raise ``ConfigurationError`` for a key other than ``BACKEND`` and ``OPTIONS``."""
     for key in entry.keys() - {"BACKEND", "OPTIONS"}:
         raise ConfigurationError(
-            f"{what} has {key!r} beside BACKEND and OPTIONS, where nothing reads it. Move it into OPTIONS: "
+            f"{what} has {key!r} beside BACKEND and OPTIONS, where it has no effect. Move it into OPTIONS: "
             "{'BACKEND': path, 'OPTIONS': {...}}."
         )
 
@@ -361,18 +361,18 @@ def _names(entries: Iterable[object]) -> Iterable[str]:
 
 @lru_cache(maxsize=64)
 def _provider(path: str) -> Provider:
-    """Return the provider at a dotted path, the same one each time: equal servers share a client."""
+    """Return the provider at a dotted path. Cached, so that equal servers share a client."""
     try:
         provider: Provider = import_string(path)()
-    except Exception as error:  # a function of the project's own may raise anything
+    except Exception as error:  # a project's own function may raise anything
         raise ConfigurationError(
             f"MINIO_CREDENTIALS names {path!r}, which cannot be imported and called: "
-            f"{type(error).__name__}: {error}. Correct the path, or name a function of your own that makes "
-            "the provider."
+            f"{type(error).__name__}: {error}. Correct the path, or name a function of your own that "
+            "returns a provider."
         ) from error
     if not hasattr(provider, "retrieve"):
         raise ConfigurationError(
-            f"MINIO_CREDENTIALS names {path!r}, which gives no provider. Name a class from "
+            f"MINIO_CREDENTIALS names {path!r}, which does not return a provider. Name a class from "
             "minio.credentials, or a function that returns an instance of one."
         )
     return provider
@@ -395,6 +395,6 @@ def _signer(path: str) -> Callable[[str, datetime], str]:
 
 def _refuse_endpoint(setting: str, endpoint: str) -> None:
     problem = endpoint_problem(endpoint)
-    endpoint = shown_endpoint(endpoint)  # no variable may hold a password when a debug page shows it
+    endpoint = shown_endpoint(endpoint)  # a debug page must not show a password in a local variable
     if problem:
         raise ConfigurationError(f"{setting} {endpoint} {problem}.")

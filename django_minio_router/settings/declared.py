@@ -1,4 +1,4 @@
-"""Every ``MINIO_*`` setting: its default, which other values are right, and what a wrong one is told."""
+"""Every ``MINIO_*`` setting: its default, its valid values, and the error for an invalid one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MAX_EXPIRY = 7 * 24 * 60 * 60  # seconds; the longest life that Signature Versio
 _MIB = 1024 * 1024
 _DAY = 24 * 60 * 60
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
-_REGION = re.compile(r"[!-.0-~]*")  # it stands between slashes in each signature
+_REGION = re.compile(r"[!-.0-~]*")  # no slash: slashes delimit it in each signature
 
 
 class Setting(NamedTuple):
-    """A default, and which other values are right; None always stands for the default."""
+    """A default and a test for other values; None always means the default."""
 
     default: Any
     takes: str
@@ -27,7 +27,7 @@ class Setting(NamedTuple):
     secret: bool = False
 
     def shown(self, value: Any) -> str:
-        """Return a wrong value as an error may tell it: of a secret only the type."""
+        """Return an invalid value as an error may show it: only the type of a secret."""
         return f"of type {type(value).__name__}" if self.secret else shortened(value)
 
 
@@ -36,7 +36,7 @@ def _text(default: str = "", *, secret: bool = False) -> Setting:
 
 
 def _key() -> Setting:
-    """A key as it is sent in a header; one from a file often ends with a newline."""
+    """A key is sent in a header, and one read from a file often ends with a newline."""
     takes = "a string of printable ASCII, without line ends"
     return Setting("", takes, lambda v: isinstance(v, str) and v.isascii() and v.isprintable(), True)
 
@@ -45,7 +45,7 @@ def _flag(default: bool | None = None) -> Setting:
     return Setting(default, "True or False", lambda value: isinstance(value, bool))
 
 
-def _whole(default: int | None, *, lowest: int) -> Setting:
+def _integer(default: int | None, *, lowest: int) -> Setting:
     return Setting(default, f"a whole number from {lowest} up", lambda v: type(v) is int and v >= lowest)
 
 
@@ -55,12 +55,12 @@ def _seconds(default: float) -> Setting:
     )
 
 
-def _period(default: timedelta | None = None) -> Setting:
+def _duration(default: timedelta | None = None) -> Setting:
     return Setting(default, "a timedelta from 0 up", lambda v: isinstance(v, timedelta) and v >= timedelta())
 
 
 def _choice(*choices: str) -> Setting:
-    """One of these; the first is the default, unless a strategy has another one for its buckets."""
+    """Accept one of these. The first is the default, unless a strategy has its own for its buckets."""
     return Setting(choices[0], " or ".join(map(repr, choices)), lambda v: isinstance(v, str) and v in choices)
 
 
@@ -83,7 +83,7 @@ def _is_hook(value: Any) -> bool:
     return pair and (isinstance(value[1], Mapping) or callable(value[1]))
 
 
-def _are_servers(value: Any) -> bool:
+def _is_server_mapping(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(name, str) and isinstance(values, Mapping) for name, values in value.items()
     )
@@ -100,7 +100,7 @@ _BUCKET_HOOKS = Setting(
     "a list of callables of (client, bucket), or of their dotted paths",
     lambda value: _is_list(value) and all(callable(hook) or isinstance(hook, str) for hook in value),
 )
-_NOT_NEEDED = Setting(None, "anything", lambda value: True)
+_IGNORED = Setting(None, "anything", lambda value: True)
 
 SETTINGS: dict[str, Setting] = {
     "MINIO_ENDPOINT": _text(),
@@ -109,7 +109,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_EXTERNAL_ENDPOINT": _text(),
     "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": _flag(),
     "MINIO_PUBLIC_URL": Setting(
-        "", "a URL without a query, in which '{bucket}' may stand for the bucket's name", _is_public_url
+        "", "a URL without a query, which may contain '{bucket}' for the bucket's name", _is_public_url
     ),
     "MINIO_URL_SIGNER": Setting(
         None,
@@ -127,11 +127,11 @@ SETTINGS: dict[str, Setting] = {
         "retrieve", "a provider from minio.credentials, or the dotted path of one", or_path=True
     ),
     "MINIO_HTTP_CLIENT": _object_with("connection_from_url", "a urllib3.PoolManager"),
-    "MINIO_POOL_SIZE": _whole(64, lowest=1),
+    "MINIO_POOL_SIZE": _integer(64, lowest=1),
     "MINIO_CONNECT_TIMEOUT": _seconds(5.0),
     "MINIO_READ_TIMEOUT": _seconds(30.0),
     "MINIO_CALL_TIMEOUT": _seconds(20.0),
-    "MINIO_RETRIES": _whole(2, lowest=0),
+    "MINIO_RETRIES": _integer(2, lowest=0),
     "MINIO_CONDITIONAL_WRITES": _flag(),
     "MINIO_CHECKSUMS": _flag(True),
     "MINIO_BUCKET_POLICIES": _flag(True),
@@ -159,23 +159,26 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_DIRECT_UPLOAD": Setting({}, "a dictionary", lambda value: isinstance(value, Mapping)),
     "MINIO_PUBLIC_POLICY": _choice("list", "read"),
     "MINIO_ACTIVE_CONTENT": _choice("inline", "download"),
-    "MINIO_URL_EXPIRY_HOURS": _period(),
-    "MINIO_URL_WINDOW": _period(timedelta(minutes=15)),
-    "MINIO_MULTIPART_UPLOAD": _NOT_NEEDED,
-    "MINIO_MULTIPART_THRESHOLD": _whole(None, lowest=0),
-    "MINIO_MULTIPART_PART_SIZE": _whole(8 * _MIB, lowest=5 * _MIB),
-    "MINIO_URL_CACHING_ENABLED": _NOT_NEEDED,
-    "MINIO_URL_CACHE_TIMEOUT": _NOT_NEEDED,
-    "MINIO_URL_CACHE_PREFIX": _NOT_NEEDED,
-    "MINIO_URL_CACHING_TIMEOUT": _NOT_NEEDED,
-    "MINIO_URL_CACHING_PREFIX": _NOT_NEEDED,
+    "MINIO_URL_EXPIRY_HOURS": _duration(),
+    "MINIO_URL_WINDOW": _duration(timedelta(minutes=15)),
+    "MINIO_MULTIPART_UPLOAD": _IGNORED,
+    "MINIO_MULTIPART_THRESHOLD": _integer(None, lowest=0),
+    "MINIO_MULTIPART_PART_SIZE": _integer(8 * _MIB, lowest=5 * _MIB),
+    "MINIO_URL_CACHING_ENABLED": _IGNORED,
+    "MINIO_URL_CACHE_TIMEOUT": _IGNORED,
+    "MINIO_URL_CACHE_PREFIX": _IGNORED,
+    "MINIO_URL_CACHING_TIMEOUT": _IGNORED,
+    "MINIO_URL_CACHING_PREFIX": _IGNORED,
     "MINIO_TESTING": _choice("memory", "prefix", "real"),
     "MINIO_SERVERS": Setting(
-        {}, "a dictionary that has a dictionary of settings for each server's name", _are_servers, secret=True
+        {},
+        "a dictionary that has a dictionary of settings for each server's name",
+        _is_server_mapping,
+        secret=True,
     ),
 }
 
-# The options of a storage that are not settings.
+# Options of a storage that are not settings.
 OPTIONS: dict[str, Setting] = {
     "bucket_name": _text(),
     "storage_name": _text(),
@@ -198,20 +201,23 @@ DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.
 
 
 def checked(name: str, value: Any) -> Any:
-    """Return the value, for None the default. ``ConfigurationError`` if it is wrong; no secret is shown."""
+    """Return the value, or the default for None.
+
+    Raise ``ConfigurationError`` if it is invalid, without showing a secret.
+    """
     setting = SETTINGS[name]
     if value is None or value is setting.default:
         return setting.default
     if setting.is_right(value):
         return value
-    # Under the same name, so that no variable of this function holds a secret when a debug page shows it.
+    # Overwritten, so that a debug page cannot show a secret in a local variable.
     value = setting.shown(value)
     raise ConfigurationError(f"{name} is {value}. It takes {setting.takes}.")
 
 
-def check_options(given: Mapping[str, Any]) -> None:
-    """Raise ``ConfigurationError`` if an option of a storage that is not a setting is of a wrong type."""
-    for name, value in given.items():
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ``ConfigurationError`` if a storage option that is not a setting has an invalid value."""
+    for name, value in options.items():
         option = OPTIONS[name]
         if value is not None and not option.is_right(value):
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""How the address of a server is written: host and port, alone or in a URL."""
+"""The address of a server: host and port, alone or in a URL."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ _ENDPOINT = re.compile(r"(?:(https?)://)?([^/?#]*)((?:/[A-Za-z0-9._~-]+)*)/?")
 
 
 def endpoint_problem(endpoint: str) -> str | None:
-    """Say what is wrong with a ``[scheme://]host[:port][/path]``, or return None."""
+    """Return what is wrong with a ``[scheme://]host[:port][/path]``, or None."""
     if "@" in endpoint:
-        return "holds a user name; the keys have settings of their own"
+        return "contains a user name; set MINIO_ACCESS_KEY and MINIO_SECRET_KEY instead"
     if "://" in endpoint and not endpoint.startswith(("http://", "https://")):
-        return "holds a scheme that is neither http nor https"
+        return "has a scheme other than http and https"
     if "?" in endpoint or "#" in endpoint:
-        return "holds a query or a fragment"
+        return "has a query or a fragment"
     _, host, _ = split_endpoint(endpoint)
     if host.count(":") > 1 and not host.startswith("["):
         return "is an IPv6 address without brackets; write it as [::1]:9000"
     match = _HOST.fullmatch(host)
     if not match:
         if "/" in host and host == endpoint:
-            return "holds a path that needs quoting; use letters, digits and . _ ~ - between single slashes"
+            return "has a path that needs quoting; use letters, digits and . _ ~ - between single slashes"
         return "is not a host name or address with an optional port"
     if match[1] and not 0 < int(match[1]) < 65536:
         return "has a port outside 1 to 65535"
@@ -30,12 +30,14 @@ def endpoint_problem(endpoint: str) -> str | None:
 
 
 def shown_endpoint(endpoint: str) -> str:
-    """Return the endpoint as it may be shown: what stands before an ``@`` may be a password."""
+    """Return the endpoint without what precedes an ``@``, which may be a password."""
     return repr(endpoint.rpartition("@")[2])
 
 
 def split_endpoint(endpoint: str) -> tuple[str, str, str]:
-    """Split ``[scheme://]host[:port][/path]``; the path is empty or starts with a slash and does not end
-    with one. What is malformed comes back as the host."""
+    """Split ``[scheme://]host[:port][/path]``. The path is empty, or has a leading slash only.
+
+    A malformed endpoint is returned as the host.
+    """
     match = _ENDPOINT.fullmatch(endpoint)
     return (match[1] or "", match[2], match[3] or "") if match else ("", endpoint, "")

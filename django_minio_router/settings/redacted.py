@@ -1,4 +1,4 @@
-"""Values that nobody may read off a debug page, which shows every variable of every function."""
+"""Values that a debug page must not show, though it shows every local variable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Hidden(dict[str, Any]):
-    """Settings or headers, with keys or signatures among them; shown by their names only."""
+    """Settings or headers that include keys or signatures; the repr shows names only."""
 
     def __repr__(self) -> str:
         return f"<{', '.join(self) or 'nothing'}>"

@@ -1,4 +1,4 @@
-"""One server, as the settings describe it."""
+"""A server, as the settings describe it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Server:
-    """What a connection depends on. Equal servers share one client and one pool.
+    """Everything a connection depends on. Equal servers share one client and one pool.
 
-    ``endpoint`` is ``host[:port]``, and the path below which the server has its buckets, if any. With
-    ``virtual`` a bucket's name stands in the host. Timeouts are in seconds; ``prefix`` is the path that a
-    proxy puts before the bucket in links; in ``memory`` it stands for a server and is this process;
-    ``test_prefix`` begins the names of all buckets.
+    ``endpoint`` is ``host[:port]``, plus the path below which the server has its buckets, if any. With
+    ``virtual``, the bucket is part of the host name. Timeouts are in seconds. ``prefix`` is the path that a
+    proxy puts before the bucket in links. With ``memory``, this process is the server. ``test_prefix`` begins
+    the name of every bucket.
     """
 
     endpoint: str
@@ -44,12 +44,12 @@ class Server:
     test_prefix: str = ""
 
     def bucket_name(self, name: str) -> str:
-        """Return what the bucket is called there: as it is named, but for tests with a prefix."""
+        """Return the bucket's name on the server, which has a prefix in tests."""
         return with_prefix(self.test_prefix, name)
 
     @cached_property
     def host(self) -> str:
-        """The host, and its port unless that is the usual one, as it stands in ``Host`` and is signed."""
+        """The host, with its port unless that is the default: the signed ``Host`` header."""
         return self.endpoint.partition("/")[0].removesuffix(":443" if self.use_https else ":80")
 
     @cached_property
@@ -59,7 +59,7 @@ class Server:
 
     @cached_property
     def path(self) -> str:
-        """The path below which the server has its buckets; empty, or with a slash at its start only."""
+        """The path below which the server has its buckets: empty, or with a leading slash only."""
         return self.endpoint[len(self.endpoint.partition("/")[0]) :]
 
     @property
@@ -70,7 +70,7 @@ class Server:
 
     @property
     def is_plain(self) -> bool:
-        """Whether a request for ``/bucket/object`` has just that path, and the server's own host."""
+        """Whether a request for ``/bucket/object`` uses exactly that path on the server's own host."""
         return not (self.virtual or self.path)
 
     def locate(self, path: str) -> tuple[str, str]:
@@ -81,12 +81,12 @@ class Server:
         return self.host, f"{self.path}{path}"
 
     def url_of(self, bucket: str) -> str:
-        """Return the URL of the bucket as a browser sees it, without a slash at its end."""
+        """Return the URL of the bucket as a browser sees it, without a trailing slash."""
         if not self._has_host(bucket):
             return f"{self.base_url}/{bucket}"
         scheme, _, rest = self.base_url.partition("://")
         return f"{scheme}://{bucket}.{rest}"
 
     def _has_host(self, bucket: str) -> bool:
-        """Tell whether the bucket has a host of its own. No certificate is for a name with a dot in it."""
+        """Return whether the bucket has its own host. No certificate covers a bucket name with a dot."""
         return self.virtual and bool(bucket) and not (self.use_https and "." in bucket)

@@ -1,6 +1,6 @@
-"""Where files are kept while a project is tested: in this process, unless a setting says otherwise.
+"""Where files go while a project's tests run: in this process, unless a setting says otherwise.
 
-What a test removes is its own: in memory, or in buckets that were made for it.
+A test can only remove its own files: those in memory, or in buckets made for the run.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ if TYPE_CHECKING:
 
 MEMORY = "memory:"  # as an endpoint: no server at all
 
-# Set by this package's own suite, whose servers hold nothing but what it made. No setting does it: the tests
-# of a project remove what is theirs in memory, and with a prefix.
+# Set by this package's own test suite, whose servers hold nothing else. There is no setting for it: a
+# project's tests may delete in memory and in buckets with the prefix only.
 servers_hold_only_tests = False
 
-_START = secrets.token_hex(8)  # two runs on one machine may have databases of one name
-_DIGEST = 8  # characters that stand for the rest of a long name
+_START = secrets.token_hex(8)  # two runs on one machine may use databases of the same name
+_DIGEST = 8  # characters of the digest that replaces the end of a long name
 
 
 def is_under_test() -> bool:
-    """Tell whether Django's test environment is set up: its runner, pytest-django and parallel workers do it.
+    """Return whether Django's test environment is set up, as its runner, pytest-django and workers do.
 
-    Asked at each call of a storage, so without an import. What ``setup_test_environment()`` saves is a
-    sign that nothing else leaves: ``mail.outbox`` is there also in a project with the locmem e-mail backend.
+    Every storage call asks, so nothing is imported here. Only ``setup_test_environment()`` leaves
+    ``saved_data``; ``mail.outbox`` also exists in a project with the locmem e-mail backend.
     """
     utils = sys.modules.get("django.test.utils")
     return utils is not None and "saved_data" in vars(utils._TestState)  # hasattr() takes four times as long
 
 
 def test_state() -> str | None:
-    """Return None if no tests are running, else what buckets begin with."""
+    """Return None if no tests are running, else the prefix of their buckets."""
     return prefix_of_tests() if is_under_test() else None
 
 
 def is_isolated() -> bool:
-    """Tell whether files are kept in memory since tests are running."""
+    """Return whether files are kept in memory because tests are running."""
     return is_under_test() and testing_mode() == "memory"
 
 
 def testing_mode() -> str:
-    """Return ``MINIO_TESTING``. ``ConfigurationError`` if it is wrong."""
+    """Return ``MINIO_TESTING``. ``ConfigurationError`` if it is invalid."""
     mode: str = checked("MINIO_TESTING", getattr(settings, "MINIO_TESTING", None))
     return mode
 
 
 def memory_options(server: str, endpoint: str) -> dict[str, Any]:
-    """Return the settings of what stands in for a server: named as it is, so that servers stay apart."""
+    """Return the settings of the in-memory server that replaces this one; each server has its own."""
     name = f"{zlib.crc32(server.encode()):08x}.memory" if server else "memory"
     _, host, path = split_endpoint(endpoint)
     return {
@@ -74,9 +74,9 @@ def memory_options(server: str, endpoint: str) -> dict[str, Any]:
 
 
 def prefix_of_tests() -> str:
-    """Return what this process's buckets begin with while its tests use real servers; else empty.
+    """Return the prefix of this process's buckets while its tests use real servers; else empty.
 
-    It is another one for each database, and so for each worker of a parallel run.
+    It differs by database, and so by worker of a parallel run.
     """
     if not is_under_test() or testing_mode() != "prefix":
         return ""
@@ -86,21 +86,21 @@ def prefix_of_tests() -> str:
 
 
 def with_prefix(prefix: str, name: str) -> str:
-    """Return the bucket's name with the prefix, once; the end of a long name becomes a digest."""
+    """Return the bucket's name with the prefix, added once; a digest replaces the end of a long name."""
     if name.startswith(prefix):
         return name
     whole = prefix + name
     if len(whole) <= MAX_BUCKET_NAME:
         return whole
-    kept = whole[: MAX_BUCKET_NAME - _DIGEST - 1].rstrip("-.")
-    return f"{kept}-{sha256(name.encode()).hexdigest()[:_DIGEST]}"
+    start = whole[: MAX_BUCKET_NAME - _DIGEST - 1].rstrip("-.")
+    return f"{start}-{sha256(name.encode()).hexdigest()[:_DIGEST]}"
 
 
 def refuse_in_tests(server: Server, place: str) -> None:
-    """Raise ``ConfigurationError`` if tests are running and what is in the place is not their own."""
+    """Raise ``ConfigurationError`` if tests are running and the files of the place are not their own."""
     is_own = server.memory or server.test_prefix
     if not is_own and is_under_test() and not servers_hold_only_tests:
         raise ConfigurationError(
-            f"Tests are running, so nothing is deleted from {place}: it is not known to be theirs. "
-            f"MINIO_TESTING is {testing_mode()!r}. Set it to 'memory' or 'prefix'."
+            f"Tests are running with MINIO_TESTING = {testing_mode()!r}, so nothing is deleted from {place}: "
+            "its files may not be theirs. Set MINIO_TESTING to 'memory' or 'prefix'."
         )

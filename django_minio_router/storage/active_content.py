@@ -1,7 +1,7 @@
-"""Which files are safe to show: a browser shows or downloads them, and never runs anything in them.
+"""Which files are safe to display: a browser shows or downloads them, but never runs anything in them.
 
-All others count as active: HTML, SVG, XML and scripts, and unknown types. The list is short on purpose: a
-file that is missing from it is only downloaded instead of shown.
+All others count as active content: HTML, SVG, XML, scripts and unknown types. The list is short on purpose: a
+missing type only means that the file is downloaded instead of displayed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 _DISPOSITION = "Content-Disposition"
 
-# Each media type with the endings of its names. The type that the browser declared is not enough, as
-# SeaweedFS replaces application/octet-stream by what it takes the ending for; the ending is not, as the
-# server sends the declared type with any name.
+# Media types with their file extensions. Both must be safe: SeaweedFS replaces application/octet-stream by
+# its own guess from the extension, and other servers send the declared type with any name.
 _SAFE = """
 application/epub+zip                epub
 application/gzip                    gz tgz
@@ -74,42 +73,42 @@ video/x-msvideo                     avi
 
 _LINES = [line.split() for line in _SAFE.strip().splitlines()]
 _SAFE_TYPES = frozenset(line[0] for line in _LINES)
-SAFE_ENDINGS = {ending: line[0] for line in _LINES for ending in line[1:]}
-"""Each ending of a name that is safe to show, with its type."""
+SAFE_EXTENSIONS = {extension: line[0] for line in _LINES for extension in line[1:]}
+"""The file extensions that are safe to display, with their types."""
 
 
-def is_safe_to_show(name: str, content_type: str | None = None) -> bool:
-    """Tell whether the extension of the name and, if given, the content type are known to be safe."""
-    _, dot, ending = name.rpartition(".")
-    if not dot or ending.lower() not in SAFE_ENDINGS:
+def is_safe_to_display(name: str, content_type: str | None = None) -> bool:
+    """Return whether the extension and, if given, the content type are known to be safe."""
+    _, dot, extension = name.rpartition(".")
+    if not dot or extension.lower() not in SAFE_EXTENSIONS:
         return False
     return content_type is None or _is_safe_type(content_type)
 
 
 def _is_safe_type(content_type: str) -> bool:
-    # Of several values browsers take the last; a comma within a quoted parameter is not worth telling apart.
+    # Browsers use the last of several values. A comma in a quoted parameter is not worth a special case.
     return "," not in content_type and content_type.partition(";")[0].strip(" \t").lower() in _SAFE_TYPES
 
 
 def link_disposition(
     name: object, *, disposition: str | None, filename: str | None, content_type: str | None
 ) -> str | None:
-    """Return the disposition that a link asks for: the caller's, else ``attachment`` for an active file.
+    """Return the disposition for a link: the caller's, else ``attachment`` for active content.
 
-    A file name alone, with ``filename``, is for a download anyway.
+    ``filename`` alone already means a download.
     """
-    if disposition is not None or filename is not None or is_safe_to_show(str(name), content_type):
+    if disposition is not None or filename is not None or is_safe_to_display(str(name), content_type):
         return disposition
     return "attachment"
 
 
 def stored_as_attachment(name: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of an object, with ``Content-Disposition: attachment`` unless it is safe to show.
+    """Return the headers of an object, with ``Content-Disposition: attachment`` unless it is safe to display.
 
-    The file name that a disposition of the project's own may give is kept.
+    The file name in a disposition from the project is kept.
     """
     named = {key.lower(): value for key, value in headers.items()}
-    if is_safe_to_show(name, named.get("content-type", "")):
+    if is_safe_to_display(name, named.get("content-type", "")):
         return dict(headers)
     others = {key: value for key, value in headers.items() if key.lower() != _DISPOSITION.lower()}
     _, semicolon, parameters = named.get(_DISPOSITION.lower(), "").partition(";")

@@ -1,4 +1,4 @@
-"""The same calls for async code: the bucket is decided where the caller stands, a thread does the rest."""
+"""Async variants of the storage methods: the caller's context decides the bucket, a thread does the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from django.core.files.storage import Storage
 from django.db import close_old_connections
 
-from ..s3.limits import called_off
+from ..s3.limits import cancelled
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,22 +25,22 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_THREADS = 32  # as many calls of async code are under way at once; more wait for their turn
-PIECE = 512 * 1024  # bytes of a file that a thread hands over at once
+_THREADS = 32  # concurrent calls from async code; others wait
+PIECE = 512 * 1024  # bytes that a thread reads at once
 
 
 class AsyncMethods(Storage):
-    """Each call decides on its bucket at once, before the coroutine that it returns is awaited.
+    """Async methods that decide on the bucket when they are called, before the coroutine is awaited.
 
-    A call that is cancelled leaves nothing behind: a save that is under way is called off, and one that was
-    done is deleted, as nobody knows its name.
+    A cancelled call leaves nothing behind: a save in progress is aborted, and a completed one is deleted,
+    since nobody knows its name.
     """
 
     links_take_requests = False
     replace_existing: bool
 
     def settled(self) -> Self:
-        """Return the storage as it is for this caller now, for use in another thread."""
+        """Return the storage with the bucket of this caller, for use in another thread."""
         return self
 
     def asave(
@@ -48,14 +48,14 @@ class AsyncMethods(Storage):
     ) -> Coroutine[Any, Any, str]:
         """Do the same as ``save``."""
         storage = self.settled()
-        # What replaced something cannot be taken back.
+        # A replacement cannot be undone.
         undo = None if storage.replace_existing else storage.delete
         return in_thread(partial(storage.save, name, content, max_length=max_length), undo)
 
     def aopen(self, name: str, mode: str = "rb", **text: Any) -> AsyncOpening:
         """Open a file for reading. Await it, or enter it with ``async with``; see ``AsyncFile``."""
         if mode not in {"rb", "r", "rt"}:
-            raise ValueError(f"{name!r} can be opened for reading only in async code. Store it with asave().")
+            raise ValueError(f"{name!r} cannot be opened for writing in async code. Store it with asave().")
         return AsyncOpening(partial(self.settled().open, name, mode, **text))
 
     def adelete(self, name: str) -> Coroutine[Any, Any, None]:
@@ -78,23 +78,23 @@ class AsyncMethods(Storage):
         storage = self.settled()
         if storage.links_take_requests:
             return in_thread(partial(storage.url, name, **options))
-        return _known(storage.url(name, **options))
+        return _completed(storage.url(name, **options))
 
 
-async def _known(value: T) -> T:
+async def _completed(value: T) -> T:
     return value
 
 
 class AsyncFile:
     """An open file for async code, one task at a time.
 
-    ``aread`` and ``achunks`` return bytes, or text if it was opened as such. ``file`` is the same file for
-    other code. After a read that was cancelled its position is unknown.
+    ``aread`` and ``achunks`` return bytes, or text if it was opened in a text mode. ``file`` is the
+    underlying file for synchronous code. After a cancelled read, its position is unknown.
     """
 
     def __init__(self, file: Any) -> None:
         self.file = file
-        self._lock = threading.Lock()  # a read that was cancelled may still be under way
+        self._lock = threading.Lock()  # a cancelled read may still be running
 
     @property
     def name(self) -> str:
@@ -106,15 +106,15 @@ class AsyncFile:
         return int(self.file.size)
 
     def aread(self, size: int = -1) -> Coroutine[Any, Any, Any]:
-        """Return as many bytes or characters, or all that is left."""
-        return in_thread(partial(self._alone, self.file.read, size))
+        """Return up to ``size`` bytes or characters, or all the rest."""
+        return in_thread(partial(self._locked, self.file.read, size))
 
     def achunks(self, chunk_size: int = PIECE) -> AsyncGenerator[Any, None]:
-        """Yield what is left of the file, and read the next chunk meanwhile."""
-        return one_ahead(partial(self._alone, self.file.read, chunk_size))
+        """Yield the rest of the file, reading one chunk ahead."""
+        return read_ahead(partial(self._locked, self.file.read, chunk_size))
 
     def aclose(self) -> Coroutine[Any, Any, None]:
-        return in_thread(partial(self._alone, self.file.close))
+        return in_thread(partial(self._locked, self.file.close))
 
     async def __aenter__(self) -> Self:
         return self
@@ -122,13 +122,13 @@ class AsyncFile:
     async def __aexit__(self, *error: object) -> None:
         await asyncio.shield(self.aclose())
 
-    def _alone(self, method: Callable[..., T], *arguments: Any) -> T:
+    def _locked(self, method: Callable[..., T], *arguments: Any) -> T:
         with self._lock:
             return method(*arguments)
 
 
 class AsyncOpening:
-    """A file that is about to be opened: ``await`` it, or enter it with ``async with``."""
+    """A file to open: ``await`` it, or use it with ``async with``."""
 
     def __init__(self, open_file: Callable[[], Any]) -> None:
         self._open = open_file
@@ -152,79 +152,81 @@ class AsyncOpening:
 # Threads
 
 
-async def one_ahead(take: Callable[[], T]) -> AsyncGenerator[T, None]:
-    """Yield what ``take`` returns until that is empty; from the second on, it is taken while the one before
-    is used. The first is for somebody who waits, and nothing may come between."""
-    # Without all that ``in_thread`` does, which takes longer than to read a piece.
-    hop = partial(asyncio.get_running_loop().run_in_executor, _executor(), take)
-    piece = await hop()
-    under_way: asyncio.Future[T] | None = None
+async def read_ahead(take: Callable[[], T]) -> AsyncGenerator[T, None]:
+    """Yield the results of ``take`` until one is empty, fetching one ahead from the second on.
+
+    The first is yielded at once, since somebody waits for it.
+    """
+    # Not in_thread(), whose overhead exceeds the time to read a piece.
+    fetch = partial(asyncio.get_running_loop().run_in_executor, _executor(), take)
+    piece = await fetch()
+    pending: asyncio.Future[T] | None = None
     try:
         while piece:
             yield piece
-            piece = await (under_way or hop())
-            under_way = hop() if piece else None
+            piece = await (pending or fetch())
+            pending = fetch() if piece else None
     finally:
-        if under_way is not None and not (under_way.cancel() or under_way.cancelled()):
-            under_way.exception()  # which nobody waits for
+        if pending is not None and not (pending.cancel() or pending.cancelled()):
+            pending.exception()  # retrieved, so that asyncio does not log it
 
 
 async def in_thread(call: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
-    """Return what the call returns, from a thread that has the caller's context variables.
+    """Make the call in a thread with the caller's context variables, and return its result.
 
-    If the caller is cancelled, the call ends by itself; ``undo`` is then called with what it returned.
+    If the caller is cancelled, the call continues to its end, and ``undo`` is called with its result.
     """
     job = _Job(call, undo)
     try:
         return await sync_to_async(job.run, thread_sensitive=False, executor=_executor())()
     except asyncio.CancelledError:
-        if job.call_off():
-            in_background(job.take_back)
+        if job.cancel():
+            in_background(job.undo)
         raise
 
 
 def in_background(call: Callable[[], object]) -> None:
-    """Let a thread make the call, for which nobody waits."""
+    """Make the call in a thread without waiting for it."""
     _executor().submit(call)
 
 
 class _Job(Generic[T]):
-    """A call in a thread, which may be called off from another one."""
+    """A call in a thread that another thread may cancel."""
 
     def __init__(self, call: Callable[[], T], undo: Callable[[T], object] | None) -> None:
         self._call, self._undo = call, undo
-        self._called_off = threading.Event()
+        self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._results: list[T] = []
 
     def run(self) -> T:
-        token = called_off.set(self._called_off)
-        close_old_connections()  # of signal receivers that look into the database, such as the quota
+        token = cancelled.set(self._cancelled)
+        close_old_connections()  # signal receivers, such as the quota, may use the database
         try:
             result = self._call()
         finally:
             close_old_connections()
-            called_off.reset(token)
+            cancelled.reset(token)
         with self._lock:
             self._results.append(result)
-            is_wanted = not self._called_off.is_set()
+            is_wanted = not self._cancelled.is_set()
         if not is_wanted:
-            self.take_back()
+            self.undo()
         return result
 
-    def call_off(self) -> bool:
-        """Let the call end, and tell whether it has ended already with something that nobody takes."""
+    def cancel(self) -> bool:
+        """Cancel the call, and return whether it already has a result, which must be undone."""
         with self._lock:
-            self._called_off.set()
+            self._cancelled.set()
             return bool(self._results)
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         if self._undo is None:
             return
         try:
             self._undo(self._results.pop())
         except Exception as error:
-            logger.warning("What a cancelled call did stays on the server: %s", error)
+            logger.warning("A cancelled call could not be undone on the server: %s", error)
 
 
 @cache
@@ -232,5 +234,5 @@ def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="minio-router")
 
 
-if hasattr(os, "register_at_fork"):  # a child has none of the threads
+if hasattr(os, "register_at_fork"):  # a child does not inherit threads
     os.register_at_fork(after_in_child=_executor.cache_clear)

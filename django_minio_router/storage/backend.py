@@ -1,4 +1,4 @@
-"""``MinioBackend``: one bucket, with the complete Storage contract of Django."""
+"""``MinioBackend``: Django's Storage API for one bucket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..s3.reading import ObjectFile, ObjectReader
 from ..s3.writing import ObjectWriter
 from .asynchronous import AsyncMethods
 from .base import BucketStorage
-from .links import Told, check_writing, seconds_of, signed_by
+from .links import ResponseOverrides, check_put_link, seconds_of, sign_with
 from .saving import ChoosesNames, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
 from .tracing import traced
@@ -68,7 +68,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         return self.save_for(self, name, content, max_length)
 
     def save_for(self, storage: Storage, name: str | None, content: Any, max_length: int | None) -> str:
-        """Do the same for another storage that was called, with its hooks: here is where hooks run."""
+        """Save for the storage that was called, using its hooks."""
         if name is None:
             name = getattr(content, "name", None)
         if not hasattr(content, "chunks"):
@@ -86,14 +86,17 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         return stored
 
     def _creating_bucket(self, store: Callable[[], T]) -> T:
-        """Do what needs the bucket; create it if it is missing and ``MINIO_BUCKET_CHECK_ON_SAVE`` is set, or
-        let whoever hears of it do so."""
+        """Call ``store``; if the bucket is missing, create it and call it again.
+
+        The bucket is created if ``MINIO_BUCKET_CHECK_ON_SAVE`` is set, or by a receiver of
+        ``bucket_missing``.
+        """
         try:
             return store()
         except BucketNotFound:
             if self.config.makes_buckets:
                 self.check_bucket_existence()
-            elif not any(made for _, made in bucket_missing.send(type(self), storage=self)):
+            elif not any(created for _, created in bucket_missing.send(type(self), storage=self)):
                 raise
             return store()
 
@@ -107,14 +110,14 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
                 except FileExistsError:
                     save.taken.add(candidate)
         raise ServerError(
-            f"{_MAX_NAMES} names for {name!r} were taken in the bucket {self.bucket!r}, which random "
-            "names are not. Look at get_alternative_name() and at the server."
+            f"{_MAX_NAMES} names for {name!r} were taken in the bucket {self.bucket!r}, which does not "
+            "happen with random names. Check get_alternative_name() and the server."
         )
 
     def refuses_taken_names(self, name: str, content: File[Any]) -> bool:
-        """Tell whether the server itself refuses a taken name.
+        """Return whether the server refuses a taken name.
 
-        Found out once, with an empty object beside this name.
+        This is tested once, with an empty object in the same folder.
         """
         known = self.objects.honours_conditions
         if known is not None:
@@ -122,9 +125,9 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         return self.objects.try_conditions(self.object_name(name), self.headers_of(name, content))
 
     def _save(self, name: str, content: File[Any]) -> str:
-        """Store the content; raise ``FileExistsError`` if the name is taken and may not be replaced."""
+        """Store the content. ``FileExistsError`` if the name is taken and must not be replaced."""
         save = PendingSave.of(self)
-        # A subclass that picks a name although exists() says it is taken wants it replaced.
+        # A subclass that chooses a name although exists() returned True wants to replace it.
         may_replace = self.replace_existing or (save is not None and name in save.taken)
         key, headers = self.object_name(check_new_name(name)), self.headers_of(name, content)
         only_new = not may_replace and (save is None or save.only_new)
@@ -135,7 +138,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             self.objects.put(key, source, headers, only_new=only_new, progress=self.progress)
         if isinstance(content, UploadedObject):
             content.forget()
-        if save is None:  # called by itself; save() tells otherwise
+        if save is None:  # called directly; otherwise save() sends the signal
             tell(object_saved, self, name, size_of(content))
         return name
 
@@ -163,8 +166,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         only_new = "x" in mode or not self.replace_existing
         if only_new and self._creating_bucket(lambda: self.exists(name)):
             raise FileExistsError(
-                f"{name!r} is taken in the bucket {self.bucket!r}. Ask get_available_name() for another "
-                "name, or set replace_existing."
+                f"{name!r} is taken in the bucket {self.bucket!r}. Get another name from "
+                "get_available_name(), or set replace_existing."
             )
         only_new = only_new and self.refuses_taken_names(name, empty)
         key, headers, bucket = self.object_name(name), self.headers_of(name, empty), self.objects
@@ -212,7 +215,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         except ServerError as error:
             if error.status != 403:
                 raise
-            return False  # the key may not list; that the object is missing the server has said
+            return False  # the key may not list, but the server has said that the object is missing
 
     def _is_folder(self, name: str) -> bool:
         folder = check_object_name(self.object_name(name).rstrip("/"))
@@ -236,7 +239,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     @traced
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
-        """Return the names of folders and of files directly below the path; both empty if there are none."""
+        """Return the names of folders and of files directly below the path."""
         path = text_of(path)
         folder = "" if path in {"", ".", "/"} else f"{check_object_name(path.rstrip('/'))}/"
         prefix = self._prefix + folder
@@ -289,36 +292,37 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         if not name and (name is None or name == ""):
             return connection.objects.plain_link(f"{self._prefix}_").removesuffix("_")
         key = self._prefix + name if type(name) is str and name[0] != "/" else self.object_name(name)
-        # Most links say nothing: for these no tuple is made, which would cost half of a plain link.
-        by_name = filename is None and content_type is None and disposition is None and cache_control is None
-        by_name = by_name and content_encoding is None and content_language is None and method == "GET"
-        if by_name and connection.plain_root and expires is None:
+        # Most links have no options; for these, a tuple would take half the time of an unsigned link.
+        is_default = method == "GET" and filename is None and content_type is None and disposition is None
+        is_default = is_default and cache_control is None and content_encoding is None
+        is_default = is_default and content_language is None
+        if is_default and connection.plain_root and expires is None:
             return connection.plain_root + quote_object_name(key)
         config = connection.config
         life, window = config.url_expiry if expires is None else config.expiry(seconds_of(expires))
         now = int(time.time())
         start = now - now % window if window else now
-        if by_name:
+        if is_default:
             query = connection.link_query
         else:
-            told = Told(
+            overrides = ResponseOverrides(
                 filename, content_type, disposition, cache_control, content_encoding, content_language
             )
             if method != "GET":
-                check_writing(method, told)
+                check_put_link(method, overrides)
                 return connection.objects.link_for_put(key, life, start)
-            query = told.query(name, connection.downloads_active)
+            query = overrides.query(name, connection.downloads_active)
         if connection.url_signer is None:
             return connection.objects.link(key, life, start, query)
-        return signed_by(connection.url_signer, connection.objects.plain_link(key), key, query, start + life)
+        return sign_with(connection.url_signer, connection.objects.plain_link(key), key, query, start + life)
 
-    # What a bucket on a server cannot tell
+    # Not supported by S3
 
     def path(self, name: str) -> str:
         raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
 
     def get_accessed_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 keeps no access time.")
+        raise NotImplementedError("S3 does not store access times.")
 
     def get_created_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
+        raise NotImplementedError("S3 does not store creation times. Use get_modified_time().")

@@ -1,4 +1,4 @@
-"""Which bucket of which server a storage stands for, as its options and the settings say."""
+"""The options of a storage, and the bucket and server that they select."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ..settings.redacted import Hidden
 from ..settings.testing import test_state
 from .headers import Metadata, ObjectHeaders
 from .installed import check_if_installed, warn_if_not_installed
-from .links import query_of_name
-from .serialization import Portable
+from .links import default_query
+from .serialization import SerializableStorage
 
 if TYPE_CHECKING:
     from django.core.files import File
@@ -37,20 +37,20 @@ _WHERE = "The setting or option of a storage"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What the calls of a backend need, looked up once and again when settings change or after a fork."""
+    """What calls of a backend need. Looked up once, and again after a fork or when settings change."""
 
     epoch: int
     test_state: str | None
     config: Config
     objects: Bucket
-    plain_root: str  # what links begin with; empty if they are signed
+    plain_root: str  # the base of unsigned links; empty if links are signed
     downloads_active: bool
     link_query: Query
     url_signer: Callable[[str, datetime], str] | None
 
 
-class BucketStorage(Portable, Storage):
-    """A storage of one bucket: its options, and the bucket that they name."""
+class BucketStorage(SerializableStorage, Storage):
+    """A storage of one bucket, and its options."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class BucketStorage(Portable, Storage):
         options = Hidden(options)
         _refuse_unknown(options)
         check_options({name: value for name, value in locals().items() if name in OPTIONS})
-        self._keep_arguments()
+        self._record_arguments()
         if http_client is not None:
             options["MINIO_HTTP_CLIENT"] = http_client
         self._bucket_name = bucket_name
@@ -81,9 +81,9 @@ class BucketStorage(Portable, Storage):
         self._server = server
         self._public = public
         self._prefix = _folder(prefix) if prefix else ""
-        # A bucket that is public by an option, and not by the settings, is not listed.
+        # A bucket that an option makes public, and not the settings, cannot be listed.
         self._defaults = defaults or ({} if public is None else {"MINIO_PUBLIC_POLICY": "read"})
-        self._must_be_declared = defaults is None  # a strategy says which buckets there are
+        self._must_be_declared = defaults is None  # a strategy declares its own buckets
         self.replace_existing = replace_existing
         self.metadata = metadata
         self.sse = sse
@@ -94,7 +94,7 @@ class BucketStorage(Portable, Storage):
 
     @property
     def config(self) -> Config:
-        """The settings as they hold for this storage."""
+        """The settings of this storage."""
         return Config(
             self._options, server=self._server, storage_name=self._storage_name, defaults=self._defaults
         )
@@ -106,32 +106,32 @@ class BucketStorage(Portable, Storage):
 
     @property
     def prefix(self) -> str:
-        """The folder that all names lie in, such as ``"acme/"``; empty if there is none."""
+        """The folder that contains all names, such as ``"acme/"``; empty if there is none."""
         return self._prefix
 
     @property
     def is_bucket_public(self) -> bool:
-        """Whether links are plain instead of signed. ``ConfigurationError`` if the settings do not say."""
+        """Whether links are unsigned. ``ConfigurationError`` if the settings do not declare the bucket."""
         if self._public is not None:
-            self._refuse_mixed()
+            self._refuse_contradiction()
             return self._public
         return self._declared_public(self.config, self.bucket)
 
-    def _refuse_mixed(self) -> None:
+    def _refuse_contradiction(self) -> None:
         if not self._public and self.bucket in self.config.declared[1]:
             raise PrivatePublicMixedError(
-                f"The bucket {self.bucket!r} is private for this storage, and MINIO_PUBLIC_BUCKETS declares "
-                "it public. Give one of them another bucket."
+                f"The bucket {self.bucket!r} is private for this storage, but public in "
+                "MINIO_PUBLIC_BUCKETS. Give one of them another bucket."
             )
 
     @property
     def is_bucket_listable(self) -> bool:
-        """Whether anybody may list the bucket if it is public, as ``MINIO_PUBLIC_POLICY`` says."""
+        """Whether anybody may list the bucket if it is public, as set in ``MINIO_PUBLIC_POLICY``."""
         return self.config.lists_public_buckets
 
     @property
     def objects(self) -> Bucket:
-        """The bucket itself, where objects have their full names: the prefix and the file's name."""
+        """The bucket with its objects by full name: the prefix plus the file's name."""
         return self._connection().objects
 
     @property
@@ -156,13 +156,13 @@ class BucketStorage(Portable, Storage):
         return config.media_bucket
 
     def _declared_public(self, config: Config, bucket: str) -> bool:
-        return config.is_public(bucket) if self._must_be_declared else config.lists_as_public(bucket)
+        return config.is_public(bucket) if self._must_be_declared else config.is_declared_public(bucket)
 
     def _downloads_active(self, config: Config) -> bool:
         return config.downloads_active_content
 
     def _has_plain_links(self) -> bool:
-        """Tell whether anybody can read the bucket: no policy opens one where the server has none."""
+        """Return whether anybody can read the bucket. A server without policies has no public buckets."""
         config = self.config
         is_open = bool(config.get("MINIO_BUCKET_POLICIES") or config.public_url(self.bucket))
         return self.is_bucket_public and is_open
@@ -192,7 +192,7 @@ class BucketStorage(Portable, Storage):
             objects,
             objects.plain_root if self._has_plain_links() else "",
             downloads_active,
-            query_of_name if downloads_active else "",
+            default_query if downloads_active else "",
             config.url_signer,
         )
         if config.makes_buckets_at_once and not objects.exists():
@@ -200,22 +200,22 @@ class BucketStorage(Portable, Storage):
         return connection
 
     def object_name(self, name: str) -> str:
-        """Return the full name of a file's object: the prefix, which is checked with it, and the name.
+        """Return the full name of a file's object: the prefix plus the name.
 
-        Without the slash at its start that rows have from other storages; no new name has one.
+        A leading slash, which rows from other storages may have, is removed; new names have none.
         """
         return self._prefix + text_of(name).lstrip("/")
 
     @property
     def headers(self) -> ObjectHeaders:
-        """What objects are stored and read with."""
+        """The headers for storing and reading objects."""
         connection = self._connection()
         return ObjectHeaders(
             self.metadata, self.sse, connection.objects.client.server, connection.downloads_active
         )
 
     def headers_of(self, name: str, content: File[Any]) -> dict[str, str]:
-        """Return the headers that this file is stored with."""
+        """Return the headers to store this file with."""
         return self.headers.of(name, content)
 
     # The server
@@ -228,7 +228,7 @@ class BucketStorage(Portable, Storage):
         )
 
     def is_minio_available(self) -> MinioServerStatus:
-        """Ask the server, within 5 seconds, whether it is there. True and false like a ``bool``."""
+        """Return whether the server is available, within 5 seconds. The result is truthy or falsy."""
         return probe(self.config)
 
 
@@ -236,17 +236,17 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in DEFAULTS:
             raise ConfigurationError(
-                f"A storage has no option {option!r}. Its options are those of MinioBackend and the "
-                f"settings that start with {PREFIX}."
+                f"{option!r} is not an option of a storage. Use the options of MinioBackend and the settings "
+                f"that start with {PREFIX}."
             )
 
 
 def _folder(prefix: str) -> str:
-    """Return the prefix with one slash at its end. ``ConfigurationError`` if names below it are unsafe."""
+    """Return the prefix with one trailing slash. ``ConfigurationError`` if it is unsafe."""
     try:
         return f"{check_object_name(prefix.rstrip('/'))}/"
     except SuspiciousFileOperation as error:
         raise ConfigurationError(
-            f"The option 'prefix' of a storage is {prefix!r}, which is not a folder. {error} Give it one "
+            f"The option 'prefix' of a storage is {prefix!r}, which is not a folder. {error} Use a folder "
             "such as 'acme/'."
         ) from error

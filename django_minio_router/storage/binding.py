@@ -1,7 +1,7 @@
-"""How a strategy learns the model: each field whose storage is a router gets a copy bound to it.
+"""Tell strategies the model: each field whose storage is a router gets a copy of it, bound to the field.
 
-Django hands a storage only a name. Fields may share one router, abstract models hand theirs to all their
-children, and the default storage is shared by all; so the router itself is never changed.
+Django passes a storage only a name. The router itself is never changed, because fields may share it: through
+abstract models, or as the default storage.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from .rows import follow_rows
 from .signals import field_bound
 
 
-class _LateBound(LazyObject):  # type: ignore[type-arg]
-    """A lazy storage, such as the default one, bound to a field at first use.
+class _LazyBound(LazyObject):  # type: ignore[type-arg]
+    """A lazy storage, such as the default one, bound to a field on first use.
 
-    Nothing may be set up while models load, and a test may change ``STORAGES`` until then. Who looks below a
-    lazy object, as sorl-thumbnail does, finds the storage of ``STORAGES`` itself, and so its alias; what is
-    called is the copy that knows the model.
+    It must not be set up while models load, and a test may change ``STORAGES`` before its first use. Code
+    that unwraps lazy objects, such as sorl-thumbnail, finds the storage of ``STORAGES``, and so its alias;
+    calls go to the copy that knows the model.
     """
 
     def __init__(self, storage: Storage, field: FileField) -> None:
-        # In a tuple, since LazyObject touches each attribute that it hands out, which would set it up.
+        # In a tuple, because LazyObject calls methods of the attributes it returns, which would set them up.
         self.__dict__["_origin"] = storage, field
         super().__init__()
 
     def _setup(self) -> None:
         storage, field = self._origin
         called = storage.bind(field) if isinstance(storage, MinioRouter) else storage
-        self.__dict__["_called"] = (called,)
-        self._wrapped = self._origin[0]._wrapped  # it is lazy as well, and set up by now
+        self.__dict__["_bound_storage"] = (called,)
+        self._wrapped = self._origin[0]._wrapped  # lazy as well, and set up by now
 
     def _bound(self) -> Any:
         if self._wrapped is empty:
             self._setup()
-        return self._called[0]
+        return self._bound_storage[0]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bound(), name)
@@ -58,7 +58,7 @@ class _LateBound(LazyObject):  # type: ignore[type-arg]
 
     def __eq__(self, other: object) -> bool:
         """Compare what is called: who keeps content by storage and name keeps that of two models apart."""
-        return bool(self._bound() == (other._bound() if type(other) is _LateBound else other))
+        return bool(self._bound() == (other._bound() if type(other) is _LazyBound else other))
 
     def __hash__(self) -> int:
         return hash(self._bound())
@@ -66,15 +66,15 @@ class _LateBound(LazyObject):  # type: ignore[type-arg]
     def __reduce__(self) -> tuple[Any, ...]:
         return unpickle_lazyobject, (self._bound(),)
 
-    def __copy__(self) -> _LateBound:
-        return _LateBound(*self._origin)
+    def __copy__(self) -> _LazyBound:
+        return _LazyBound(*self._origin)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _LateBound:
-        return _LateBound(*self._origin)
+    def __deepcopy__(self, memo: dict[int, Any]) -> _LazyBound:
+        return _LazyBound(*self._origin)
 
 
 def file_fields(model: type[Model]) -> list[FileField]:
-    """Return the file fields that the model itself defines, or has from abstract models."""
+    """Return the file fields that the model defines or inherits from abstract models."""
     return [field for field in model._meta.local_fields if isinstance(field, FileField)]
 
 
@@ -83,8 +83,8 @@ def uses_default_storage(field: FileField) -> bool:
 
 
 def _unbound(storage: Any) -> Storage:
-    # Not isinstance(), which sets up a lazy storage of another class.
-    return storage._origin[0] if type(storage) is _LateBound else storage  # type: ignore[no-any-return]
+    # Not isinstance(), which would set up other lazy storages.
+    return storage._origin[0] if type(storage) is _LazyBound else storage  # type: ignore[no-any-return]
 
 
 def bind_fields(sender: type[Model], **kwargs: Any) -> None:
@@ -93,15 +93,15 @@ def bind_fields(sender: type[Model], **kwargs: Any) -> None:
 
 
 def bind_field(field: FileField) -> None:
-    """Give the field a storage of its own, if its storage is a router or may turn out to be one."""
+    """Give the field its own storage if its storage is a router, or a lazy object that may become one."""
     storage = _unbound(field.storage)
     if storage is default_storage and not _default_storage_routes():
         field.storage = storage
         return
     if isinstance(storage, LazyObject):
-        field.storage = cast("Storage", _LateBound(storage, field))
-        # What FileField.deconstruct() takes first: so migrations show the storage that was given, and
-        # leave out the default one.
+        field.storage = cast("Storage", _LazyBound(storage, field))
+        # FileField.deconstruct() prefers this attribute, so migrations show the original storage, and omit
+        # the default one.
         field.__dict__.setdefault("_storage_callable", storage)
     elif isinstance(storage, MinioRouter):
         field.storage = storage.bind(field)
@@ -112,18 +112,18 @@ def bind_field(field: FileField) -> None:
 
 
 def _default_storage_routes() -> bool:
-    """Tell whether the default storage is a router. Its module may use models, so it has to wait for them."""
+    """Return whether the default storage is a router. Its module may use models, so wait for them."""
     if not apps.models_ready:
         return False
     try:
         storage_class = import_string(settings.STORAGES["default"]["BACKEND"])
     except (ImportError, KeyError):
-        return False  # Django says so when the storage is used
+        return False  # Django reports it when the storage is used
     return isinstance(storage_class, type) and issubclass(storage_class, MinioRouter)
 
 
 def bind_models() -> None:
-    """Bind the fields of all models anew."""
+    """Bind the fields of all models again."""
     for model in apps.get_models(include_auto_created=True):
         bind_fields(model)
 
@@ -134,7 +134,7 @@ def _rebind(*, setting: str, **kwargs: Any) -> None:
 
 
 def _bind_late_fields() -> None:
-    """Let fields that come to a model later be bound too: for ``add_to_class`` Django sends no signal."""
+    """Bind fields added to a model later too: ``add_to_class`` sends no signal."""
     original: Any = FileField.contribute_to_class
     if hasattr(original, "minio_router_binds"):
         return
@@ -150,7 +150,7 @@ def _bind_late_fields() -> None:
 
 
 def connect() -> None:
-    """Bind fields as their models are prepared, or later, and again when the default storage changes."""
+    """Bind fields when their models are prepared or they are added, and when the default storage changes."""
     _bind_late_fields()
     class_prepared.connect(bind_fields, dispatch_uid="minio_router.bind_fields")
     setting_changed.connect(_rebind, dispatch_uid="minio_router.rebind")

@@ -1,6 +1,6 @@
-"""What ``collectstatic`` finds in the bucket: listed once, and compared with the project's files by content.
+"""The bucket as ``collectstatic`` sees it: listed once, and compared with the project's files by content.
 
-A fresh checkout gives each file a new time, and an older version an old one, so times do not tell.
+Times do not help: a fresh checkout gives each file a new one, and an older version has an old one.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from django.utils.timezone import make_naive
 from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import Bucket, ObjectInfo
 
-_PAUSE = 5.0  # seconds; questions that follow each other faster are those of one run
+_PAUSE = 5.0  # seconds; lookups that follow each other faster belong to one run
 
 
-class Listed:
-    """The objects of a bucket by name, while somebody asks for one after the other.
+class BucketListing:
+    """The objects of a bucket by name, listed for a series of lookups.
 
-    The first question asks the server, and so does each that comes alone.
+    The first lookup, and a single one, go to the server instead.
     """
 
     def __init__(self) -> None:
-        self._asked = 0.0
-        self._found: dict[str, ObjectInfo] | None = None
+        self._last_lookup = 0.0
+        self._objects: dict[str, ObjectInfo] | None = None
         self._may_list = True
 
     def forget(self) -> None:
-        """The run is over: the next question begins another one."""
-        self._asked, self._found = 0.0, None
+        """End the run: the next lookup starts another one."""
+        self._last_lookup, self._objects = 0.0, None
 
-    def ask(self, objects: Bucket, prefix: str) -> dict[str, ObjectInfo] | None:
-        """Return what is there, or None for a question that comes alone, and where the key may not list."""
-        before, self._asked = self._asked, time.monotonic()
-        if self._asked - before > _PAUSE:
-            self._found = None
-        elif self._found is None and self._may_list:
-            self._found = self._list(objects, prefix)
-        return self._found
+    def lookup(self, objects: Bucket, prefix: str) -> dict[str, ObjectInfo] | None:
+        """Return the listing, or None for a single lookup and if the key may not list."""
+        before, self._last_lookup = self._last_lookup, time.monotonic()
+        if self._last_lookup - before > _PAUSE:
+            self._objects = None
+        elif self._objects is None and self._may_list:
+            self._objects = self._list(objects, prefix)
+        return self._objects
 
     def _list(self, objects: Bucket, prefix: str) -> dict[str, ObjectInfo] | None:
         try:
@@ -57,19 +57,22 @@ class Listed:
             return None
 
     def put(self, name: str) -> None:
-        """Note a file that was stored; its content is not compared in this run."""
-        if self._found is not None:
-            self._found[name] = ObjectInfo(name, -1)
+        """Note a stored file; its content is not compared in this run."""
+        if self._objects is not None:
+            self._objects[name] = ObjectInfo(name, -1)
 
-    def drop(self, name: str) -> None:
-        """Note a file that was deleted."""
-        if self._found is not None:
-            self._found.pop(name, None)
+    def discard(self, name: str) -> None:
+        """Note a deleted file."""
+        if self._objects is not None:
+            self._objects.pop(name, None)
 
 
-def beside_source(name: str, found: ObjectInfo, part_size: int) -> tuple[datetime, bool] | None:
-    """Return a time that tells ``collectstatic`` whether the object has the content of the project's file,
-    and whether it has: the time of that file, else an earlier one. None if the project has no such file."""
+def compared_with_source(name: str, found: ObjectInfo, part_size: int) -> tuple[datetime, bool] | None:
+    """Return a modification time for ``collectstatic``, and whether the object has the content of the source.
+
+    The time is that of the project's file if the content is the same, else an earlier one. None if the
+    project has no such file.
+    """
     source = finders.find(name)
     if not source:
         return None
@@ -82,18 +85,20 @@ def beside_source(name: str, found: ObjectInfo, part_size: int) -> tuple[datetim
 
 
 def _has_content(found: ObjectInfo, path: Path, part_size: int) -> bool:
-    """Tell whether the entity tag is that of the file. One that holds no MD5, such as of an encrypted object,
-    tells nothing, so the file is stored anew."""
+    """Return whether the entity tag matches the file.
+
+    A tag that is not an MD5, such as that of an encrypted object, never does, so the file is stored again.
+    """
     if found.size != path.stat().st_size:
         return False
-    whole, parts = _md5(), _md5()
+    full, parts = _md5(), _md5()
     count = 0
     with path.open("rb") as file:
         while part := file.read(part_size):
-            whole.update(part)
+            full.update(part)
             parts.update(_md5(part).digest())
             count += 1
-    return found.etag in {whole.hexdigest(), f"{parts.hexdigest()}-{count}"}
+    return found.etag in {full.hexdigest(), f"{parts.hexdigest()}-{count}"}
 
 
 def _md5(data: bytes = b"") -> Any:

@@ -1,7 +1,7 @@
-"""The type that a name tells, the same on every machine and for every Python.
+"""Guess content types from names, with the same result on every machine and Python version.
 
-``mimetypes`` reads the machine's ``/etc/mime.types``, which minimal images do not have, and each Python
-knows other types by itself.
+``mimetypes`` reads ``/etc/mime.types``, which minimal images do not have, and its own types depend on the
+Python version.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import os.path
 import posixpath
 from functools import cache
 
-from .active_content import SAFE_ENDINGS
+from .active_content import SAFE_EXTENSIONS
 
-# What a name such as report.csv.gz holds, as Django's FileResponse says it: the package, not what is in it.
-_PACKED = {
+# The type of a compressed file such as report.csv.gz, as in Django's FileResponse: that of the archive.
+_COMPRESSED_TYPES = {
     "br": "application/x-brotli",
     "bzip2": "application/x-bzip",
     "compress": "application/x-compress",
     "gzip": "application/gzip",
     "xz": "application/x-xz",
 }
-_ACTIVE_ENDINGS = {
+_ACTIVE_EXTENSIONS = {
     "css": "text/css",
     "htm": "text/html",
     "html": "text/html",
@@ -40,29 +40,31 @@ _ACTIVE_ENDINGS = {
 
 
 def guess_type(name: str) -> str | None:
-    """Return the type; None if the ending is not known.
+    """Return the content type, or None if the extension is unknown.
 
-    What the project itself said with ``mimetypes.add_type`` comes first.
+    Types that the project added with ``mimetypes.add_type`` take precedence.
     """
-    ending = posixpath.splitext(name)[1].lower()
-    added = mimetypes.types_map.get(ending)
-    if added is not None and added != _of_this_machine().types_map[True].get(ending):
+    extension = posixpath.splitext(name)[1].lower()
+    added = mimetypes.types_map.get(extension)
+    if added is not None and added != _system_types().types_map[True].get(extension):
         return added
-    guessed, packed = _known().guess_type(f"/{name}")  # so that no colon makes it a URL
-    return guessed if packed is None else _PACKED.get(packed, "application/octet-stream")
+    guessed, compression = _mime_types().guess_type(
+        f"/{name}"
+    )  # the slash keeps a colon from making it a URL
+    return guessed if compression is None else _COMPRESSED_TYPES.get(compression, "application/octet-stream")
 
 
 @cache
-def _known() -> mimetypes.MimeTypes:
+def _mime_types() -> mimetypes.MimeTypes:
     known = mimetypes.MimeTypes()
-    for ending, content_type in {**SAFE_ENDINGS, **_ACTIVE_ENDINGS}.items():
-        known.add_type(content_type, f".{ending}")
+    for extension, content_type in {**SAFE_EXTENSIONS, **_ACTIVE_EXTENSIONS}.items():
+        known.add_type(content_type, f".{extension}")
     return known
 
 
 @cache
-def _of_this_machine() -> mimetypes.MimeTypes:
-    """Return what ``mimetypes`` knows before anybody adds to it."""
+def _system_types() -> mimetypes.MimeTypes:
+    """Return the types of ``mimetypes`` without added ones."""
     found = mimetypes.MimeTypes()
     found.read_windows_registry()
     for path in filter(os.path.isfile, mimetypes.knownfiles):

@@ -1,4 +1,4 @@
-"""A bucket whose files are still on their way from another place: what is not here yet is read there."""
+"""A bucket whose files are still being moved: files that are not there yet are read from the old place."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ CLAIM_HEADER = "x-amz-meta-being-moved"
 
 
 def is_deleted(headers: Mapping[str, str]) -> bool:
-    """Tell whether an answer is about the mark of a deleted file, and not about a file."""
+    """Return whether a response is for the mark of a deleted file, not for a file."""
     return DELETED_HEADER in headers
 
 
 def is_claim(headers: Mapping[str, str]) -> bool:
-    """Tell whether an answer is about the empty object that holds the name of a file on its way."""
+    """Return whether a response is for the empty object that claims the name of a file being moved."""
     return CLAIM_HEADER in headers and headers.get("Content-Length") == "0"
 
 
 def mark_deleted(objects: Bucket, key: str, headers: Mapping[str, str], *, only_new: bool = False) -> None:
-    """Store the mark of a deleted file. With ``only_new`` raise ``FileExistsError`` if the name is taken."""
+    """Store the mark of a deleted file. With ``only_new``, ``FileExistsError`` if the name is taken."""
     mark = {**headers, DELETED_HEADER: "1", "Content-Type": "application/octet-stream"}
     objects.put(key, ContentFile(b""), mark, only_new=only_new)
 
 
 def mark_beside(key: str) -> str:
-    """Return the name of the second mark of a file that is deleted while it is copied.
+    """Return the name of the second mark, for a file that is deleted while it is copied.
 
-    The copy replaces the first one. Whoever copies looks for this one afterwards.
+    The copy replaces the first mark, so the copying process checks for this one afterwards.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:32]
     return posixpath.join(posixpath.dirname(key), f"{digest}.deleted")
 
 
-# Until when an object is taken to be in the new place, so that a link to it takes no request.
-_SEEN_FOR = 300.0  # seconds
+# How long an object that was seen is assumed to be in the new place, so that a link to it needs no request.
+_SEEN_TTL = 300.0  # seconds
 _seen: BoundedCache[str, float] = BoundedCache(16_384)
 
 
 class DeletedFile(FileNotFoundError):
-    """The file was deleted before it was moved; what the old place holds under its name does not count."""
+    """The file was deleted before it was moved, so its copy in the old place does not count."""
 
 
 def is_same_place(one: Storage, other: Storage) -> bool:
-    """Tell whether the two are one bucket of one server, and one folder in it."""
+    """Return whether both storages use the same bucket, server and folder."""
     return (
         isinstance(one, MinioBackend)
         and isinstance(other, MinioBackend)
@@ -74,10 +74,10 @@ def is_same_place(one: Storage, other: Storage) -> bool:
 
 
 class ForTenant(Storage):
-    """A storage of another package, asked for a tenant that the connection does not have.
+    """A storage of another package, used for another tenant than the connection's.
 
-    Such a storage can know the tenant from the connection only, as ``TenantFileSystemStorage`` does, and
-    would answer with the file of another one.
+    Such a storage, for example ``TenantFileSystemStorage``, knows the tenant only from the connection, and
+    would return another tenant's file.
     """
 
     def __init__(self, storage: Storage, tenant: Any) -> None:
@@ -106,10 +106,10 @@ class ForTenant(Storage):
 
 
 class MovingBackend(MinioBackend):
-    """The storage ``new``, reading from ``old`` what is not there yet. Nothing in ``old`` is changed.
+    """The storage ``new``, which reads missing files from ``old``. It never changes ``old``.
 
-    A name that only ``old`` has is taken, as a row may refer to it. A file that ``old`` has is deleted by an
-    empty object in ``new`` that marks its name, so that it does not come back.
+    A name that only ``old`` has is taken, since a row may refer to it. To delete a file that ``old`` has, an
+    empty object in ``new`` marks its name, so that the file does not reappear.
     """
 
     links_take_requests = True
@@ -167,7 +167,7 @@ class MovingBackend(MinioBackend):
             raise FileNotFoundError(name)
 
     def _first(self, in_new: Callable[[], T], in_old: Callable[[], T]) -> T:
-        """Ask the new place, the old one, and the new one again: the file may be moved between the two."""
+        """Try the new place, the old one, and the new one again: the file may be moved in between."""
         try:
             return in_new()
         except DeletedFile:
@@ -188,16 +188,16 @@ class MovingBackend(MinioBackend):
         if is_deleted(headers):
             raise DeletedFile(f"{name!r} was deleted from the bucket {self.bucket!r}.")
         if is_claim(headers):
-            raise FileNotFoundError(f"{name!r} is on its way to the bucket {self.bucket!r}.")
+            raise FileNotFoundError(f"{name!r} is being moved to the bucket {self.bucket!r}.")
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """List the new place only, as the old one may hold the files of others."""
+        """List the new place only: the old one may hold the files of others."""
         for found in super()._list(prefix):
             if found.is_folder or found.size or self._why_missing(found.key) is None:
                 yield found
 
     def is_mark(self, object_name: str) -> bool:
-        """Tell whether an object stands for a file that was deleted before it was moved."""
+        """Return whether an object marks a file that was deleted before it was moved."""
         return isinstance(self._why_missing(object_name), DeletedFile)
 
     def _why_missing(self, object_name: str) -> FileNotFoundError | None:
@@ -208,7 +208,7 @@ class MovingBackend(MinioBackend):
         return None
 
     def delete(self, name: str) -> None:
-        """Remove the file, and mark its name if the old place has it too: that one is not ours to touch."""
+        """Delete the file. If the old place has it too, which must not change, mark its name."""
         check_object_name(self.object_name(name))
         _seen.discard(self._address(name))
         if not self.old.exists(name):
@@ -218,7 +218,7 @@ class MovingBackend(MinioBackend):
         tell(object_deleted, self, name)
 
     def _mark(self, name: str) -> None:
-        """Mark the name, so that a run that copies the file at this moment sees it before or after."""
+        """Mark the name so that a concurrent copy sees the mark before or afterwards."""
         objects, key, headers = self.objects, self.object_name(name), self.headers.encryption()
         if objects.honours_conditions is not False:
             try:
@@ -232,18 +232,18 @@ class MovingBackend(MinioBackend):
     def _may_be_claimed(self, name: str) -> bool:
         try:
             return is_claim(super()._head(name).headers)
-        except FileNotFoundError:  # it was given up just now, and may be held again
+        except FileNotFoundError:  # the claim was just released, and may come back
             return True
 
     def url(self, name: str | None, **options: Any) -> str:
-        """Return a link to where the file is now: one request, unless it was seen in the new place lately."""
+        """Return a link to the current place: one request, unless the file was seen there recently."""
         if not name or options.get("method") == "PUT" or self._is_moved(name):
             return self.new.url(name, **options)
         if not isinstance(self.old, MinioBackend):
-            return self.old.url(name)  # storages of others have no options
-        if self.headers.downloads_active:  # what holds for links here holds there too
-            told = {key: options.get(key) for key in ("disposition", "filename", "content_type")}
-            options["disposition"] = link_disposition(name, **told)
+            return self.old.url(name)  # storages of other packages have no options
+        if self.headers.downloads_active:  # the same rule for links to the old place
+            link_options = {key: options.get(key) for key in ("disposition", "filename", "content_type")}
+            options["disposition"] = link_disposition(name, **link_options)
         return self.old.url(name, **options)
 
     def _is_moved(self, name: str) -> bool:
@@ -256,7 +256,7 @@ class MovingBackend(MinioBackend):
             return True
         except FileNotFoundError:
             return False
-        _seen.set(address, time.monotonic() + _SEEN_FOR)
+        _seen.set(address, time.monotonic() + _SEEN_TTL)
         return True
 
     def _address(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""File fields that route by the row: the logo of a tenant goes to that tenant, whoever is active."""
+"""File fields that route by the row: a tenant's logo goes to that tenant, whichever tenant is active."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .router import MinioRouter
 Owner: TypeAlias = str | Callable[[Model], Any]
 
 
-READ = "_minio_router_read"  # of a row: its columns with their values, as they were read
+READ = "_minio_router_read"  # attribute of a row: the values of its columns when it was read
 
 
 class OwnedFile(FieldFile):
-    """A field's file whose storage acts for the tenant that owns the row.
+    """A field file whose storage acts for the tenant that owns the row.
 
-    A stored file belongs to the owner that the row had when it was read, until it is saved with another one.
+    A stored file belongs to the owner that the row had when it was read, until the row is saved with another.
     """
 
-    stored_for: Any = None  # what ``whose()`` said, if it was stored here
+    stored_for: Any = None  # the result of ``whose()``, if this object stored the file
     row_as_read: Mapping[str, Any] | None = None
     _given: Storage | None = None
     field: OwnedField
@@ -47,7 +47,7 @@ class OwnedFile(FieldFile):
         if self._given is not None:
             return self._given
         field: OwnedField = self.field
-        # django-cleanup takes the row away before it deletes, so that the row stays as it is.
+        # django-cleanup removes the row from the file before it deletes.
         row = self.instance if isinstance(self.instance, Model) else self._made_for
         if not self._committed:
             return field.storage_of(row)
@@ -74,13 +74,13 @@ class OwnedFile(FieldFile):
             self._note(self.field.whose(self.instance))
             super().save(name, content, save=save)
         except BaseException:
-            if self.name == stored:  # else it is the row that was not saved
+            if self.name == stored:  # else only saving the row failed
                 whose, self._committed = before
                 self._note(whose)
             raise
 
     def follow_owner(self) -> None:
-        """Copy a stored file to the owner that the row is about to be written with; the old one keeps it."""
+        """Copy a stored file to the owner that the row is about to be saved with; the old owner keeps it."""
         field: OwnedField = self.field
         if self.stored_for is None and field.as_read(self.instance, self.row_as_read) is self.instance:
             return
@@ -92,7 +92,7 @@ class OwnedFile(FieldFile):
             self.save(posixpath.basename(str(self.name)), content, save=False)
 
     def _note(self, whose: Any) -> None:
-        """Note whom it was stored for, also for the next object that Django makes for it."""
+        """Note for whom the file was stored, here and on the row for later file objects."""
         self.stored_for = vars(self.instance)[_note_of(self.field)] = whose
 
     def __getstate__(self) -> Any:
@@ -108,7 +108,7 @@ class _OwnedImageFile(OwnedFile, ImageFieldFile):
 
 
 class OwnedField(FileField):
-    """``owner`` names the tenant of a row: a dotted attribute path, a callable of the row, or ``"self"``."""
+    """``owner`` selects a row's tenant: a dotted attribute path, a callable of the row, or ``"self"``."""
 
     attr_class = OwnedFile
 
@@ -122,7 +122,7 @@ class OwnedField(FileField):
         return name, path, args, {**kwargs, "owner": self.owner}
 
     def clean(self, value: Any, model_instance: Model | None) -> Any:
-        """Let a form show that the owner of a new file is missing, for which saving would raise."""
+        """Show a form error if the owner of a new file is missing: saving would raise."""
         if value and not getattr(value, "_committed", True) and model_instance is not None:
             try:
                 self.owner_of(model_instance)
@@ -131,10 +131,10 @@ class OwnedField(FileField):
         return super().clean(value, model_instance)
 
     def pre_save(self, model_instance: Model, add: bool) -> Any:
-        """Let the file of a row that has another owner now be where the row says."""
+        """Copy the file of a row whose owner has changed to the new owner."""
         file: OwnedFile = getattr(model_instance, self.attname)
         if file and file._committed:
-            with suppress(TenantRequired):  # of a row without an owner, whose file stays where it is
+            with suppress(TenantRequired):  # without an owner, the file stays where it is
                 file.follow_owner()
         return super().pre_save(model_instance, add)
 
@@ -142,17 +142,19 @@ class OwnedField(FileField):
     def router(self) -> MinioRouter:
         """The field's storage. ``ConfigurationError`` if it does not route."""
         if not isinstance(self.storage, MinioRouter):
-            raise ConfigurationError(f"{self} routes by its owner, so its storage must be a MinioRouter.")
+            raise ConfigurationError(
+                f"{self} routes by its owner, but its storage does not route. Use a MinioRouter."
+            )
         return self.storage
 
     def storage_of(self, instance: Model) -> Storage:
-        """Return the field's storage, acting for the owner of the row. ``TenantRequired`` without one."""
+        """Return the field's storage for the owner of the row. ``TenantRequired`` if the row has no owner."""
         return self.router.on_behalf_of(self.owner_of(instance))
 
     def whose(self, instance: Model) -> Any:
-        """Return the key of the owner, or the owner if that is no tenant, to tell it after the row changed.
+        """Return the owner's key, or the owner if it is not a tenant, to remember whose file it is.
 
-        None of a row that is the owner itself, and may be renamed.
+        None for a row that is its own owner, since it may be renamed.
         """
         if self.owner == "self":
             return None
@@ -161,9 +163,9 @@ class OwnedField(FileField):
         return owner if key is None else key
 
     def as_read(self, instance: Model, read: Mapping[str, Any] | None) -> Model:
-        """Return the row with the owner that it had when it was read: itself, unless that was changed.
+        """Return the row with the owner that it had when it was read: the row itself, unless that changed.
 
-        ``read`` is what was read with the file, which may be later than the row, and less.
+        ``read`` holds the values read with the file, which may be newer than the row, and fewer.
         """
         known, changed = vars(instance), {}
         for name in self._owner_columns:
@@ -179,7 +181,7 @@ class OwnedField(FileField):
 
     @cached_property
     def _owner_columns(self) -> frozenset[str]:
-        """The columns of the row that tell its owner; for a callable any might."""
+        """The columns of the row that determine its owner; with a callable, any may."""
         if self.owner == "self":
             return frozenset()
         columns = {
@@ -189,7 +191,7 @@ class OwnedField(FileField):
         return frozenset([columns[first]] if first in columns else columns.values())
 
     def owner_of(self, instance: Model) -> Any:
-        """Return the tenant that the row belongs to. ``TenantRequired`` without one."""
+        """Return the tenant that the row belongs to. ``TenantRequired`` if there is none."""
         if self.owner == "self":
             return instance
         try:
@@ -202,8 +204,8 @@ class OwnedField(FileField):
 
     def _missing(self, instance: Model) -> str:
         return (
-            f"{self} stores with the owner {self.owner!r}, and {instance._meta.label} "
-            f"{instance.pk or '(not saved)'} has none. Set it before the file is used."
+            f"{self} stores for the owner {self.owner!r}, but {instance._meta.label} "
+            f"{instance.pk or '(not saved)'} has none. Set it before you use the file."
         )
 
 

@@ -1,4 +1,4 @@
-"""The headers that objects are stored and read with: type, metadata, encryption, and attachment or not."""
+"""The headers for storing and reading objects: content type, metadata, encryption and disposition."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ..settings.server import Server
 
 Metadata: TypeAlias = "Mapping[str, Any] | Callable[[str, File[Any]], Mapping[str, Any] | None] | str | None"
-"""Metadata for all files, or a function of a file's name and content, which may be named by its path."""
+"""Metadata for all files, or a function of a file's name and content, or its dotted path."""
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, in lower case
-_REQUEST_HEADERS = (  # they say what the request is, and what came with it
+_REQUEST_HEADERS = (  # they describe the request, not the object
     "x-amz-checksum-",
     "x-amz-content-sha256",
     "x-amz-copy-source",
@@ -41,7 +41,7 @@ _REQUEST_HEADERS = (  # they say what the request is, and what came with it
 
 @dataclass(frozen=True, slots=True)
 class ObjectHeaders:
-    """The headers of one storage's objects; ``sse`` is one of the SDK's, ``server`` where it is sent to."""
+    """The headers of one storage's objects; ``sse`` is an encryption object of the SDK."""
 
     metadata: Metadata
     sse: Any
@@ -49,53 +49,53 @@ class ObjectHeaders:
     downloads_active: bool
 
     def of(self, name: str, content: File[Any]) -> dict[str, str]:
-        """Return the headers to store the content with. Only metadata of this very file tells its type."""
-        own = _described(self.metadata, name, content)
+        """Return the headers to store the content with. Metadata for all files does not set the type."""
+        own = _metadata_of(self.metadata, name, content)
         headers = {_header(key): _plain_text(key, value) for key, value in own.items()}
         if own is self.metadata or "content-type" not in headers:
             headers["content-type"] = content_type_of(name, content)
         return self.guarded(name, headers | self.encryption())
 
     def guarded(self, name: str, headers: dict[str, str]) -> dict[str, str]:
-        """Return the headers with ``attachment`` where active content is to be downloaded.
+        """Return the headers, with ``attachment`` if this is active content that must be downloaded.
 
-        A type that a browser declared is not trusted.
+        A content type declared by a browser is not trusted.
         """
         return stored_as_attachment(name, headers) if self.downloads_active else headers
 
     def encryption(self) -> dict[str, str]:
-        """Return how the object is encrypted. ``ConfigurationError`` if a key would go over plain HTTP."""
+        """Return the encryption headers. ``ConfigurationError`` if a key would be sent over plain HTTP."""
         if self.sse is None:
             return {}
         if self.sse.tls_required() and not self.server.use_https:
             raise ConfigurationError(
-                f"{type(self.sse).__name__} sends a key, and {self.server.endpoint} is not asked over HTTPS. "
-                "Set MINIO_USE_HTTPS to True."
+                f"{type(self.sse).__name__} sends a key, but requests to {self.server.endpoint} do not use "
+                "HTTPS. Set MINIO_USE_HTTPS to True."
             )
         headers: dict[str, str] = self.sse.headers()
         return headers
 
     def reading(self) -> dict[str, str]:
-        """Return what is needed to read as well: a key of the customer's own."""
+        """Return the headers that reading needs as well: a customer-provided key."""
         return {k: v for k, v in self.encryption().items() if "-customer-" in k.lower()}
 
 
 def content_type_of(name: str, content: File[Any]) -> str:
-    """Return the declared type, else the one that the name tells."""
+    """Return the declared type, else a guess from the name."""
     declared = getattr(content, "content_type", None)
     if not isinstance(declared, str) or not _PRINTABLE.fullmatch(declared):  # a browser may send anything
         declared = None
     return declared or guess_type(name) or "application/octet-stream"
 
 
-def _described(metadata: Metadata, name: str, content: File[Any]) -> Mapping[str, Any]:
-    describe = _imported(metadata) if isinstance(metadata, str) else metadata
-    described = describe(name, content) if callable(describe) else describe
+def _metadata_of(metadata: Metadata, name: str, content: File[Any]) -> Mapping[str, Any]:
+    function = _imported(metadata) if isinstance(metadata, str) else metadata
+    described = function(name, content) if callable(function) else function
     if described is None:
         return {}
     if not isinstance(described, Mapping):
         raise ConfigurationError(
-            f"The option 'metadata' of a storage, {metadata!r}, returned {described!r} for {name!r}. Let it "
+            f"The option 'metadata' of a storage, {metadata!r}, returned {described!r} for {name!r}. It must "
             "return a dictionary."
         )
     return described
@@ -112,16 +112,16 @@ def _imported(path: str) -> Any:
 
 
 def _header(key: str) -> str:
-    """Return the header that metadata of this key goes in: its own, as in the SDK, or user metadata.
+    """Return the header for a metadata key: a header of that name, as in the SDK, or user metadata.
 
-    In lower case, as two that differ in nothing else are one to the server, and no signature holds for them.
+    It is in lower case: a server merges two headers that differ only in case, which breaks the signature.
     """
     lower = key.lower() if isinstance(key, str) else ""
     header = lower if lower in KEPT_HEADERS or lower.startswith("x-amz-") else f"x-amz-meta-{lower}"
     if not _HEADER.fullmatch(lower) or header.startswith(_REQUEST_HEADERS):
         raise ConfigurationError(
-            f"The metadata has the key {key!r}, which is not a header to keep with an object. Name it with "
-            "ASCII letters, digits and '-'; the x-amz- headers that say what a request is cannot be set."
+            f"The metadata has the key {key!r}, which cannot be stored with an object. Use ASCII letters, "
+            "digits and '-'; x-amz- headers that describe a request cannot be set."
         )
     return header
 
@@ -131,7 +131,7 @@ def _plain_text(key: str, value: Any) -> str:
     text = ",".join(str(value) for value in values)
     if not _PRINTABLE.fullmatch(text):
         raise ConfigurationError(
-            f"The metadata {key!r} is {text!r}; S3 takes printable ASCII only. Encode it, for example with "
-            "urllib.parse.quote()."
+            f"The metadata {key!r} is {text!r}, but S3 accepts printable ASCII only. Encode it, for example "
+            "with urllib.parse.quote()."
         )
     return text

@@ -1,4 +1,4 @@
-"""Is the app in ``INSTALLED_APPS``? Said by a check that the first storage registers, and at first use."""
+"""Is the app in ``INSTALLED_APPS``? The first storage registers a check, and its first use warns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _is_missing() -> bool:
 
 @cache
 def check_if_installed() -> None:
-    """Let ``manage.py check`` say it too. An app that is not there registers nothing, so the storages do."""
+    """Register the check from a storage: an app that is not installed cannot."""
     register_check(_check, Tags.files)
 
 
@@ -34,13 +34,13 @@ def _check(**kwargs: Any) -> list[CheckMessage]:
 
 
 def refuse_if_not_installed(strategy: object) -> None:
-    """Raise ``ConfigurationError``: no field is bound, no quota kept, and no bucket known to be taken."""
+    """Raise ``ConfigurationError`` if the app is missing: fields, quota and taken buckets depend on it."""
     if _is_missing():
-        raise ConfigurationError(f"{strategy!r} routes, and {_APP!r} is not installed. {_REMEDY}")
+        raise ConfigurationError(f"{strategy!r} needs the app {_APP!r}, which is not installed. {_REMEDY}")
 
 
 def warn_if_not_installed() -> None:
-    """Log a warning, once: django-minio-backend's single buckets work without the app, so they do here."""
+    """Log a warning once. As in django-minio-backend, single buckets work without the app."""
     if _is_missing():
         _warn()
 
@@ -48,7 +48,7 @@ def warn_if_not_installed() -> None:
 @cache
 def _warn() -> None:
     logger.warning(
-        "A storage is used, and %r is not installed: there are no system checks and no commands. %s",
+        "A storage is used, but %r is not installed, so there are no system checks and no commands. %s",
         _APP,
         _REMEDY,
     )

@@ -1,4 +1,4 @@
-"""``ObjectResponse``: a file of a storage as an answer, whole or in part, that is never in memory whole."""
+"""``ObjectResponse``: stream a file of a storage, or a part of it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from django.utils.http import content_disposition_header, parse_http_date_safe
 
 from ..exceptions import ServerError
 from ..s3.reading import ObjectFile
-from .active_content import is_safe_to_show
-from .asynchronous import PIECE, AsyncMethods, in_background, in_thread, one_ahead
+from .active_content import is_safe_to_display
+from .asynchronous import PIECE, AsyncMethods, in_background, in_thread, read_ahead
 from .headers import content_type_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PASSED_ON = ("Cache-Control", "Content-Encoding", "Content-Language", "Expires")
+_FORWARDED_HEADERS = ("Cache-Control", "Content-Encoding", "Content-Language", "Expires")
 _NUMBER = "([0-9]{1,1000})"
 _RANGE = re.compile(rf"bytes=[ \t]*(?:{_NUMBER}-{_NUMBER}?|-{_NUMBER})[ \t]*", re.IGNORECASE)
 
@@ -56,20 +56,20 @@ class ObjectResponse(StreamingHttpResponse):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         opened = _opened(file, name)
-        about = _About.of(opened)
-        content = _Content(opened, _answer_to(request, about))
-        content_type = content_type or about.content_type
+        info = _FileInfo.of(opened)
+        content = _Content(opened, _answer(request, info))
+        content_type = content_type or info.content_type
         super().__init__(
             content.ahead() if hasattr(request, "scope") else iter(content),
             status=content.answer.status,
             content_type=content_type,
-            headers={**about.headers, **content.answer.headers},
+            headers={**info.headers, **content.answer.headers},
         )
-        self._let_go = content.close
+        self._close_content = content.close
         self._resource_closers.append(content.close)  # type: ignore[attr-defined]  # django-stubs lacks it
         if as_attachment is None:
-            as_attachment = about.is_attachment or not is_safe_to_show(about.name, content_type)
-        filename = filename or posixpath.basename(about.name)
+            as_attachment = info.is_attachment or not is_safe_to_display(info.name, content_type)
+        filename = filename or posixpath.basename(info.name)
         self.headers["Content-Disposition"] = content_disposition_header(as_attachment, filename) or "inline"
         for header, value in (headers or {}).items():
             self.headers[header] = value
@@ -78,16 +78,16 @@ class ObjectResponse(StreamingHttpResponse):
     def acreate(
         cls, file: FieldFile | File[Any] | Storage, name: str | None = None, **options: Any
     ) -> Coroutine[Any, Any, Self]:
-        """Do the same in async code: the bucket is decided now, and a thread opens the file."""
+        """Create the response in async code: the bucket is decided now, and a thread opens the file."""
         if isinstance(file, FieldFile):
             name, file = file.name, file.storage
         if isinstance(file, AsyncMethods):
             file = file.settled()
-        return in_thread(partial(cls, file, name, **options), lambda response: response._let_go())
+        return in_thread(partial(cls, file, name, **options), lambda response: response._close_content())
 
 
 def _opened(file: FieldFile | File[Any] | Storage, name: str | None) -> File[Any]:
-    """Return the file, opened for this answer alone."""
+    """Return the file, opened for this response."""
     if isinstance(file, FieldFile):
         name, file = file.name, file.storage
     if not isinstance(file, Storage):
@@ -98,8 +98,8 @@ def _opened(file: FieldFile | File[Any] | Storage, name: str | None) -> File[Any
     return opened
 
 
-class _About(NamedTuple):
-    """What an answer says of a file, whichever part of it is sent."""
+class _FileInfo(NamedTuple):
+    """What a response needs to know about the file."""
 
     name: str
     size: int
@@ -113,7 +113,7 @@ class _About(NamedTuple):
     def of(cls, file: File[Any]) -> Self:
         stored: Mapping[str, str] = getattr(file, "headers", {})
         name, etag, modified = str(file.name or ""), stored.get("ETag", ""), stored.get("Last-Modified", "")
-        headers = {header: stored[header] for header in _PASSED_ON if header in stored}
+        headers = {header: stored[header] for header in _FORWARDED_HEADERS if header in stored}
         headers |= {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
         headers |= {key: value for key, value in (("ETag", etag), ("Last-Modified", modified)) if value}
         return cls(
@@ -128,7 +128,7 @@ class _About(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """A status with its headers, and which bytes of the file come with it."""
+    """The status and headers of a response, and the bytes of the file that it sends."""
 
     status: int
     start: int
@@ -136,58 +136,58 @@ class _Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def _answer_to(request: HttpRequest, about: _About) -> _Answer:
-    conditional = get_conditional_response(request, about.etag or None, about.modified)
+def _answer(request: HttpRequest, info: _FileInfo) -> _Answer:
+    conditional = get_conditional_response(request, info.etag or None, info.modified)
     if conditional is not None:
         return _Answer(conditional.status_code, 0, 0, {})
-    size = about.size
-    wanted = _wanted(request, about)
-    if wanted is None:
+    size = info.size
+    requested = _requested_range(request, info)
+    if requested is None:
         return _Answer(200, 0, 0 if request.method == "HEAD" else size, {"Content-Length": str(size)})
-    start, end = wanted
+    start, end = requested
     if start >= end:
         return _Answer(416, 0, 0, {"Content-Range": f"bytes */{size}", "Content-Length": "0"})
     headers = {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Length": str(end - start)}
-    # Else Django's GZipMiddleware packs the part as if it were the whole.
-    headers["Content-Encoding"] = about.headers.get("Content-Encoding", "identity")
+    # Without it, Django's GZipMiddleware would compress the part as if it were the whole file.
+    headers["Content-Encoding"] = info.headers.get("Content-Encoding", "identity")
     return _Answer(206, start, end, headers)
 
 
-def _wanted(request: HttpRequest, about: _About) -> tuple[int, int] | None:
-    """Return the bytes that the request asks for: none are there if the first is not below the second.
+def _requested_range(request: HttpRequest, info: _FileInfo) -> tuple[int, int] | None:
+    """Return the requested range as start and end; empty if start is not below end.
 
-    None means the whole: without a range, with several or one that is malformed, and if the visitor's part is
-    of another version.
+    None means the whole file: without a range, with several, with a malformed one, and if the client's part
+    is from another version.
     """
     found = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if request.method != "GET" or found is None or not _is_same_version(request, about):
+    if request.method != "GET" or found is None or not _is_same_version(request, info):
         return None
     first, last, suffix = found.groups()
     if suffix is not None:
-        length = min(int(suffix), about.size)
-        return None if not about.size and int(suffix) else (about.size - length, about.size)
-    start, end = int(first), about.size if last is None else int(last) + 1
-    return None if end <= start and last is not None else (start, min(end, about.size))
+        length = min(int(suffix), info.size)
+        return None if not info.size and int(suffix) else (info.size - length, info.size)
+    start, end = int(first), info.size if last is None else int(last) + 1
+    return None if end <= start and last is not None else (start, min(end, info.size))
 
 
-def _is_same_version(request: HttpRequest, about: _About) -> bool:
+def _is_same_version(request: HttpRequest, info: _FileInfo) -> bool:
     condition = request.headers.get("If-Range", "")
     if not condition or condition.startswith(('"', "W/")):
-        return condition in {"", about.etag}  # which S3 never makes a weak one
-    return about.modified is not None and parse_http_date_safe(condition) == about.modified
+        return condition in {"", info.etag}  # S3 has strong entity tags only
+    return info.modified is not None and parse_http_date_safe(condition) == info.modified
 
 
 class _Content:
-    """The bytes of an answer, which one thread at a time takes piece by piece."""
+    """The bytes of a response, read piece by piece, by one thread at a time."""
 
     def __init__(self, file: File[Any], answer: _Answer) -> None:
         self.answer = answer
         self._file = file
-        self._left = answer.end - answer.start
+        self._remaining = answer.end - answer.start
         self._lock = threading.Lock()
         self._is_closed = False
         self._read: Callable[[int], bytes] = file.read
-        if not self._left:
+        if not self._remaining:
             self.close()
         elif isinstance(file, ObjectFile):
             self._read = file.pieces_between(answer.start, answer.end)
@@ -198,8 +198,8 @@ class _Content:
         return iter(self.take, b"")
 
     async def ahead(self) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces, and read one ahead. Whoever stops lets go of the file at once."""
-        pieces = one_ahead(self.take)
+        """Yield the pieces, reading one ahead. The file is closed as soon as the consumer stops."""
+        pieces = read_ahead(self.take)
         try:
             async for piece in pieces:
                 yield piece
@@ -208,19 +208,19 @@ class _Content:
             in_background(self.close)
 
     def take(self) -> bytes:
-        """Return the next piece, none only at the end or after ``close()``."""
+        """Return the next piece; empty only at the end or after ``close()``."""
         with self._lock:
-            if self._is_closed or not self._left:
+            if self._is_closed or not self._remaining:
                 return b""
             try:
-                piece = self._read(min(PIECE, self._left))
+                piece = self._read(min(PIECE, self._remaining))
                 if not piece:
-                    raise ServerError(f"{self._file.name!r} ended {self._left} bytes early.")
+                    raise ServerError(f"{self._file.name!r} ended {self._remaining} bytes early.")
             except Exception as error:
                 if not self._is_closed:
                     logger.error("The response with %s broke off: %s", self._place, error)
                 raise
-            self._left -= len(piece)
+            self._remaining -= len(piece)
             return piece
 
     @property
@@ -228,7 +228,7 @@ class _Content:
         return getattr(self._file, "place", "") or repr(self._file.name)
 
     def close(self) -> None:
-        """Close the file; a read that is under way in another thread ends."""
+        """Close the file, interrupting a read in another thread."""
         self._is_closed = True
         if self._lock.locked() and isinstance(self._file, ObjectFile):
             self._file.interrupt()

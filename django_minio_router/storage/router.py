@@ -1,4 +1,4 @@
-"""``MinioRouter``: a storage that asks its strategy, at each call, which bucket the call goes to."""
+"""``MinioRouter``: a storage whose strategy chooses the bucket for each call."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ..settings.config import Config, refuse_unknown_keys
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
-from ..tenancy.context import Acting, acting, acting_for
+from ..tenancy.context import TenantOverride, override_tenant, tenant_override
 from .asynchronous import AsyncMethods
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
 from .installed import refuse_if_not_installed
 from .saving import ChoosesNames, PendingSave
-from .serialization import Portable
+from .serialization import SerializableStorage
 from .signals import bucket_chosen, object_saved, object_saving, tell
 from .tracing import traced
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 StrategyOption: TypeAlias = BucketStrategy | str | Mapping[str, Any] | type[BucketStrategy]
 PlaceOption: TypeAlias = StrategyOption | Storage
 
-_KEPT_BACKENDS = 4096
+_CACHED_BACKENDS = 4096
 
 
 @deconstructible(path="django_minio_router.models.MinioRouter")
-class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
+class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
     """Send each call to the bucket that ``strategy`` names at that moment.
 
     ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one, all
@@ -64,21 +64,21 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         **options: Any,
     ) -> None:
         options = Hidden(options)
-        self._keep_arguments()
-        _refuse_routed(strategy, options)
+        self._record_arguments()
+        _refuse_strategy_options(strategy, options)
         self.strategy = None if strategy is None else load_strategy(strategy)
         self.origin = self
         self._model: type[Model] | None = None
         self._field = ""  # as errors name it: contracts.Contract.file
-        self._acting: Acting | None = None
+        self._override: TenantOverride | None = None
         self._settled: MinioBackend | None = None
-        self._newer: tuple[MinioRouter, ...] = ()  # those that this one is the fallback of
+        self._newer: tuple[MinioRouter, ...] = ()  # the routers that have this one as their fallback
         self._options = options
         self._unrouted = MinioBackend(**options)
         self._fallback = load_place(fallback, options) if fallback is not None else None
-        # Shared by all copies of this router. Takes no lock, which threads would wait for at each call.
-        self._backend_at = lru_cache(_KEPT_BACKENDS)(self._make_backend)
-        self._moving_to = lru_cache(_KEPT_BACKENDS)(MovingBackend)
+        # Shared by all copies of this router. lru_cache needs no lock that threads would wait for.
+        self._backend_at = lru_cache(_CACHED_BACKENDS)(self._make_backend)
+        self._moving_to = lru_cache(_CACHED_BACKENDS)(MovingBackend)
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
@@ -90,37 +90,37 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         return changed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        bound = {"_model": self._model, "_field": self._field, "_acting": self._acting}
+        bound = {"_model": self._model, "_field": self._field, "_override": self._override}
         return *super().__reduce__(), bound
 
     def on_behalf_of(self, tenant: Any) -> MinioRouter:
         """Return a copy that routes for this tenant, whichever is active. The router itself stays."""
-        return self._copy(_acting=None if tenant is None else Acting(tenant), _settled=None)
+        return self._copy(_override=None if tenant is None else TenantOverride(tenant), _settled=None)
 
     @property
     def tenant(self) -> Any | None:
         """The tenant that this router routes for; None is the active one."""
-        return None if self._acting is None else self._acting.tenant
+        return None if self._override is None else self._override.tenant
 
     def without_fallback(self) -> MinioRouter:
-        """Return a copy that reads the new place only. The router itself stays."""
+        """Return a copy that reads the new place only. The router is not changed."""
         return self._copy(_fallback=None, _settled=None)
 
     def settled(self) -> MinioRouter:
         """Return a copy that stays with the bucket and the tenant of now, in whichever thread it is used."""
-        tenant = get_tenancy().active_key() if self._acting is None else self.tenant
+        tenant = get_tenancy().active_key() if self._override is None else self.tenant
         try:
             backend = self.backend if self._fallback is None else self._backend_with_fallback(tenant)
         except SynchronousOnlyOperation as error:
             raise RoutingError(
-                f"{self.strategy!r} asks the database for the bucket, which async code may not. Enter "
-                "tenant_bucket_context() with the tenant's row instead of its name."
+                f"{self.strategy!r} queries the database for the bucket, which async code must not. Enter "
+                "tenant_bucket_context() with the tenant's row instead of its key."
             ) from error
         return self.on_behalf_of(tenant)._copy(_settled=backend)
 
     @property
     def fallback(self) -> Storage | None:
-        """The storage that files were in before, for the model and the tenant of this one."""
+        """The storage of the old place, for the model and the tenant of this router."""
         old = self._fallback
         if isinstance(old, str):
             old = storages[old]
@@ -129,23 +129,23 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         newer = (*self._newer, self.origin)
         if old.origin in newer:
             raise ConfigurationError(
-                "A MinioRouter names itself as its fallback, or one that falls back on it. Name the place "
+                "The fallback of a MinioRouter is itself, or a router that falls back on it. Name the place "
                 "that it replaces."
             )
-        return old._copy(_model=self._model, _field=self._field, _acting=self._acting, _newer=newer)
+        return old._copy(_model=self._model, _field=self._field, _override=self._override, _newer=newer)
 
     @property
     def default(self) -> MinioBackend | None:
-        """The storage that every call goes to where there is no strategy."""
+        """The storage for all calls if there is no strategy."""
         return self._unrouted if self.strategy is None else None
 
     @property
     def backend(self) -> MinioBackend:
-        """The storage of the bucket that calls go to now."""
+        """The storage of the current bucket."""
         if self._settled is not None:
             return self._settled
         if self._fallback is not None:
-            return self._backend_with_fallback(self._tenant_beside_connection())
+            return self._backend_with_fallback(self._tenant_unlike_connection())
         if self.strategy is None:
             return self._unrouted
         try:
@@ -162,20 +162,21 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         return self._backend_at(answer)
 
     def _answer(self, strategy: BucketStrategy) -> str | Location:
-        if self._acting is None:
+        if self._override is None:
             return strategy.bucket_for(self._model)
-        token = acting.set(self._acting)  # acting_for() takes longer, and each link of a row comes here
+        # Not override_tenant(), which is slower: each link of a row comes here.
+        token = tenant_override.set(self._override)
         try:
             return strategy.bucket_for(self._model)
         finally:
-            acting.reset(token)
+            tenant_override.reset(token)
 
     def _as_tenant(self) -> AbstractContextManager[None]:
-        """Let the strategy, and whoever hears of the call, see the tenant that this router acts for."""
-        return nullcontext() if self._acting is None else acting_for(*self._acting)
+        """Activate this router's tenant for the strategy and for receivers of signals."""
+        return nullcontext() if self._override is None else override_tenant(*self._override)
 
     def _backend_with_fallback(self, tenant: Any | None) -> MinioBackend:
-        """Return the storage; ``tenant`` is whom the old place must be told, if it asks the connection."""
+        """Return the storage. ``tenant`` is set if the old place must not use the connection's tenant."""
         new, old = self.without_fallback().backend, cast("Storage", self.fallback)
         if isinstance(old, MinioRouter):
             old = old.backend if old._fallback is None else old._backend_with_fallback(tenant)
@@ -183,20 +184,20 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
             return MovingBackend(new, ForTenant(old, tenant))
         return new if is_same_place(new, old) else self._moving_to(new, old)
 
-    def _tenant_beside_connection(self) -> Any | None:
-        """Return the tenant that this call is for, if the connection is set to another one."""
+    def _tenant_unlike_connection(self) -> Any | None:
+        """Return the tenant of this call if the connection is set to another one."""
         tenancy = get_tenancy()
         # An owner need not be a tenant.
-        key = tenancy.active_key() if self._acting is None else tenancy.key_if_any(self._acting.tenant)
+        key = tenancy.active_key() if self._override is None else tenancy.key_if_any(self._override.tenant)
         return None if key in {None, tenancy.connected_key()} else key
 
     @property
     def config(self) -> Config:
-        """The settings as they hold for this storage."""
+        """The settings of this storage."""
         return self._unrouted.config
 
     def _make_backend(self, answer: str | Location) -> MinioBackend:
-        """Return the storage for a strategy's answer; what the answer says goes before the options."""
+        """Return the storage for a strategy's answer, which takes precedence over the options."""
         strategy = cast("BucketStrategy", self.strategy)
         refuse_if_not_installed(strategy)
         location = Location.of(answer)
@@ -206,29 +207,29 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
             check_new_name(f"{location.prefix.removesuffix('/')}/_")
         where = {"server": location.server, "prefix": location.prefix}
         options = answer.options if isinstance(answer, Location) else {}
-        said = {name: value for name, value in where.items() if value} | options
+        own_options = {name: value for name, value in where.items() if value} | options
         if location.endpoint:
-            said["server"] = location.server  # not that of the router
+            own_options["server"] = location.server  # not the router's
         backend = MinioBackend(
             bucket,
             public=strategy.public_read,
             defaults=strategy.defaults,
-            **{**self._options, **said},
+            **{**self._options, **own_options},
         )
-        if strategy.varies_by_tenant and not location.prefix and "MINIO_PUBLIC_URL" not in said:
+        if strategy.varies_by_tenant and not location.prefix and "MINIO_PUBLIC_URL" not in own_options:
             _refuse_shared_url(strategy, backend.config.get("MINIO_PUBLIC_URL"))
         return backend
 
-    # Saving: hooks of a subclass run here, as Django's Storage runs them, within one save of one backend
+    # Saving: a subclass's hooks run as in Django's Storage, within one save of one backend
 
     @property
     def replace_existing(self) -> bool:  # type: ignore[override]
-        """Whether a save overwrites, instead of choosing another name."""
+        """Whether a save overwrites an existing file instead of choosing another name."""
         return self._unrouted.replace_existing
 
     @traced
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
-        return self._announced(
+        return self._save_with_signals(
             name, content, lambda backend: backend.save_for(self, name, content, max_length)
         )
 
@@ -236,9 +237,9 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         save = PendingSave.of(self)
         if save is not None:
             return save.backend._save(name, content)
-        return self._announced(name, content, lambda backend: backend._save(name, content))
+        return self._save_with_signals(name, content, lambda backend: backend._save(name, content))
 
-    def _announced(self, name: str | None, content: Any, store: Callable[[MinioBackend], str]) -> str:
+    def _save_with_signals(self, name: str | None, content: Any, store: Callable[[MinioBackend], str]) -> str:
         backend = self.backend
         size = size_of(content if hasattr(content, "chunks") else File(content))
         name = name or getattr(content, "name", None)
@@ -254,18 +255,18 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         backend = self.backend
         file = backend.open(name, mode, **text)
         if isinstance(file, ObjectWriter):
-            self._announce_at_close(file, backend)
+            self._signal_on_close(file, backend)
         return file
 
-    def _announce_at_close(self, file: ObjectWriter, backend: MinioBackend) -> None:
-        def told(size: int) -> None:
+    def _signal_on_close(self, file: ObjectWriter, backend: MinioBackend) -> None:
+        def after_store(size: int) -> None:
             with self._as_tenant():
                 tell(object_saved, backend, str(file.name), size)
 
         file.before_store = lambda size: object_saving.send(
             type(self), router=self, backend=backend, name=file.name, size=size
         )
-        file.after_store = told
+        file.after_store = after_store
 
     @traced
     def delete(self, name: str) -> None:
@@ -301,38 +302,40 @@ class MinioRouter(ChoosesNames, AsyncMethods, Portable, Storage):
         raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
 
     def get_accessed_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 keeps no access time.")
+        raise NotImplementedError("S3 does not store access times.")
 
     def get_created_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 keeps no creation time. Use get_modified_time().")
+        raise NotImplementedError("S3 does not store creation times. Use get_modified_time().")
 
 
-def _refuse_routed(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:
-    """Refuse the options of a backend that are the strategy's to decide."""
+def _refuse_strategy_options(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:
+    """Refuse backend options that the strategy decides."""
     if "bucket_name" in options:
         raise ConfigurationError(
-            f"MinioRouter takes no bucket_name (given: {options['bucket_name']!r}). "
+            f"MinioRouter got the bucket_name {options['bucket_name']!r}, which is not one of its options. "
             "Use strategy=FixedBucket(...), or MinioBackend."
         )
     if strategy is not None and "public" in options:
-        raise ConfigurationError("With a strategy, 'public' is the strategy's to say: its public_read.")
+        raise ConfigurationError(
+            "MinioRouter got both a strategy and 'public'. Set the strategy's public_read instead."
+        )
 
 
 def _strategy_failed(strategy: BucketStrategy, error: Exception) -> RoutingError:
-    """Return the error for one that a caller would take for its own: a missing file, or the end of a loop."""
+    """Convert an error that a caller would misread as a missing file or the end of a loop."""
     return RoutingError(
-        f"{strategy!r} raised {type(error).__name__}({error}) and named no bucket, so nothing was done. "
-        "Let its bucket_for() raise a RoutingError that says what is missing."
+        f"{strategy!r} raised {type(error).__name__}({error}) instead of returning a bucket, so nothing was "
+        "done. Raise a RoutingError in its bucket_for() that says what is missing."
     )
 
 
 def load_strategy(option: StrategyOption) -> BucketStrategy:
-    """Return the strategy that an instance, a class, a dotted path or a dictionary stands for."""
+    """Return the strategy for an instance, a class, a dotted path or a dictionary."""
     strategy = _make_strategy(option)
     public_read: object = strategy.public_read
-    if public_read is not None and not isinstance(public_read, bool):  # "False" would let everybody in
+    if public_read is not None and not isinstance(public_read, bool):  # the string "False" would be true
         raise ConfigurationError(
-            f"The public_read of {strategy!r} is {public_read!r}. It takes True, False or None."
+            f"The public_read of {strategy!r} is {public_read!r}. It must be True, False or None."
         )
     return strategy
 
@@ -350,29 +353,29 @@ def _make_strategy(option: StrategyOption) -> BucketStrategy:
             return made(**options)
         except TypeError as error:
             raise ConfigurationError(
-                f"The strategy {option!r} cannot be made: {error}. Give its arguments in OPTIONS: "
+                f"The strategy {option!r} cannot be created: {error}. Give its arguments in OPTIONS: "
                 "{'BACKEND': path, 'OPTIONS': {...}}."
             ) from error
     if not isinstance(made, BucketStrategy):
         raise ConfigurationError(
-            f"The strategy {option!r} is no BucketStrategy. Give an instance of one, its dotted path, or "
+            f"The strategy {option!r} is not a BucketStrategy. Give an instance, a dotted path, or "
             "{'BACKEND': path, 'OPTIONS': {...}}."
         )
     if options:
-        raise ConfigurationError(f"The strategy {option!r} is made already, so it takes no OPTIONS.")
+        raise ConfigurationError(f"{option!r} is an instance, so OPTIONS cannot apply. Name its class.")
     return made
 
 
 def load_place(option: PlaceOption, options: Mapping[str, Any]) -> Storage | str:
-    """Return the storage that the option stands for; an alias stays one, as ``STORAGES`` may change.
+    """Return the storage for the option, or an alias unchanged, since ``STORAGES`` may change.
 
-    ``options`` are those of the storage that is made for a strategy or a bucket's name.
+    ``options`` apply to the storage created for a strategy or a bucket name.
     """
     if isinstance(option, Storage):
         return option
     if isinstance(option, str) and option in settings.STORAGES:
         return option
-    if isinstance(option, str) and not bucket_name_problem(option):  # a class's path has capital letters
+    if isinstance(option, str) and not bucket_name_problem(option):  # a class path has capital letters
         option = FixedBucket(option)
     own = {name: value for name, value in options.items() if name not in {"public", "prefix"}}
     return MinioRouter(strategy=load_strategy(option), **own)
@@ -388,9 +391,9 @@ def _import_strategy(path: str, option: StrategyOption) -> Any:
 
 
 def _refuse_shared_url(strategy: BucketStrategy, public_url: str) -> None:
-    """Refuse one address for the buckets of all tenants: a link would show another tenant's file."""
+    """Refuse one URL for the buckets of all tenants: a link could show another tenant's file."""
     if public_url and "{bucket}" not in public_url:
         raise ConfigurationError(
-            f"MINIO_PUBLIC_URL is {public_url!r}, the same for every bucket of {strategy!r}. Put "
-            "'{bucket}' into it, or let the strategy answer with Location(bucket, public_url=...)."
+            f"MINIO_PUBLIC_URL is {public_url!r}, the same for every bucket of {strategy!r}. Add "
+            f"'{{bucket}}' to it, or return Location(bucket, public_url=...) from the strategy."
         )

@@ -1,7 +1,7 @@
-"""A row's file belongs to where the row is: it stays its tenant's, whoever is active when it is used.
+"""A row's file belongs to the row's tenant, whichever tenant is active when it is used.
 
-A row that is read remembers whose table it came from. Its file acts for that tenant, and takes it along when
-it is pickled or handed to another row. When the row is written in another tenant, the file is copied there.
+A row from the database remembers which tenant's table it came from. Its file acts for that tenant, also when
+it is pickled or assigned to another row. When the row is saved for another tenant, the file is copied there.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from ..tenancy import get_tenancy
 from .fields import READ, OwnedField, OwnedFile
 from .router import MinioRouter
 
-# The row that is being saved, and the alias of the database that it is saved to.
+# The row that is being saved, and the database alias that it is saved to.
 _saved_to: ContextVar[tuple[Model | None, str | None]] = ContextVar(
     "minio_router_saved_to", default=(None, None)
 )
 
-_KEY = "_minio_router_tenant"  # of a row: the key of the tenant, or of what is shared, whose table it is in
+_KEY = "_minio_router_tenant"  # attribute of a row: the key of the tenant, or of what is shared, of its table
 
 
 def _key_of(field: FileField) -> str:
-    """Return where a row notes whose file this is, once it was stored."""
+    """Return the attribute in which a row notes whose file this is, once it is stored."""
     return f"{_KEY}_{field.attname}"
 
 
 class RowFile(FieldFile):
-    """A field's file whose storage acts for the tenant that the row belongs to.
+    """A field file whose storage acts for the row's tenant.
 
-    A row that was not read, and is not saved yet, belongs to whoever is active.
+    A new row, before it is saved, belongs to the active tenant.
     """
 
     tenant_key: str | None = None
@@ -69,18 +69,18 @@ class RowFile(FieldFile):
         self._given = None
 
     def save(self, name: str, content: Any, save: bool = True) -> None:
-        """Store the content where the row will be: for the active tenant, or for what is shared."""
+        """Store the content where the row will be saved: for the active tenant, or as shared."""
         before, stored = self.tenant_key, self.name
-        self._give_to(_shared_key(type(self.instance)) or get_tenancy().active_key())
+        self._assign_to(_shared_key(type(self.instance)) or get_tenancy().active_key())
         try:
             super().save(name, content, save=save)
         except BaseException:
-            if self.name == stored:  # else it is the row that was not saved
-                self._give_to(before)
+            if self.name == stored:  # else only saving the row failed
+                self._assign_to(before)
             raise
 
-    def _give_to(self, key: str | None) -> None:
-        """Note whose file it is, also for the next object that Django makes for it."""
+    def _assign_to(self, key: str | None) -> None:
+        """Note whose file it is, here and on the row for later file objects."""
         self.tenant_key = vars(self.instance)[_key_of(self.field)] = key
 
     def __getstate__(self) -> Any:
@@ -101,13 +101,13 @@ def _storage_for(storage: Storage, key: str) -> Storage:
 
 @cache
 def _row_file_class(attr_class: type[FieldFile]) -> type[RowFile]:
-    """Return a class of files that is a row's as well as what the field wants it to be."""
+    """Return a subclass of both ``RowFile`` and the field's own file class."""
     known = {FieldFile: RowFile, ImageFieldFile: RowImageFile}
     return known.get(attr_class) or type(attr_class.__name__, (RowFile, attr_class), {})
 
 
 def _plain_class(row_file_class: type[RowFile]) -> type[FieldFile]:
-    """Return the class that the field has without us, which can be found by its name."""
+    """Return the field's original file class, which pickle can import."""
     bases: Any = row_file_class.__mro__
     plain: type[FieldFile] = next(base for base in bases if not issubclass(base, RowFile))
     return plain
@@ -118,14 +118,14 @@ def _unpickled(attr_class: type[FieldFile]) -> RowFile:
 
 
 def follow_rows(field: FileField) -> None:
-    """Let the files of this field follow their rows; an owner comes first."""
+    """Make the files of this field follow their rows; an owner takes precedence."""
     if not isinstance(field, OwnedField):
         if not issubclass(field.attr_class, RowFile):
             field.attr_class = _row_file_class(cast("Any", field.attr_class))
         field.pre_save = partial(_pre_save, field)  # type: ignore[method-assign]
         field.get_db_prep_save = partial(_get_db_prep_save, field)  # type: ignore[method-assign]
-    _remember(field.model)
-    _tell_where_rows_go(field.model)
+    _remember_tenant(field.model)
+    _track_save_alias(field.model)
 
 
 # What a row remembers
@@ -136,14 +136,16 @@ def _shared_key(model: type[Model]) -> str | None:
     return tenancy.shared_key if tenancy.is_shared(model) else None
 
 
-def _remember(model: type[Model]) -> None:
-    """Let each row of the model that is read remember whose it is."""
+def _remember_tenant(model: type[Model]) -> None:
+    """Make each row of the model remember its tenant when it is read."""
     from_db: Any = model.from_db
     if hasattr(from_db.__func__, "minio_router_remembers"):
         return  # inherited from a parent
     original: Callable[..., Model] = from_db.__func__
 
-    def remembering(cls: type[Model], db: str | None, field_names: Collection[str], values: Any) -> Model:
+    def from_db_and_remember(
+        cls: type[Model], db: str | None, field_names: Collection[str], values: Any
+    ) -> Model:
         row = original(cls, db, field_names, values)
         key = _shared_key(cls) or get_tenancy().key_of_rows(db)
         state = vars(row)
@@ -151,15 +153,15 @@ def _remember(model: type[Model]) -> None:
             state[_KEY] = key
         if _has_owners(cls):
             state[READ] = dict(zip(field_names, values, strict=False))
-        for name in _sized_images(cls):  # which Django has opened already
+        for name in _sized_images(cls):  # Django has created their file objects already
             if isinstance(state.get(name), RowFile):
                 state[name].tenant_key = key
             elif isinstance(state.get(name), OwnedFile):
                 state[name].row_as_read = state[READ]
         return row
 
-    remembering.minio_router_remembers = True  # type: ignore[attr-defined]
-    model.from_db = classmethod(remembering)  # type: ignore[method-assign, assignment]
+    from_db_and_remember.minio_router_remembers = True  # type: ignore[attr-defined]
+    model.from_db = classmethod(from_db_and_remember)  # type: ignore[method-assign, assignment]
 
 
 @cache
@@ -176,56 +178,56 @@ def _sized_images(model: type[Model]) -> Sequence[str]:
 # When a row is written
 
 
-def _tell_where_rows_go(model: type[Model]) -> None:
-    """Let each row say to which database it is saved: ``save(using=…)`` need not be where it was read."""
+def _track_save_alias(model: type[Model]) -> None:
+    """Record the database that each row is saved to: ``save(using=…)`` may differ from where it was read."""
     original: Any = model.save_base
     if hasattr(original, "minio_router_tells"):
         return  # inherited from a parent
 
     @wraps(original)
-    def telling(self: Model, *args: Any, **options: Any) -> None:
+    def save_base(self: Model, *args: Any, **options: Any) -> None:
         token = _saved_to.set((self, options.get("using")))
         try:
             original(self, *args, **options)
         finally:
             _saved_to.reset(token)
 
-    telling.minio_router_tells = True  # type: ignore[attr-defined]
-    model.save_base = telling  # type: ignore[method-assign]
+    save_base.minio_router_tells = True  # type: ignore[attr-defined]
+    model.save_base = save_base  # type: ignore[method-assign]
 
 
 def _get_db_prep_save(field: FileField, value: Any, connection: Any) -> Any:
-    """Refuse a row that goes to another connection than was known when its file was stored.
+    """Refuse a row that is saved to another connection than was known when its file was stored.
 
-    ``using(…).bulk_create()`` tells no row of it.
+    ``using(…).bulk_create()`` does not tell the rows.
     """
     if isinstance(value, RowFile) and _key_of(field) in vars(value.instance):
         tenancy, model = get_tenancy(), type(value.instance)
         if tenancy.divides(model) and not tenancy.is_shared(model):
-            home = tenancy.key_of_rows(connection.alias)
-            if home not in {None, value.tenant_key or tenancy.shared_key}:
-                raise _parted(value.instance, str(home), value.tenant_key)
+            row_key = tenancy.key_of_rows(connection.alias)
+            if row_key not in {None, value.tenant_key or tenancy.shared_key}:
+                raise _mismatch_error(value.instance, str(row_key), value.tenant_key)
     return type(field).get_db_prep_save(field, value, connection)
 
 
 def _pre_save(field: FileField, instance: Model, add: bool) -> Any:
-    """Give the row a file of its own where it is written; Django calls this before."""
+    """Copy the row's file to the tenant that the row is about to be saved for."""
     file = getattr(instance, field.attname)
     if not (file and isinstance(file, RowFile) and isinstance(field.storage, MinioRouter)):
         return type(field).pre_save(field, instance, add)
-    key, tenancy = _written_to(instance), get_tenancy()
+    key, tenancy = _target_key(instance), get_tenancy()
     if file._committed and key is not None:
-        _take_along(file, field.storage, key)
-    elsewhere = key not in {None, tenancy.shared_key, tenancy.active_key()}
-    with tenancy.bucket_context(key) if elsewhere else nullcontext():
+        _copy_to_tenant(file, field.storage, key)
+    is_other_tenant = key not in {None, tenancy.shared_key, tenancy.active_key()}
+    with tenancy.bucket_context(key) if is_other_tenant else nullcontext():
         return type(field).pre_save(field, instance, add)
 
 
-def _written_to(instance: Model) -> str | None:
-    """Return the key of the tenant in whose table the row is about to be written; None if no table tells.
+def _target_key(instance: Model) -> str | None:
+    """Return the key of the tenant in whose table the row is about to be saved; None if unknown.
 
-    ``RoutingError`` if its file would be another tenant's. Where nobody is active, the connection decides
-    that the row is saved to.
+    Raise ``RoutingError`` if its file would be another tenant's. If no tenant is active, the connection of
+    the save decides.
     """
     tenancy, model = get_tenancy(), type(instance)
     shared = _shared_key(model)
@@ -234,24 +236,28 @@ def _written_to(instance: Model) -> str | None:
     row, using = _saved_to.get()
     named = using if row is instance else None
     alias = named or database_router.db_for_write(model, instance=instance)
-    home, active = tenancy.key_of_rows(alias), tenancy.active_key()
-    another = active is None and alias != database_router.db_for_write(model)
-    if home is not None and not another and active != (None if home == tenancy.shared_key else home):
-        raise _parted(instance, home, active)
-    return home or active
+    row_key, active = tenancy.key_of_rows(alias), tenancy.active_key()
+    is_other_database = active is None and alias != database_router.db_for_write(model)
+    if (
+        row_key is not None
+        and not is_other_database
+        and active != (None if row_key == tenancy.shared_key else row_key)
+    ):
+        raise _mismatch_error(instance, row_key, active)
+    return row_key or active
 
 
-def _parted(instance: Model, home: str, whose: str | None) -> RoutingError:
+def _mismatch_error(instance: Model, row_key: str, whose: str | None) -> RoutingError:
     return RoutingError(
-        f"A row of {instance._meta.label} would be written for {home!r}, and its file stored for "
-        f"{whose!r}. Enter tenant_context() for both, instead of tenant_bucket_context()."
+        f"A row of {instance._meta.label} would be saved for {row_key!r}, but its file stored for {whose!r}. "
+        "Enter tenant_context() for both, instead of tenant_bucket_context()."
     )
 
 
-def _take_along(file: RowFile, storage: MinioRouter, key: str) -> None:
-    """Copy a file to the tenant in which its row is about to be written, unless it is there."""
+def _copy_to_tenant(file: RowFile, storage: MinioRouter, key: str) -> None:
+    """Copy a file to the tenant that its row is about to be saved for, unless it is there."""
     if file.tenant_key in {None, key} or _share_a_bucket(storage, file.tenant_key, key):
-        file._give_to(key)
+        file._assign_to(key)
         return
     with file.storage.open(str(file.name)) as content, get_tenancy().bucket_context(key):
         file.save(posixpath.basename(str(file.name)), content, save=False)

@@ -1,4 +1,4 @@
-"""A save in progress: whose hooks run, which names it found taken, and what ``exists`` may say unasked."""
+"""A save in progress: the storage whose hooks run, and the names found taken so far."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class PendingSave:
-    """One call of ``save``: ``storage`` was called, so its hooks run, and ``backend`` stores.
+    """One call of ``save``: the hooks of ``storage``, which was called, run, and ``backend`` stores.
 
-    With ``only_new`` the server refuses a taken name; ``may_replace`` is the storage's ``replace_existing``.
-    ``offered`` is the name that is being chosen: ``exists`` takes it for free until the server refuses it.
+    With ``only_new``, the server refuses a taken name. ``may_replace`` is the storage's ``replace_existing``.
+    ``offered`` is the name being tried: ``exists`` assumes that it is free until the server refuses it.
     """
 
     storage: Storage
@@ -37,7 +37,7 @@ class PendingSave:
 
     @classmethod
     def of(cls, storage: Storage) -> PendingSave | None:
-        """Return the save that this storage is in the middle of, in this thread or task."""
+        """Return the current save of this storage in this thread or task."""
         save = _current.get()
         return save if save is not None and (save.storage is storage or save.backend is storage) else None
 
@@ -50,7 +50,7 @@ class PendingSave:
             _current.reset(token)
 
     def choose_name(self, name: str, max_length: int | None) -> str:
-        """Return what the hook of the storage makes of the name."""
+        """Return the available name that the storage's hook chooses."""
         self.offered = name
         try:
             return self.storage.get_available_name(name, max_length=max_length)
@@ -58,12 +58,12 @@ class PendingSave:
             self.offered = None
 
     def is_taken(self, name: str) -> bool | None:
-        """Tell whether the name being chosen is taken. None if the server must be asked."""
+        """Return whether the name being tried is taken. None if only the server knows."""
         if name != self.offered:
             return None
         if name in self.taken:
             return True
-        # The save itself will tell. After a second taken name, names are not random: look first.
+        # The save itself will find out. After two taken names, names are not random, so check first.
         return False if self.may_replace or (self.only_new and len(self.taken) < 2) else None
 
 
@@ -71,15 +71,15 @@ _current: ContextVar[PendingSave | None] = ContextVar("minio_router_save", defau
 
 
 class ChoosesNames(Storage):
-    """Which name is free, as Django chooses it, with the hooks of the storage that was called."""
+    """Choose an available name as Django does, with the hooks of the storage that was called."""
 
     replace_existing: bool
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """Return the name if it is free, or may be replaced; else another one that is free.
+        """Return the name if it is free or may be replaced, else another free name.
 
-        With ``replace_existing`` only a name that is too long is changed, and then as Django does it: two
-        long names must not become one.
+        With ``replace_existing``, only a name that is too long is changed, and then as in Django: two long
+        names must not become the same.
         """
         if self.replace_existing and (max_length is None or len(name) <= max_length):
             return name
@@ -87,35 +87,35 @@ class ChoosesNames(Storage):
         if save is None:
             return _slashes(super().get_available_name(name, max_length=max_length))
         if name == save.offered and self.is_name_available(name, max_length):
-            return name  # save() has checked it, so Django need not, which takes longer than all else here
-        return _slashes(Storage.get_available_name(_Offers(self, save), name, max_length=max_length))
+            return name  # checked in save(); Django's check would take longer than everything else here
+        return _slashes(Storage.get_available_name(_NameProbe(self, save), name, max_length=max_length))
 
     def generate_filename(self, filename: str | os.PathLike[str]) -> str:
         return _slashes(super().generate_filename(filename))
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        """Tell whether the name is short enough and free. Django has it from 5.1 on."""
+        """Return whether the name is short enough and free. New in Django 5.1."""
         return (not max_length or len(name) <= max_length) and not self.exists(_slashes(name))
 
 
 def _slashes(name: str) -> str:
-    """Return the name as it is everywhere: on Windows Django joins its parts with backslashes."""
+    """Return the name with slashes: on Windows, Django joins its parts with backslashes."""
     return name.replace("\\", "/")
 
 
-class _Offers(Storage):
-    """What Django chooses a name with: it notes each one that is offered, which no request asks for."""
+class _NameProbe(Storage):
+    """The storage that Django chooses a name with: it records each name tried, without a request."""
 
     def __init__(self, storage: ChoosesNames, save: PendingSave) -> None:
         self._storage = storage
-        self._save_under_way = save
+        self._save_in_progress = save
 
     def exists(self, name: str) -> bool:
-        self._save_under_way.offered = name = _slashes(name)
+        self._save_in_progress.offered = name = _slashes(name)
         return self._storage.exists(name)
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        self._save_under_way.offered = name = _slashes(name)
+        self._save_in_progress.offered = name = _slashes(name)
         return self._storage.is_name_available(name, max_length=max_length)
 
     def get_alternative_name(self, file_root: str, file_ext: str) -> str:

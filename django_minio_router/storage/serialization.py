@@ -1,4 +1,4 @@
-"""How storages are copied, and sent to another process."""
+"""Copying, pickling and deconstructing storages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _NOT_FOR_MIGRATIONS = {"fallback", "http_client", "progress", "server", "sse", "
 _NOT_FOR_PICKLES = {"http_client", "sse", *(name for name, setting in SETTINGS.items() if setting.secret)}
 
 
-class Portable:
-    """A storage that is copied as it is, and pickled as what it was made with.
+class SerializableStorage:
+    """A storage that is copied as it is, and pickled by its constructor arguments, ``made_with``.
 
-    A copy shares clients and caches. A storage with keys among its options cannot be pickled, so no pickle
-    holds a key. ``made_with`` are the arguments of the constructor.
+    A copy shares clients and caches. A storage with keys among its options cannot be pickled, so that no
+    pickle contains a key.
     """
 
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
     made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
-    def _keep_arguments(self) -> None:
-        """Keep server, keys and live objects from ``deconstruct()``, so from migrations; the rest is plain.
+    def _record_arguments(self) -> None:
+        """Exclude server, keys and live objects from ``deconstruct()``, and so from migrations.
 
-        ``deconstructible`` of a subclass defines that method anew, so what it reads is cut.
+        ``deconstructible`` on a subclass redefines that method, so change what it reads.
         """
         self.made_with = args, kwargs = self._constructor_args
         named = {k: v for k, v in kwargs.items() if k not in _NOT_FOR_MIGRATIONS and not k.startswith(PREFIX)}
@@ -45,16 +45,16 @@ class Portable:
         secrets = sorted(kwargs.keys() & _NOT_FOR_PICKLES)
         if secrets:
             raise pickle.PicklingError(
-                f"A storage with {', '.join(secrets)} among its options is not pickled, as keys would go "
-                "with it. Put them in MINIO_SERVERS, and give the storage the server's name."
+                f"A storage with {', '.join(secrets)} among its options cannot be pickled, since the pickle "
+                "would contain secrets. Put them in MINIO_SERVERS, and give the storage the server's name."
             )
         return _make, (type(self), args, kwargs)
 
 
 def _plain(value: Any) -> Any:
-    """Return a strategy as its dotted path, with ``OPTIONS`` if it has any: any format can hold that.
+    """Return a strategy as its dotted path, with ``OPTIONS`` if it has any, for any serialization format.
 
-    One whose class cannot be imported, or whose arguments have no names, stays as it is.
+    A strategy whose class cannot be imported, or whose arguments have no names, is returned unchanged.
     """
     if not isinstance(value, BucketStrategy):
         return value

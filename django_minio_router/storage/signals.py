@@ -1,4 +1,4 @@
-"""What upper rooms and projects hear of storages, since data goes down and no storage asks them."""
+"""The signals that storages send to upper layers and projects."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ field_bound = Signal()
 """A file field got its storage. Arguments: ``field``."""
 
 bucket_chosen = Signal()
-"""A router is about to use a bucket for the first time. Arguments: ``strategy``, ``location``. A receiver
-that raises keeps it from being used."""
+"""A router is about to use a bucket for the first time. Arguments: ``strategy``, ``location``. A receiver can
+prevent it by raising."""
 
 bucket_missing = Signal()
-"""A file cannot be stored, as its bucket is missing. Arguments: ``storage``. A receiver that has created it
-returns True."""
+"""A file cannot be stored because its bucket is missing. Arguments: ``storage``. A receiver that created the
+bucket returns True."""
 
 object_saving = Signal()
-"""A router is about to store a file. Arguments: ``router``, ``backend``, ``name`` (as it was asked for),
-``size`` (bytes; 0 if unknown). A receiver that raises keeps it from being stored."""
+"""A router is about to store a file. Arguments: ``router``, ``backend``, ``name`` (as requested), ``size``
+(bytes; 0 if unknown). A receiver can prevent it by raising."""
 
 object_saved = Signal()
-"""A file is stored. Arguments: those of ``tell``."""
+"""A file was stored. Arguments: those of ``tell``."""
 
 object_deleted = Signal()
-"""A storage was told to delete a file, and the file is not there (any more). Arguments: those of ``tell``;
-``size`` is None, as nobody asked for it."""
+"""A storage deleted a file, or found it missing. Arguments: those of ``tell``; ``size`` is None, since it is
+unknown."""
 
 object_moved = Signal()
-"""A file was copied to the place that it moves to. Arguments: those of ``tell``, of the new place."""
+"""A file was copied to its new place. Arguments: those of ``tell``, for the new place."""
 
 
 def _renew_locks() -> None:
@@ -53,10 +53,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def tell(signal: Signal, storage: MinioBackend, name: str, size: int | None = None) -> None:
-    """Tell what has been done: ``storage``, ``bucket``, ``name``, ``size`` (bytes; 0 or None if unknown) and
-    ``tenant``, its key or None. What a receiver raises is logged, and breaks nothing."""
+    """Send the signal with ``storage``, ``bucket``, ``name``, ``size`` (bytes; 0 or None if unknown) and
+    ``tenant``, its key or None. Exceptions in receivers are logged only."""
     tenant = None
-    with suppress(RoutingError):  # a single bucket does not care for whom its thread was left
+    with suppress(RoutingError):  # irrelevant for a single bucket
         tenant = get_tenancy().active_key()
     signal.send_robust(
         type(storage), storage=storage, bucket=storage.bucket, name=name, size=size, tenant=tenant

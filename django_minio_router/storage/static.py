@@ -1,4 +1,4 @@
-"""Static files in a bucket that anybody may read, plain or with hashed names."""
+"""Static files in a public bucket, with plain or hashed names."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ..exceptions import BucketNotFound, ServerError
 from ..s3.bucket import ObjectInfo
 from ..settings.config import Config
 from .backend import MinioBackend
-from .collecting import Listed, beside_source
+from .collecting import BucketListing, compared_with_source
 from .uploaded import StoredFile
 
 logger = logging.getLogger(__name__)
 
-_FRESH = 1.0  # seconds
-_FOR_GOOD = "max-age=31536000, immutable"
+_RECENT = 1.0  # seconds
+_CACHE_FOREVER = "max-age=31536000, immutable"
 
 
 @deconstructible(path="django_minio_router.models.MinioBackendStatic")
@@ -46,12 +46,12 @@ class MinioBackendStatic(MinioBackend):
         self._prepared = False
         self._folders: set[str] = set()
         self._seen: tuple[str, float, ObjectInfo] | None = None
-        self._listed = Listed()
+        self._listed = BucketListing()
         self._to_replace = ("", 0.0)
 
     @property
     def base_url(self) -> str:
-        """Where links to static files begin, with a slash at the end, as of Django's own storage for them."""
+        """The base URL of static files, with a trailing slash, as in Django's static files storage."""
         return super().url("")
 
     def _default_bucket(self, config: Config) -> str:
@@ -75,16 +75,16 @@ class MinioBackendStatic(MinioBackend):
         return stored
 
     def exists(self, name: str) -> bool:
-        """Tell whether the file is there; a missing bucket, which the first file creates, has none.
+        """Return whether the file exists. A missing bucket, which the first file creates, has no files.
 
-        ``collectstatic --clear`` asks for folders as well: for all, ``""``, and for those just listed.
+        ``collectstatic --clear`` also checks folders: the root, ``""``, and those just listed.
         """
         if not name or name.endswith("/"):
             return super().exists(name)
         if name in self._folders:
             self._folders.discard(name)
             return True
-        listed = self._listed.ask(self.objects, self.prefix)
+        listed = self._listed.lookup(self.objects, self.prefix)
         try:
             found = self._head(name) if listed is None else listed[name]
         except BucketNotFound:
@@ -99,27 +99,27 @@ class MinioBackendStatic(MinioBackend):
     def get_modified_time(self, name: str) -> datetime:
         """Return when the file was stored.
 
-        Right after ``exists``, as in ``collectstatic``, no request is sent: it is the time of the project's
-        own file if the content is the same, else an earlier one.
+        Right after ``exists``, as in ``collectstatic``, it sends no request, and returns the time of the
+        project's own file if the content is the same, else an earlier one.
         """
         seen, self._seen = self._seen, None
-        if seen is not None and seen[0] == name and time.monotonic() - seen[1] < _FRESH:
-            beside = beside_source(name, seen[2], self.objects.multipart[0])
-            if beside is not None:
-                modified, is_same = beside
+        if seen is not None and seen[0] == name and time.monotonic() - seen[1] < _RECENT:
+            comparison = compared_with_source(name, seen[2], self.objects.multipart[0])
+            if comparison is not None:
+                modified, is_same = comparison
                 self._to_replace = ("", 0.0) if is_same else (name, time.monotonic())
                 return modified
         return super().get_modified_time(name)
 
     def delete(self, name: str) -> None:
-        """Remove the file; not if it is about to be replaced, as visitors would miss it until then."""
+        """Delete the file, unless it is about to be replaced: visitors would miss it until then."""
         (replaced, since), self._to_replace = self._to_replace, ("", 0.0)
-        if name != replaced or time.monotonic() - since > _FRESH:
-            self._listed.drop(name)
+        if name != replaced or time.monotonic() - since > _RECENT:
+            self._listed.discard(name)
             super().delete(name)
 
     def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        """Nothing is to be done. ``collectstatic`` is at its end."""
+        """Process nothing, but note that ``collectstatic`` is finished."""
         self._listed.forget()
         return iter(())
 
@@ -129,7 +129,7 @@ class MinioBackendStatic(MinioBackend):
         return folders, files
 
     def url(self, name: str | None, **options: Any) -> str:
-        """Return the link; also of a folder, from which a page's own scripts go on: ``{% static "" %}``."""
+        """Return the link, also to a folder for scripts to append to, as with ``{% static "" %}``."""
         folder = (name or "").rstrip("/")
         if not name or folder == name or options or not self._connection().plain_root:
             return super().url(name, **options)
@@ -143,16 +143,16 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
     and removes nothing that visitors may still load.
     """
 
-    # The names in the bucket, while files are post-processed: Django asks for each several times.
-    _there: set[str] | None = None
-    _sources: Collection[str] = ()  # those among them that were collected, and so hold no hash
+    # The names in the bucket during post-processing: Django checks each several times.
+    _existing: set[str] | None = None
+    _sources: Collection[str] = ()  # the collected ones among them, without a hash in the name
 
     def load_manifest(self) -> Any:
-        load: Any = cache(super().load_manifest)  # for the constructor, where no request may be sent
+        load: Any = cache(super().load_manifest)  # lazy, since the constructor must not send a request
         return SimpleLazyObject(lambda: load()[0]), SimpleLazyObject(lambda: load()[1])
 
     def read_manifest(self) -> Any:
-        """Return the text of the manifest, once more from its start if it was replaced meanwhile."""
+        """Return the text of the manifest, reading again if it was replaced meanwhile."""
         try:
             return super().read_manifest()
         except ServerError as error:
@@ -161,22 +161,22 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
         return super().read_manifest()
 
     def post_process(self, paths: Any, dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        self._there, self._sources = set() if dry_run else set(self._names()), paths
-        self._connected = None  # links are other ones now
+        self._existing, self._sources = set() if dry_run else set(self._names()), paths
+        self._connected = None  # links differ from now on
         try:
             yield from super().post_process(paths, dry_run=dry_run, **options)
         finally:
-            self._there = self._connected = None
+            self._existing = self._connected = None
             self._listed.forget()
 
     def _has_plain_links(self) -> bool:
-        # Files refer to each other by their names alone: no signature of a link would hold for ever.
-        return self._there is not None or super()._has_plain_links()
+        # Files refer to each other by name alone: a signed link would expire.
+        return self._existing is not None or super()._has_plain_links()
 
     def _url(
         self, hashed_name_func: Callable[..., str], name: str, force: bool = False, hashed_files: Any = None
     ) -> str:
-        """Return the link. Of a signed one Django would take the quotes off."""
+        """Return the link. Django would unquote a signed one."""
         if self._connection().plain_root or (settings.DEBUG and not force):
             return str(cast("Any", super())._url(hashed_name_func, name, force, hashed_files))
         clean_name, fragment = urldefrag(name)
@@ -191,33 +191,33 @@ class MinioManifestStaticStorage(ManifestFilesMixin, MinioBackendStatic):  # typ
                 yield found.key.removeprefix(self.prefix)
 
     def exists(self, name: str) -> bool:
-        return super().exists(name) if self._there is None else name in self._there
+        return super().exists(name) if self._existing is None else name in self._existing
 
     def _save(self, name: str, content: File[Any]) -> str:
-        if self._there is None:
+        if self._existing is None:
             return super()._save(name, content)
-        if name not in self._there or not self._tells_content(name):
+        if name not in self._existing or not self._has_hash(name):
             super()._save(name, content)
-            self._there.add(name)
+            self._existing.add(name)
         return name
 
     def headers_of(self, name: str, content: File[Any]) -> dict[str, str]:
-        """Return the headers; browsers keep a file for good whose name says its content."""
+        """Return the headers. Browsers may cache a file with a hash in its name forever."""
         headers = super().headers_of(name, content)
-        return {"cache-control": _FOR_GOOD, **headers} if self._is_hashed(name, content) else headers
+        return {"cache-control": _CACHE_FOREVER, **headers} if self._is_hashed(name, content) else headers
 
     def _is_hashed(self, name: str, content: File[Any]) -> bool:
-        if self._there is not None:
-            return self._tells_content(name)
-        # One that is stored already; while files are collected, the manifest is none of this time.
+        if self._existing is not None:
+            return self._has_hash(name)
+        # Only for stored files: while files are collected, the manifest is outdated.
         return isinstance(content, StoredFile) and name in self.hashed_files.values()
 
-    def _tells_content(self, name: str) -> bool:
-        """Tell whether an object of this name has this content, since the name holds its hash."""
+    def _has_hash(self, name: str) -> bool:
+        """Return whether the name contains a hash, and so determines the content."""
         unhashed = name == self.manifest_name or name in self._sources
         return not (unhashed or self.keep_intermediate_files)
 
     def delete(self, name: str) -> None:
-        """Remove the file; while files are post-processed only to be stored anew, so not then."""
-        if self._there is None:
+        """Delete the file, except during post-processing, where it would only be stored again."""
+        if self._existing is None:
             super().delete(name)

@@ -1,6 +1,6 @@
-"""One OpenTelemetry span for each call of a storage, in projects that have ``opentelemetry-api`` installed.
+"""An OpenTelemetry span for each storage call, if ``opentelemetry-api`` is installed.
 
-Spans of requests, as instrumentations of urllib3 make them, become its children.
+Spans of requests, from an instrumentation of urllib3, become its children.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from ..tenancy import get_tenancy
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _IS_INSTALLED = find_spec("opentelemetry") is not None and find_spec("opentelemetry.trace") is not None
-_ANSWERS = (FileNotFoundError, FileExistsError)  # what the caller asked for may be just this
+_ANSWERS = (FileNotFoundError, FileExistsError)  # expected results, not errors
 
 
 class _Call:
-    """A call that has a span, and what is known of it."""
+    """A call with a span, and the attributes set so far."""
 
     def __init__(self, span: Any) -> None:
         self._span = span
-        self._told: set[str] = set()
+        self._recorded: set[str] = set()
 
-    def tell(self, storage: Any) -> None:
-        """Say whose call it is, and which bucket: the first one that is known, as a fallback comes later."""
+    def record(self, storage: Any) -> None:
+        """Set tenant and bucket, keeping the first values: a fallback comes later."""
         for name, find in (("storage.tenant", _tenant_of), ("storage.bucket", _bucket_of)):
-            if name not in self._told and (value := find(storage)) is not None:
-                self._told.add(name)
+            if name not in self._recorded and (value := find(storage)) is not None:
+                self._recorded.add(name)
                 self._span.set_attribute(name, value)
 
 
@@ -40,10 +40,10 @@ _call: ContextVar[Any] = ContextVar("minio_router_traced_call", default=None)
 
 
 def traced(method: Method) -> Method:
-    """Give the calls of a storage's method a span. A call that another one makes on its way has none.
+    """Give each call of a storage method a span, except for calls within another one.
 
-    Its attributes are ``storage.operation``, ``storage.tenant`` (a key, if there is one) and
-    ``storage.bucket``. A file that is missing, and a name that is taken, are answers and no errors.
+    The attributes are ``storage.operation``, ``storage.tenant`` (a key, if any) and ``storage.bucket``. A
+    missing file and a taken name do not count as errors.
     """
     if not _IS_INSTALLED:
         return method
@@ -51,16 +51,16 @@ def traced(method: Method) -> Method:
     @wraps(method)
     def within_span(storage: Any, *args: Any, **kwargs: Any) -> Any:
         if _call.get() is None:
-            with _begun(storage, method.__name__):
+            with _started_span(storage, method.__name__):
                 return method(storage, *args, **kwargs)
-        _call.get().tell(storage)
+        _call.get().record(storage)
         return method(storage, *args, **kwargs)
 
     return within_span  # type: ignore[return-value]
 
 
 @contextmanager
-def _begun(storage: Any, operation: str) -> Iterator[None]:
+def _started_span(storage: Any, operation: str) -> Iterator[None]:
     from opentelemetry import trace
 
     tracer = trace.get_tracer("django_minio_router")
@@ -70,7 +70,7 @@ def _begun(storage: Any, operation: str) -> Iterator[None]:
         span.set_attribute("storage.operation", operation)
         token = _call.set(_Call(span))
         try:
-            _call.get().tell(storage)
+            _call.get().record(storage)
             yield
         except _ANSWERS:
             raise
@@ -83,7 +83,7 @@ def _begun(storage: Any, operation: str) -> Iterator[None]:
 
 
 def _bucket_of(storage: Any) -> str | None:
-    return getattr(storage, "bucket", None)  # a router has none, and asks one that has
+    return getattr(storage, "bucket", None)  # a router has no bucket, but calls a backend that has
 
 
 def _tenant_of(storage: Any) -> str | None:

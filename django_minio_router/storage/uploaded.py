@@ -1,4 +1,4 @@
-"""``UploadedObject``: a file that a browser stored by itself, as forms and models know uploaded files."""
+"""``UploadedObject``: a directly uploaded file, as an ``UploadedFile`` for forms and models."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class UploadedObject(UploadedFile):  # type: ignore[type-arg]
-    """An object below ``incoming/``, read by range, and in that version alone.
+    """An object below ``incoming/``, read by range, in one version only.
 
-    A storage of the same server stores it as a copy that the server makes. ``name``, ``size`` (bytes) and
-    ``content_type`` are what the browser said, and the size is what is stored.
+    A storage on the same server stores it by a copy on the server. ``name`` and ``content_type`` come from
+    the browser; ``size`` (bytes) is that of the stored object.
     """
 
     _file: Any = None
@@ -46,7 +46,7 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
 
     @file.setter
     def file(self, file: Any) -> None:
-        """Django sets None: the object is opened when it is read."""
+        """Accept None from Django: the object is opened when it is read."""
         self._file = file
 
     def _open_reader(self) -> ObjectReader:
@@ -57,7 +57,7 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
         return self._file is None or self._file.closed
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> UploadedObject:
-        """Go back to the start; after ``close()`` open the object anew."""
+        """Seek to the start; after ``close()``, open the object again."""
         self.file.open(mode, *args, **kwargs)
         return self
 
@@ -66,7 +66,7 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
             self._file.close()
 
     def forget(self) -> None:
-        """Remove the object below ``incoming/`` once the row is committed: a rollback needs it again."""
+        """Remove the object below ``incoming/`` after the commit: it is needed again after a rollback."""
         connection = transaction.get_connection()
         if connection.in_atomic_block:
             transaction.on_commit(partial(self._remove), robust=True)
@@ -74,12 +74,14 @@ class UploadedObject(UploadedFile):  # type: ignore[type-arg]
             self._remove()
 
     def _remove(self) -> None:
-        """What fails is only logged: the file is stored, and what is left below ``incoming/`` expires."""
+        """Remove the object. Only log a failure: the file is stored, and the object expires."""
         try:
             self.bucket.delete(self.info.key)
         except ServerError as error:
-            logger.warning("%r stays in the bucket %r: %s", self.info.key, self.bucket.name, error)
+            logger.warning(
+                "%r could not be removed from the bucket %r: %s", self.info.key, self.bucket.name, error
+            )
 
 
 class StoredFile(UploadedObject):
-    """A file that is there already, as whoever describes files gets it: read only if they read it."""
+    """A stored file for a metadata function, which is read only on access."""

@@ -1,4 +1,4 @@
-"""The two questions that every strategy answers."""
+"""The base class of strategies, which answer two questions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..bucket_template import BucketTemplate
 
 
-# What may run in a browser is downloaded, a bucket that anybody may read cannot be listed, and a link that
-# somebody passes on does not live for a week.
+# Safer than the flat defaults: browsers download what may run in them, public buckets cannot be listed, and a
+# link that is passed on does not live for a week.
 STRATEGY_DEFAULTS: Mapping[str, Any] = {
     "MINIO_ACTIVE_CONTENT": "download",
     "MINIO_PUBLIC_POLICY": "read",
@@ -46,31 +46,31 @@ class Location(NamedTuple):
     credentials: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
-        said = {**self._asdict(), "credentials": "***" if self.credentials else None}
-        return f"Location({', '.join(f'{name}={value!r}' for name, value in said.items() if value)})"
+        values = {**self._asdict(), "credentials": "***" if self.credentials else None}
+        return f"Location({', '.join(f'{name}={value!r}' for name, value in values.items() if value)})"
 
     @property
     def options(self) -> dict[str, Any]:
-        """The settings that the location itself says, as options of a storage."""
+        """The settings in the location, as options of a storage."""
         access_key, secret_key = self.credentials or (None, None)
-        said = {
+        values = {
             "MINIO_PUBLIC_URL": self.public_url,
             "MINIO_ENDPOINT": self.endpoint,
             "MINIO_REGION": self.region,
             "MINIO_ACCESS_KEY": access_key,
             "MINIO_SECRET_KEY": secret_key,
         }
-        given = {name: value for name, value in said.items() if value}
-        return {**given, "MINIO_CREDENTIALS": None} if self.credentials else given
+        options = {name: value for name, value in values.items() if value}
+        return {**options, "MINIO_CREDENTIALS": None} if self.credentials else options
 
     @property
     def place(self) -> Location:
-        """The location without what opens it."""
+        """The location without credentials and links, for comparison."""
         return self._replace(public_url="", credentials=None)
 
     @classmethod
     def of(cls, answer: str | Location) -> Location:
-        """Return the place that a strategy's answer stands for, its links apart; a string is a bucket."""
+        """Return the location for a strategy's answer, without ``public_url``; a string is a bucket name."""
         return answer._replace(public_url="") if isinstance(answer, Location) else cls(answer)
 
 
@@ -85,26 +85,26 @@ class BucketStrategy(ABC):
     """
 
     public_read: bool | None = False
-    """Whether anybody may read the buckets, so that links are plain; None: what the settings declare,
-    and private if they do not."""
+    """Whether anybody may read the buckets, so that links are unsigned. None: as the settings declare, else
+    private."""
 
     varies_by_tenant: bool = True
-    """Whether the buckets depend on the active tenant, so that each tenant's are asked for."""
+    """Whether the buckets depend on the active tenant."""
 
     keeps_tenants_apart: bool = False
-    """Whether no two tenants share a place, be it a bucket or a folder."""
+    """Whether no two tenants share a place: a bucket or a folder."""
 
     one_bucket_per_tenant: bool = False
-    """Whether a tenant's bucket is its own, so that none is used that is there without a tenant."""
+    """Whether each tenant has its own bucket, so that a bucket used without a tenant is refused."""
 
     @property
     def tenant_template(self) -> BucketTemplate | None:
-        """The template that makes names of tenants, if one does; two that may meet are reported."""
+        """The template for the names of tenants, if any. A check reports two that may collide."""
         return None
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """Settings by name, as they hold for the buckets where the project sets nothing."""
+        """The defaults of settings for these buckets, by name, where the project sets nothing."""
         return STRATEGY_DEFAULTS
 
     @abstractmethod

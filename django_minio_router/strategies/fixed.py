@@ -1,4 +1,4 @@
-"""One bucket for all."""
+"""One bucket for all files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FixedBucket(BucketStrategy):
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """Without ``public_read`` those of django-minio-backend: the bucket stands for itself."""
+        """Without ``public_read``, the flat defaults, as in django-minio-backend."""
         return {} if self.public_read is None else super().defaults
 
     def bucket_for(self, model: type[Model] | None) -> str:

@@ -54,8 +54,8 @@ class PerModel(BucketStrategy):
             return bucket
         if model is None:
             raise ModelRequired(
-                f"{self!r} needs a model, and this storage is not bound to a field. Use the storage of a "
-                "model's field, bind(field), or give PerModel(default=...) a bucket."
+                f"{self!r} needs a model, but this storage is not bound to a field. Use the storage of a "
+                "model's field, bind(field), or give PerModel a default."
             )
         raise ModelRequired(
             f"{self!r} has no bucket for {model._meta.label}. Add it to the mapping, or give PerModel a "
@@ -91,7 +91,7 @@ class PerModel(BucketStrategy):
 def _refuse_no_mapping(buckets: object) -> None:
     if buckets is not None and not isinstance(buckets, Mapping):
         raise ConfigurationError(
-            f"PerModel maps labels to buckets, and {buckets!r} is not a mapping. Write "
+            f"PerModel maps labels to buckets, but {buckets!r} is not a mapping. Write "
             "{'app_label.ModelName': 'bucket'}, or template=... for a pattern."
         )
 
@@ -99,15 +99,15 @@ def _refuse_no_mapping(buckets: object) -> None:
 def _refuse_no_names(names: Iterable[object]) -> None:
     for name in names:
         if name is not None and not isinstance(name, str):
-            raise ConfigurationError(f"PerModel was given {name!r} for a bucket. Give it a name, a string.")
+            raise ConfigurationError(f"PerModel got {name!r} for a bucket. Use a bucket name, a string.")
 
 
 def _label(label: str) -> str:
-    """Return the label as ``label_lower`` of a model has it. ``ConfigurationError`` if it is malformed."""
+    """Return the label in the form of ``label_lower``. ``ConfigurationError`` if it is malformed."""
     parts = label.split(".") if isinstance(label, str) else []
     if len(parts) != 2 or not all(part.isidentifier() for part in parts):
         raise ConfigurationError(
-            f"PerModel maps {label!r}, which is not a model's label. Write 'app_label.ModelName'."
+            f"PerModel maps {label!r}, which is not a model label. Write 'app_label.ModelName'."
         )
     app_label, model_name = parts
     return f"{app_label}.{model_name.lower()}"
@@ -117,8 +117,8 @@ def _check_fields(template: str) -> None:
     unknown = set(bucket_template(template).fields) - _FIELDS
     if unknown:
         raise ConfigurationError(
-            f"The bucket template {template!r} of PerModel uses {sorted(unknown)}. A model has "
-            "{app_label} and {model_name}."
+            f"The bucket template {template!r} of PerModel uses {sorted(unknown)}. Use {{app_label}} and "
+            "{model_name} only."
         )
 
 

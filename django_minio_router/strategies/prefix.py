@@ -1,4 +1,4 @@
-"""A folder for each tenant in one shared bucket, where buckets are scarce."""
+"""A folder for each tenant in one shared bucket, for servers with few buckets."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class PerTenantPrefix(NamedByTenant):
         folder = self._name()
         if "/" in folder:
             raise RoutingError(
-                f"{self!r} would use the folder {folder!r}, and a folder within a folder is open to the "
-                "tenant of the outer one. Give names without '/'."
+                f"{self!r} gave the folder {folder!r}, but the tenant of an outer folder can reach the "
+                "folders within it. Return names without '/'."
             )
         return Location(self.bucket, prefix=f"{folder}/")
 

@@ -21,7 +21,7 @@ from .base import BucketStrategy
 
 
 class NamedByTenant(BucketStrategy):
-    """What ``PerTenant`` and ``PerTenantPrefix`` share: a name that belongs to the active tenant alone."""
+    """The base of ``PerTenant`` and ``PerTenantPrefix``: a name that only the active tenant has."""
 
     keeps_tenants_apart = True
 
@@ -59,7 +59,7 @@ class NamedByTenant(BucketStrategy):
             name = self._from_row(key)
         if name == self.public:
             raise RoutingError(
-                f"{self!r} would give {name!r} to the tenant {key!r} and to public. Give public a "
+                f"{self!r} would give {name!r} both to the tenant {key!r} and to public. Give public a "
                 "name that no tenant can have."
             )
         return name
@@ -69,8 +69,8 @@ class NamedByTenant(BucketStrategy):
         tenancy.require()
         if self.public is None:
             raise TenantRequired(
-                f"{tenancy.nobody()}, so there is no bucket for this call. {tenancy.remedy}, or give "
-                f"{type(self).__name__}(public=...) a name."
+                f"{tenancy.no_tenant_message()}, so there is no bucket for this call. {tenancy.remedy}, or "
+                f"give {type(self).__name__}(public=...) a name."
             )
         return self._text(self.public, str(tenancy.shared_key))
 
@@ -84,7 +84,7 @@ class NamedByTenant(BucketStrategy):
         return parsed.render({field: self._value(tenant, field) for field in parsed.fields})
 
     def _text(self, name: str, key: str) -> str:
-        """Return what was given for a name. Nothing may be the same for many tenants."""
+        """Return the name. ``InvalidBucketName`` if it is not a string, or is empty."""
         if not isinstance(name, str) or not name:
             raise InvalidBucketName(
                 f"{self!r} gave the name {name!r} for the tenant {key!r}. Return a string that no "
@@ -93,17 +93,20 @@ class NamedByTenant(BucketStrategy):
         return name
 
     def _value(self, tenant: Any, field: str) -> object:
-        """Return a field of the tenant row; an empty one would be the same for many tenants."""
+        """Return a field of the tenant row.
+
+        Raise ``RoutingError`` if it is empty, as it may be for many tenants.
+        """
         try:
             value = getattr(tenant, field)
         except AttributeError:
             raise ConfigurationError(
                 f"{self!r} uses the field {field!r}, which {type(tenant).__name__} does not have."
             ) from None
-        if callable(value) or isinstance(value, Model):  # whose texts may be the same for many tenants
+        if callable(value) or isinstance(value, Model):  # their text may be the same for many tenants
             raise ConfigurationError(
-                f"{self!r} uses {field!r} of the tenant, a {type(value).__name__}, which is not a value for "
-                "a name. Name a field that holds one; of a relation its key, such as 'owner_id'."
+                f"{self!r} uses {field!r} of the tenant, a {type(value).__name__}, which cannot be part of a "
+                "name. Use a field with a value; for a relation, its key, such as 'owner_id'."
             )
         if value is None or value == "":
             raise RoutingError(
@@ -130,7 +133,7 @@ class NamedByTenant(BucketStrategy):
             yield messages.shared_tenant_field(used, model, self)
 
     def _fields(self) -> Sequence[str]:
-        """Return the fields of the tenant that the name is made of; a function does not tell."""
+        """Return the tenant fields that the name is made of; none for a function."""
         if self.template is not None:
             return bucket_template(self.template).fields
         return () if self.field is None else (self.field,)
@@ -157,24 +160,26 @@ class PerTenant(NamedByTenant):
 
 
 def _refuse_wrong(strategy: str, template: str | None, field: object, function: object) -> None:
-    """Raise ``ConfigurationError`` unless at most one of the three is given, and that is right."""
+    """Raise ``ConfigurationError`` unless at most one of the three is given, and is valid."""
     if sum(source is not None for source in (template, field, function)) > 1:
-        raise ConfigurationError(f"{strategy} takes one of template, field and function.")
+        raise ConfigurationError(
+            f"{strategy} got several of template, field and function. Give it one of them."
+        )
     if template is not None:
         bucket_template(template)
     if field is not None and not (isinstance(field, str) and field.isidentifier()):
         raise ConfigurationError(
-            f"The field {field!r} of {strategy} is not a field's name. Name a field of the tenant model."
+            f"The field {field!r} of {strategy} is not a field name. Name a field of the tenant model."
         )
     if function is not None and not callable(function):
         raise ConfigurationError(
-            f"The function {function!r} of {strategy} is not callable. Give it a function of the tenant row "
-            "that returns a name."
+            f"The function {function!r} of {strategy} is not callable. Use a function of the tenant row that "
+            "returns a name."
         )
 
 
 def _is_value(model: type[Model], name: str) -> bool:
-    """Tell whether rows have a value of that name: no method, no other row, and no set of rows."""
+    """Return whether rows have a value of that name, not a method, another row or a set of rows."""
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
@@ -187,13 +192,13 @@ def _remedy(tenant: Any) -> str:
     if state is None or not state.adding:
         return "Give it a value."
     return (
-        "The row is not saved yet: save it first and its file then, or name the bucket by a value that is "
-        "there before, such as the schema name."
+        "The row is not saved yet: save it before its file, or name the bucket by a value that exists "
+        "before, such as the schema name."
     )
 
 
 def _may_be_shared(model: type[Model], name: str) -> bool:
-    """Tell whether rows may have the same value; of what a property gives nothing is known."""
+    """Return whether rows may have the same value. Nothing is known about a property."""
     for field in model._meta.fields:
         if name in {field.name, field.attname}:
             return not field.unique
@@ -202,7 +207,7 @@ def _may_be_shared(model: type[Model], name: str) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _from_key(template: str, key_names: frozenset[str], key: str) -> str | None:
-    """Return the name that the template gives, or None where it needs more of the tenant."""
+    """Return the name from the template, or None if it needs other fields than the key."""
     parsed = bucket_template(template)
     if len(parsed.fields) != 1 or parsed.fields[0] not in key_names:
         return None

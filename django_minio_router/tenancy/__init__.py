@@ -1,4 +1,4 @@
-"""Who is the tenant? Schemas of django-tenants tell, rows of a model, or nobody, in a project without any."""
+"""Who is the tenant? A schema of django-tenants, a row of a model, or nobody in a project without tenants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..exceptions import TenantRequired
 from .base import Tenancy
 from .configured import get_tenancy
-from .context import NOBODY, acting
+from .context import NO_TENANT, tenant_override
 from .rows import RowTenancy
 from .schemas import SchemaTenancy
 
@@ -39,8 +39,8 @@ def current_owner() -> Any:
 
     Without an owner, return the row of the active tenant. Raise ``TenantRequired`` if none is active.
     """
-    entered = acting.get()
-    if entered is not None and entered.connection is None and entered.tenant is not NOBODY:
+    entered = tenant_override.get()
+    if entered is not None and entered.connection is None and entered.tenant is not NO_TENANT:
         return entered.tenant if not isinstance(entered.tenant, str) else current_tenant()
     return current_tenant()
 
@@ -53,5 +53,5 @@ def tenant_bucket_context(tenant: Any) -> AbstractContextManager[None]:
     that you enter inside it, with ``tenant_context`` of django-tenants, takes precedence.
     """
     if tenant is None:
-        raise TenantRequired("tenant_bucket_context() was given no tenant. Give it a row, or the key of one.")
+        raise TenantRequired("tenant_bucket_context() needs a tenant, not None. Pass a row, or its key.")
     return get_tenancy().bucket_context(tenant)

@@ -1,4 +1,4 @@
-"""The port ``Tenancy``: who is the tenant? All that the package asks about tenants, it asks here."""
+"""The port ``Tenancy``: everything that the package asks about tenants."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from django.core.checks import CheckMessage
 from django.utils.functional import cached_property
 
 from ..exceptions import RoutingError, TenantRequired
-from .context import NOBODY, Acting, acting, acting_for
+from .context import NO_TENANT, TenantOverride, override_tenant, tenant_override
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
 
 class Tenancy(ABC):
-    """Who the tenants are, which of them is active, and where each one's rows are.
+    """Who the tenants are, which one is active, and where its rows are.
 
-    A tenant is a row of ``model``. Its *key* is a string that no other tenant has, and that never changes
-    without a rename; it is the text of the row's field ``key_name``. ``shared_key`` is the key of what
-    belongs to no tenant, such as the public schema, or None if there is no such thing.
+    A tenant is a row of ``model``. Its *key* is a unique string that only a rename changes: the text of the
+    row's field ``key_name``. ``shared_key`` is the key of what belongs to no tenant, such as the public
+    schema, or None if there is no such thing.
     """
 
     key_name: str
     shared_key: str | None = None
 
     division: str = "tenant"
-    """What rows are divided by, as messages call it."""
+    """What divides rows, for messages."""
 
     source: str = "the active tenant"
-    """What says who is active, as messages call it, and what to do if it does not."""
+    """Where the active tenant comes from, for messages; ``remedy`` is what to do if there is none."""
     remedy: str = "Enter tenant_bucket_context(tenant)"
 
     @cached_property
     def key_names(self) -> frozenset[str]:
-        """The fields of a row that have its key: each template over one of them needs no row."""
+        """The fields of a row that hold its key: a template over one of them needs no row."""
         return frozenset({self.key_name})
 
     @cached_property
@@ -49,174 +49,181 @@ class Tenancy(ABC):
     # Who is active
 
     def active_key(self) -> str | None:
-        """Return the key of the tenant that storages act for, or None if there is none.
+        """Return the key of the tenant that storages act for, or None if no tenant is active.
 
-        ``tenant_bucket_context`` comes first, unless another tenant was entered within it. Raise
-        ``RoutingError`` in a thread whose connection was left to another tenant.
+        ``tenant_bucket_context`` takes precedence, unless another tenant was entered within it. Raise
+        ``RoutingError`` in another thread whose connection is set to another tenant.
         """
-        entered = acting.get()
-        key = self._certain_key() if entered is None else self._key_within(entered)
+        entered = tenant_override.get()
+        key = self._verified_key() if entered is None else self._key_in_context(entered)
         return None if key == self.shared_key else key
 
-    def _key_within(self, entered: Acting) -> str | None:
-        said = self.shared_key if entered.tenant is NOBODY else self.key(entered.tenant)
+    def _key_in_context(self, entered: TenantOverride) -> str | None:
+        override_key = self.shared_key if entered.tenant is NO_TENANT else self.key(entered.tenant)
         if entered.connection is None:
-            return said
+            return override_key
         connected = self.connected_key()
-        if connected in {said, entered.connected, self.shared_key, None}:
-            return said
+        if connected in {override_key, entered.connected, self.shared_key, None}:
+            return override_key
         if entered.connection is self.connection():
-            return self._certain_key()
+            return self._verified_key()
         raise RoutingError(
-            f"tenant_bucket_context({said!r}) was entered in another thread, and {self.source} says "
-            f"{connected!r}, so a row and its file would part. {self.remedy} in this thread."
+            f"tenant_bucket_context({override_key!r}) was entered in another thread, but {self.source} "
+            f"selects {connected!r}, so a row and its file would belong to different tenants. {self.remedy} "
+            "in this thread."
         )
 
     def active_tenant(self) -> Any:
-        """Return the row of the active tenant. ``TenantRequired`` if there is none, or no such row.
+        """Return the row of the active tenant. ``TenantRequired`` if there is no tenant, or no such row.
 
-        A row that was entered is returned as it is, with values that are not saved yet.
+        A row that was passed to a context is returned as it is, including unsaved values.
         """
         self.require()
         key = self.active_key()
         if key is None:
-            raise TenantRequired(f"{self.nobody()}. {self.remedy}.")
-        entered = acting.get()
+            raise TenantRequired(f"{self.no_tenant_message()}. {self.remedy}.")
+        entered = tenant_override.get()
         for tenant in (entered and entered.tenant, self.connected_tenant()):
             if isinstance(tenant, self.model) and self.key(tenant) == key:
                 return tenant
         return self.row(key)
 
-    def nobody(self) -> str:
-        """Say that no tenant is active, and what is instead."""
+    def no_tenant_message(self) -> str:
+        """Return the message that no tenant is active, and what is active instead."""
         shared = "" if self.shared_key is None else f" (the {self.division} is {self.shared_key!r})"
         return f"No tenant is active{shared}"
 
     def bucket_context(self, tenant: Any | None) -> AbstractContextManager[None]:
-        """Let storages act for the tenant, a row or a key, or for none, and leave the database as it is."""
-        whose = (self.shared_key or NOBODY) if tenant is None else tenant
-        return acting_for(whose, self.connection(), self.connected_key())
+        """Make storages act for the tenant (a row, a key, or None for no tenant).
+
+        The database is unchanged.
+        """
+        target = (self.shared_key or NO_TENANT) if tenant is None else tenant
+        return override_tenant(target, self.connection(), self.connected_key())
 
     @contextmanager
     def context(self, tenant: Any | None) -> Iterator[None]:
-        """Make the tenant, a row or a key, the active one for database and storages; None: no tenant."""
-        whose = self.shared_key if tenant is None else tenant
-        with self._database_context(whose), self.bucket_context(tenant):
+        """Activate the tenant (a row, a key, or None for no tenant) for the database and storages."""
+        target = self.shared_key if tenant is None else tenant
+        with self._database_context(target), self.bucket_context(tenant):
             yield
 
     @abstractmethod
     def connected_key(self) -> str | None:
-        """Return the key of the tenant that database or request are set to, ``shared_key`` included."""
+        """Return the key of the tenant that the database or request is set to, or ``shared_key``."""
 
-    def _certain_key(self) -> str | None:
-        """Return the same key for a call of a storage, of a tenant that is known to be there."""
+    def _verified_key(self) -> str | None:
+        """Return ``connected_key()``, after checking that the tenant exists where that is not certain."""
         return self.connected_key()
 
     @abstractmethod
     def connected_tenant(self) -> Any:
-        """Return the same tenant as it was set: a row, or anything else that says its key, or None."""
+        """Return that tenant as it was set: a row, anything else with its key, or None."""
 
     @abstractmethod
     def connection(self) -> object:
-        """Return the object that ``connected_key`` reads: the same within a thread, another in another."""
+        """Return the object that ``connected_key`` reads: one per thread."""
 
     @abstractmethod
     def _database_context(self, tenant: Any | None) -> AbstractContextManager[Any]:
-        """Set the database to the tenant, a row or a key; no query is sent. None if nothing is shared."""
+        """Set the database to the tenant (a row, a key, or None if nothing is shared) without a query."""
 
-    # Who there is
+    # The tenants
 
     @property
     @abstractmethod
     def model(self) -> type[Model]:
-        """The model whose rows are tenants. ``ConfigurationError`` if the settings name none."""
+        """The tenant model. ``ConfigurationError`` if the settings do not name one."""
 
     def models_of_tenants(self) -> list[type[Model]]:
-        """Return the models whose rows are tenants: a proxy may be saved or deleted as well."""
+        """Return the tenant model and its proxies and children, which may be saved or deleted as well."""
         return [model for model in apps.get_models() if issubclass(model, self.model)]
 
     @abstractmethod
     def key(self, tenant: Any) -> str:
-        """Return the key of a row, or a key itself. ``TenantRequired`` for anything else."""
+        """Return the key of a row or a key. ``TenantRequired`` for anything else."""
 
     def key_if_any(self, tenant: Any) -> str | None:
-        """Return the key of a row, or None if it has none, or is not a tenant."""
+        """Return the key of a row, or None if it has no key or is not a tenant."""
         try:
             return self.key(tenant)
         except TenantRequired:
             return None
 
     def key_of(self, tenant: Any | None) -> str | None:
-        """Return the key of a tenant, or ``shared_key`` for None: of what belongs to no tenant."""
+        """Return the key of a tenant, or ``shared_key`` for None."""
         return self.shared_key if tenant is None else self.key(tenant)
 
     @abstractmethod
     def row(self, key: str) -> Any:
-        """Return the row with this key, kept for a while. ``TenantRequired`` if there is none."""
+        """Return the row with this key, perhaps from a cache. ``TenantRequired`` if it does not exist."""
 
     @abstractmethod
     def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
-        """Yield the rows of all tenants, or of those with these keys; memory does not grow with them."""
+        """Yield the rows of all tenants, or those with these keys, in constant memory."""
 
     @abstractmethod
-    def find(self, said: Any) -> Any | None:
-        """Return the row that a signal or a person means: a row, a primary key, a key or a mapping of
-        fields. None if there is no such tenant (any more), and for what is shared."""
+    def find(self, reference: Any) -> Any | None:
+        """Return the row for a reference from a signal or a person, or None if there is no such tenant.
+
+        ``reference`` is a row, a primary key, a key or a mapping of fields. What is shared is not a tenant.
+        """
 
     def named(self, key: str) -> Any | None:
-        """Return the row with this key as it is now, or None if there is no such tenant (any more)."""
+        """Return the row with this key from the database, or None if there is no such tenant."""
         return next(self.tenants([key]), None)
 
     def everyone(self) -> Iterator[Any | None]:
-        """Yield None for what belongs to no tenant, and then the row of each tenant."""
+        """Yield None for what belongs to no tenant, then the row of each tenant."""
         yield None
         yield from self.tenants()
 
-    # Where rows are
+    # Rows
 
     def key_of_rows(self, alias: str | None) -> str | None:
-        """Return whose rows this database connection reads and writes now; None if it does not tell."""
+        """Return the key of the tenant whose rows this database connection uses now; None if unknown."""
         return None
 
     def is_shared(self, model: type[Model]) -> bool:
-        """Tell whether all rows of the model belong to no tenant, wherever they are read."""
+        """Return whether no row of the model belongs to a tenant, in whatever context it is read."""
         return False
 
     @abstractmethod
     def divides(self, model: type[Model]) -> bool:
-        """Tell whether rows of the model are apart by tenant, so that they are read in its context."""
+        """Return whether the model's rows are separated by tenant, and so read in the tenant's context."""
 
     @abstractmethod
     def owns_table(self, model: type[Model], key: str | None) -> bool:
-        """Tell whether the tenant, or None for what is shared, has a table of its own for the model."""
+        """Return whether the tenant (None for what is shared) has its own table for the model."""
 
     @abstractmethod
     def can_read(self, key: str | None) -> bool:
-        """Tell whether the tenant's rows can be read: its schema may be gone, or not be there yet."""
+        """Return whether the tenant's rows can be read: its schema may be dropped, or not created yet."""
 
     def abandoned_tables(self, tables: Collection[str]) -> Mapping[str, Mapping[str, set[str]]]:
-        """Return what deleted tenants left: by key the tables among these, with their columns."""
+        """Return what deleted tenants left: for each key, those of the tables, with their columns."""
         return {}
 
-    # What is wrong, and what happens
+    # Checks and signals
 
-    def verify(self) -> None:  # noqa: B027  a tenancy without settings of its own has none that are wrong
-        """Raise ``ConfigurationError`` if a setting of the tenancy is wrong. Sends no query."""
+    def verify(self) -> None:  # noqa: B027  a tenancy without settings has nothing to verify
+        """Raise ``ConfigurationError`` if a setting of the tenancy is invalid. Sends no query."""
 
     def problem(self) -> str | None:
-        """Say why no tenant can be told, or return None."""
+        """Return why the active tenant cannot be found, or None."""
         return None
 
-    def require(self) -> None:  # noqa: B027  a tenancy that can tell has nothing to say
+    def require(self) -> None:  # noqa: B027  a tenancy with tenants never raises
         """Raise ``ConfigurationError`` if the project has no tenants."""
 
     def check(self, strategy: object) -> Iterable[CheckMessage]:
-        """Yield what ``manage.py check`` reports of a strategy that needs tenants."""
+        """Yield the check messages for a strategy that needs tenants."""
         return ()
 
     @abstractmethod
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
-        """Call ``created`` with a new tenant once it is ready, ``deleted`` with the row of one that is gone.
+        """Call ``created`` with each new tenant once it is ready, and ``deleted`` with each deleted row.
 
-        Both after the commit. A row whose creation failed was never ready, and is not said to be deleted.
+        Both are called after the commit. A row whose creation failed was never ready, so its deletion is not
+        reported.
         """

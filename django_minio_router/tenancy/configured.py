@@ -1,4 +1,4 @@
-"""Which tenancy the project has: the one of ``MINIO_TENANCY``, else schemas if it has them, else none."""
+"""The project's tenancy: the one in ``MINIO_TENANCY``, else schemas of django-tenants, else none."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..exceptions import ConfigurationError
 from ..settings.config import refuse_unknown_keys
 from ..settings.declared import checked
 from .base import Tenancy
-from .kept_rows import forget_rows
 from .none import NoTenancy
+from .row_cache import clear_cached_rows
 from .schemas import SchemaTenancy
 
 _REMEDY = "Write {'BACKEND': 'django_minio_router.tenancy.RowTenancy', 'OPTIONS': {'model': ...}}."
 
 
-@cache  # each call of a storage asks
+@cache  # every storage call asks
 def get_tenancy() -> Tenancy:
-    """Return the tenancy of the project, kept until its settings change.
+    """Return the tenancy of the project, cached until its settings change.
 
     ``ConfigurationError`` if ``MINIO_TENANCY`` cannot be used.
     """
-    wanted = checked("MINIO_TENANCY", getattr(settings, "MINIO_TENANCY", None))
-    return _found() if wanted is None else _made(wanted)
+    setting = checked("MINIO_TENANCY", getattr(settings, "MINIO_TENANCY", None))
+    return _detect() if setting is None else _from_setting(setting)
 
 
-def _found() -> Tenancy:
+def _detect() -> Tenancy:
     try:
         schemas = SchemaTenancy()
     except ImportError:
@@ -42,9 +42,9 @@ def _found() -> Tenancy:
     return NoTenancy(connection.settings_dict.get("ENGINE", ""))
 
 
-def _made(wanted: Mapping[str, Any]) -> Tenancy:
-    refuse_unknown_keys("MINIO_TENANCY", wanted)
-    backend = wanted.get("BACKEND")
+def _from_setting(setting: Mapping[str, Any]) -> Tenancy:
+    refuse_unknown_keys("MINIO_TENANCY", setting)
+    backend = setting.get("BACKEND")
     try:
         found = import_string(backend) if isinstance(backend, str) else backend
     except ImportError as error:
@@ -54,18 +54,18 @@ def _made(wanted: Mapping[str, Any]) -> Tenancy:
     if not (isinstance(found, type) and issubclass(found, Tenancy)):
         raise ConfigurationError(f"MINIO_TENANCY names the BACKEND {backend!r}, not a Tenancy. {_REMEDY}")
     try:
-        made: Tenancy = found(**wanted.get("OPTIONS", {}))
+        made: Tenancy = found(**setting.get("OPTIONS", {}))
     except (ImportError, TypeError) as error:
         raise ConfigurationError(
-            f"MINIO_TENANCY cannot be used: {error}. Correct its OPTIONS: {found.__name__} takes what its "
-            "documentation says, and nothing else."
+            f"MINIO_TENANCY cannot be used: {error}. Correct its OPTIONS: they are the arguments of "
+            f"{found.__name__}."
         ) from error
     return made
 
 
 def _forget(**kwargs: object) -> None:
     get_tenancy.cache_clear()
-    forget_rows()
+    clear_cached_rows()
 
 
 setting_changed.connect(_forget)

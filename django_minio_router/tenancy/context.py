@@ -1,4 +1,4 @@
-"""For whom storages act, whatever the database connection says."""
+"""The tenant that storages act for, regardless of the database connection."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
-NOBODY = object()
-"""Stands for the tenant where there is to be none, whoever the project says is active."""
+NO_TENANT = object()
+"""The tenant of a context without a tenant, whichever one the project says is active."""
 
 
-class Acting(NamedTuple):
-    """The tenant that storages act for, a row or a key, and what the tenancy said on entering.
+class TenantOverride(NamedTuple):
+    """The tenant that storages act for (a row or a key), and the state of the tenancy on entering.
 
-    ``connection`` is that of the thread that entered, ``connected`` the key of its tenant then. Without
-    a connection the tenant is certain, whatever else was entered: it is an owner, or a row's own.
+    ``connection`` belongs to the thread that entered, and ``connected`` is the key of its tenant at that
+    time. Without a connection the tenant is certain, whatever else was entered: it is an owner, or a row's
+    own.
     """
 
     tenant: Any
@@ -22,19 +23,19 @@ class Acting(NamedTuple):
     connected: str | None = None
 
 
-acting: ContextVar[Acting | None] = ContextVar("minio_router_acting", default=None)
+tenant_override: ContextVar[TenantOverride | None] = ContextVar("minio_router_acting", default=None)
 
 
-class acting_for(ContextDecorator):
+class override_tenant(ContextDecorator):
     def __init__(self, tenant: Any, connection: object = None, connected: str | None = None) -> None:
-        self._acting = Acting(tenant, connection, connected)
+        self._override = TenantOverride(tenant, connection, connected)
 
-    def _recreate_cm(self) -> acting_for:
-        """Enter anew at each call of a decorated function, which may call itself."""
-        return acting_for(*self._acting)
+    def _recreate_cm(self) -> override_tenant:
+        """Make a new context for each call of a decorated function, which may be recursive."""
+        return override_tenant(*self._override)
 
     def __enter__(self) -> None:
-        self._token: Token[Acting | None] = acting.set(self._acting)
+        self._token: Token[TenantOverride | None] = tenant_override.set(self._override)
 
     def __exit__(self, *error: object) -> None:
-        acting.reset(self._token)
+        tenant_override.reset(self._token)

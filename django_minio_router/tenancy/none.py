@@ -1,4 +1,4 @@
-"""A project without tenants: nobody is active, and whoever asks for a tenant is told what to set up."""
+"""A project without tenants: asking for one raises an error that says what to set up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NoTenancy(Tenancy):
-    """``engine`` is the database engine that knows no tenants; empty if django-tenants is not installed."""
+    """``engine`` is the database engine without tenants; empty if django-tenants is not installed."""
 
     key_name = "schema_name"
 
@@ -58,7 +58,7 @@ class NoTenancy(Tenancy):
     def everyone(self) -> Iterator[Any | None]:
         yield None
 
-    def find(self, said: Any) -> Any | None:
+    def find(self, reference: Any) -> Any | None:
         raise self._error()
 
     def divides(self, model: type[Model]) -> bool:
@@ -82,17 +82,17 @@ class NoTenancy(Tenancy):
             yield messages.no_tenant_database(strategy, self.problem())
 
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
-        """Nothing happens to tenants that are not there."""
+        """Do nothing: there are no tenants."""
 
     def _error(self) -> ConfigurationError:
         if not self._engine:
             return ConfigurationError(
                 "There are no tenants: MINIO_TENANCY is not set, and django-tenants is not installed. Name "
-                "the model of your tenants in MINIO_TENANCY, or pip install 'django-minio-router[tenants]'."
+                "your tenant model in MINIO_TENANCY, or pip install 'django-minio-router[tenants]'."
             )
         return ConfigurationError(
-            f"There are no tenants: MINIO_TENANCY is not set, and {self.problem()}. Name the model of your "
-            "tenants in MINIO_TENANCY, or change DATABASES."
+            f"There are no tenants: MINIO_TENANCY is not set, and {self.problem()}. Name your tenant model "
+            "in MINIO_TENANCY, or change DATABASES."
         )
 
     def require(self) -> None:

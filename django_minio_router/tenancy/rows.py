@@ -1,4 +1,4 @@
-"""Tenants as rows of a model, such as organizations: on any database, without schemas."""
+"""Tenants as rows of a model, such as organizations, on any database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from .base import Tenancy
-from .kept_rows import forget_when_saved, kept_row, listen
+from .row_cache import cached_row, connect_once, invalidate_on_save
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
@@ -40,11 +40,11 @@ class RowTenancy(Tenancy):
     def __init__(self, model: str, key: str = "pk", current: str | Callable[[], Any] | None = None) -> None:
         self._label = model
         self.key_name = key
-        self._given = current
+        self._current_option = current
         self.remedy = (
             "Enter tenant_bucket_context(tenant), or give MINIO_TENANCY a 'current'"
             if current is None
-            else "Let the 'current' of MINIO_TENANCY return it, or enter tenant_bucket_context(tenant)"
+            else "Return it from the 'current' of MINIO_TENANCY, or enter tenant_bucket_context(tenant)"
         )
 
     # The settings
@@ -62,7 +62,7 @@ class RowTenancy(Tenancy):
             return str(error)
         return None
 
-    @cached_property  # which pyright takes for no property
+    @cached_property  # pyright does not accept it as a property
     def model(self) -> type[Model]:  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             model: Any = apps.get_model(self._label)
@@ -83,14 +83,14 @@ class RowTenancy(Tenancy):
             field = None
         if field is None or not field.concrete or (field.is_relation and not field.primary_key):
             raise ConfigurationError(
-                f"MINIO_TENANCY has the key {self.key_name!r}, which is not a field of {meta.label} that "
-                "holds a value. Name one that is unique, or 'pk'."
+                f"MINIO_TENANCY has the key {self.key_name!r}, which is not a value field of {meta.label}. "
+                "Name a unique field, or 'pk'."
             )
         alone = [tuple(constraint.fields) for constraint in meta.total_unique_constraints]
         if not field.unique and (field.name,) not in alone:
             raise ConfigurationError(
-                f"MINIO_TENANCY has the key {self.key_name!r}, and {meta.label} does not keep it unique, so "
-                "two tenants could share their files. Set unique=True on the field, or name another."
+                f"MINIO_TENANCY has the key {self.key_name!r}, which is not unique in {meta.label}, so two "
+                "tenants could share their files. Set unique=True on the field, or name another one."
             )
         return field  # type: ignore[no-any-return]
 
@@ -101,23 +101,23 @@ class RowTenancy(Tenancy):
 
     @cached_property
     def _current(self) -> Callable[[], Any]:
-        given = self._given
-        if isinstance(given, str):
+        current = self._current_option
+        if isinstance(current, str):
             try:
-                given = import_string(given)
+                current = import_string(current)
             except ImportError as error:
                 raise ConfigurationError(
-                    f"MINIO_TENANCY has the current {self._given!r}, which cannot be imported: {error}. "
-                    "Correct the path."
+                    f"MINIO_TENANCY has the current {self._current_option!r}, which cannot be imported: "
+                    f"{error}. Correct the path."
                 ) from error
-        if given is None:
+        if current is None:
             return lambda: None
-        if not callable(given):
+        if not callable(current):
             raise ConfigurationError(
-                f"MINIO_TENANCY has the current {self._given!r}, which is not callable. Name a function that "
-                "returns the active tenant."
+                f"MINIO_TENANCY has the current {self._current_option!r}, which is not callable. Name "
+                "a function that returns the active tenant."
             )
-        return given
+        return current
 
     # Who is active
 
@@ -125,80 +125,80 @@ class RowTenancy(Tenancy):
         return threading.current_thread()
 
     def connected_tenant(self) -> Any:
-        """Return what ``current`` says. ``RoutingError`` if it raises: its error may mean anything."""
+        """Return the result of ``current``. ``RoutingError`` if it raises: its error may mean anything."""
         current = self._current
         try:
-            said = current()
+            tenant = current()
         except RoutingError:
             raise
         except Exception as error:
             raise RoutingError(
-                f"The 'current' of MINIO_TENANCY raised {type(error).__name__}({error}), so it is not "
-                "known whose file this is. Let it return a row, its key, or None if no tenant is active."
+                f"The 'current' of MINIO_TENANCY raised {type(error).__name__}({error}), so the active "
+                "tenant is unknown. It must return a row, its key, or None if no tenant is active."
             ) from error
-        return None if isinstance(said, NoneType) else said  # a lazy None, too
+        return None if isinstance(tenant, NoneType) else tenant  # isinstance() also sees a lazy None
 
     def connected_key(self) -> str | None:
-        return self._key_said(self.connected_tenant())
+        return self._key_of_current(self.connected_tenant())
 
-    def _certain_key(self) -> str | None:
-        said = self.connected_tenant()
-        key = self._key_said(said)
-        if key is not None and not isinstance(said, self.model):
+    def _verified_key(self) -> str | None:
+        tenant = self.connected_tenant()
+        key = self._key_of_current(tenant)
+        if key is not None and not isinstance(tenant, self.model):
             self.row(key)
         return key
 
-    def _key_said(self, said: Any) -> str | None:
-        if said is None:
+    def _key_of_current(self, tenant: Any) -> str | None:
+        if tenant is None:
             return None
-        if isinstance(said, self.model) and (said._state.adding or said.pk is None):
+        if isinstance(tenant, self.model) and (tenant._state.adding or tenant.pk is None):
             raise TenantRequired(
-                f"The 'current' of MINIO_TENANCY returned a row of {self.model._meta.label} that is not in "
-                "the database, so nothing can be stored for it. Save it first."
+                f"The 'current' of MINIO_TENANCY returned an unsaved {self.model._meta.label}, so nothing "
+                "can be stored for it. Save it first."
             )
-        return self.key(said)
+        return self.key(tenant)
 
     def _database_context(self, tenant: Any | None) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    # Who there is
+    # The tenants
 
     def key(self, tenant: Any) -> str:
         if not isinstance(tenant, self.model):
             key = self._text(tenant)
             if key is None:
                 raise TenantRequired(
-                    f"{shortened(tenant)} is not a tenant. Give a row of {self.model._meta.label}, or its "
-                    f"{self.key_name}. (MINIO_TENANCY says so.)"
+                    f"{shortened(tenant)} is not a tenant. Pass a row of {self.model._meta.label}, or its "
+                    f"{self.key_name}, as MINIO_TENANCY says."
                 )
             return key
         key = self._text(getattr(tenant, self._key_field.attname))
         if key is None:
             raise TenantRequired(
-                f"A row of {self.model._meta.label} has no {self.key_name} (any more), so nothing can be "
-                "stored for it. Set it, and save the row first."
+                f"A row of {self.model._meta.label} has no {self.key_name}, so nothing can be stored for it. "
+                "Set it, and save the row first."
             )
         return key
 
     def _text(self, value: Any) -> str | None:
-        """Return a key as text, the same for each way of writing it, or None if it is not a key."""
+        """Return a key as text in its canonical form, or None if it is not a key."""
         try:
             found = self._key_field.to_python(value)
         except (TypeError, ValueError, ValidationError):
             return None
-        # A text field would take anything for its text, and a number True for 1.
+        # A text field converts anything to text, and a number field True to 1.
         right = isinstance(value, str) or (found == value and not isinstance(value, bool))
         return str(found) if right and found is not None and found != "" else None
 
     def row(self, key: str) -> Any:
-        return kept_row(key, self._alias, self._read_row)
+        return cached_row(key, self._alias, self._read_row)
 
     def _read_row(self, key: str) -> Any:
         row = self.named(key)
         if row is None:
             raise TenantRequired(
-                f"No {self.model._meta.label} has the {self.key_name} {key!r}. Create it first, or look at "
-                "what named it: tenant_bucket_context(), an owner, or the 'current' of MINIO_TENANCY."
+                f"No {self.model._meta.label} has the {self.key_name} {key!r}. Create it first, or correct "
+                "its source: tenant_bucket_context(), an owner, or the 'current' of MINIO_TENANCY."
             )
         return row
 
@@ -208,7 +208,7 @@ class RowTenancy(Tenancy):
         return alias
 
     def _all_rows(self) -> QuerySet[Any]:
-        """Return the rows of all tenants, also those that managers hide."""
+        """Return the rows of all tenants, including those that managers hide."""
         return QuerySet(self.model, using=self._alias)
 
     def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
@@ -218,18 +218,18 @@ class RowTenancy(Tenancy):
             return
         wanted = {key for key in map(self._text, keys) if key is not None}
         found = rows.filter(**{f"{self.key_name}__in": wanted})
-        # A database may find "acme" for "Acme".
+        # A case-insensitive database finds "acme" for "Acme".
         yield from (row for row in found.iterator(chunk_size=1000) if self.key(row) in wanted)
 
-    def find(self, said: Any) -> Any | None:
-        pk = said.pk if isinstance(said, self.model) else said
+    def find(self, reference: Any) -> Any | None:
+        pk = reference.pk if isinstance(reference, self.model) else reference
         with suppress(TypeError, ValueError, ValidationError):
             row = self._all_rows().filter(pk=pk).first()
-            if row is not None or pk is not said:
+            if row is not None or pk is not reference:
                 return row
-        return self.named(cast("str", said))
+        return self.named(cast("str", reference))
 
-    # Where rows are
+    # Rows
 
     def divides(self, model: type[Model]) -> bool:
         return False
@@ -240,7 +240,7 @@ class RowTenancy(Tenancy):
     def can_read(self, key: str | None) -> bool:
         return True
 
-    # What happens
+    # Signals
 
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
         def when_saved(*, instance: Any, using: str, **kwargs: Any) -> None:
@@ -248,12 +248,12 @@ class RowTenancy(Tenancy):
                 transaction.on_commit(partial(created, instance), using=using)
 
         def when_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
-            row = copy.copy(instance)  # Django takes the key away from the instance
+            row = copy.copy(instance)  # Django sets the primary key of the instance to None
             transaction.on_commit(partial(deleted, row), using=using)
 
         self.verify()
         models = self.models_of_tenants()
-        forget_when_saved(models, self.key_if_any)
+        invalidate_on_save(models, self.key_if_any)
         for model in models:
-            listen(post_save, model, when_saved)
-            listen(post_delete, model, when_deleted)
+            connect_once(post_save, model, when_saved)
+            connect_once(post_delete, model, when_deleted)

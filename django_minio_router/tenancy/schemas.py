@@ -1,4 +1,4 @@
-"""Tenants as schemas of PostgreSQL: the one module that knows django-tenants, which is an optional extra."""
+"""Tenants as PostgreSQL schemas: the only module that uses django-tenants, an optional extra."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django.utils.functional import cached_property
 
 from ..exceptions import ConfigurationError, TenantRequired
 from .base import Tenancy
-from .kept_rows import forget_when_saved, kept_row, listen
+from .row_cache import cached_row, connect_once, invalidate_on_save
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -30,10 +30,10 @@ _CLONED = "_minio_router_cloned"
 
 
 class SchemaTenancy(Tenancy):
-    """django-tenants: the key of a tenant is its schema name; nobody's files are on the public schema.
+    """The tenants of django-tenants. The key of a tenant is its schema name.
 
-    django-tenants puts a new connection, so each new thread, on public: there, no tenant is active. For a
-    package like it, a subclass names that one's ``utils`` and ``ready_signals``.
+    django-tenants sets a new connection, and so each new thread, to the public schema, where no tenant is
+    active. For a similar package, write a subclass with its ``utils`` and ``ready_signals``.
     """
 
     division = "schema"
@@ -42,27 +42,27 @@ class SchemaTenancy(Tenancy):
     remedy = "Enter tenant_context(tenant)"
 
     def __init__(self) -> None:
-        self.alias: str = self._said("get_tenant_database_alias", DEFAULT_DB_ALIAS)
-        self.shared_key: str = self._said("get_public_schema_name", "public")
-        self._is_shared = lru_cache(maxsize=1024)(self._find_shared)  # each row that is read asks
+        self.alias: str = self._call_util("get_tenant_database_alias", DEFAULT_DB_ALIAS)
+        self.shared_key: str = self._call_util("get_public_schema_name", "public")
+        self._is_shared = lru_cache(maxsize=1024)(self._find_shared)  # called for each row that is read
 
     @cached_property
     def utils(self) -> Any:
-        """What has ``schema_context``, ``tenant_context`` and ``schema_exists``."""
+        """The module with ``schema_context``, ``tenant_context`` and ``schema_exists``."""
         from django_tenants import utils  # type: ignore[import-untyped]  # it reads the settings
 
         return utils
 
     @cached_property
     def ready_signals(self) -> tuple[Signal, ...]:
-        """What is sent with the ``tenant`` when the schema of a new one is there."""
+        """The signals sent with a new ``tenant`` once its schema exists."""
         from django_tenants import signals
 
         return signals.post_schema_sync, signals.schema_needs_to_be_sync
 
-    def _said(self, name: str, usual: Any) -> Any:
+    def _call_util(self, name: str, default: Any) -> Any:
         function = getattr(self.utils, name, None)
-        return usual if function is None else function()
+        return default if function is None else function()
 
     # Who is active
 
@@ -80,15 +80,17 @@ class SchemaTenancy(Tenancy):
         return self.connection().tenant
 
     def enter(self, tenant: Any) -> AbstractContextManager[Any]:
-        """Return a context in which the database reads and writes rows of the tenant, a row or a key."""
+        """Return a context in which the database uses the rows of the tenant (a row or a key)."""
         enter = self.utils.schema_context if isinstance(tenant, str) else self.utils.tenant_context
         context: AbstractContextManager[Any] = enter(tenant)
         return context
 
     @contextmanager
     def _database_context(self, tenant: Any) -> Iterator[None]:
-        """Enter it, and set the search path again if a query within moved it: the caller's cursor may be
-        open already, as in the middle of an INSERT."""
+        """Enter the tenant, and afterwards restore the search path if a query within changed it.
+
+        The caller's cursor may be open already, as in the middle of an INSERT.
+        """
         connection = self.connection()
         path, moved = self._search_path(), None
         try:
@@ -104,9 +106,9 @@ class SchemaTenancy(Tenancy):
     def _search_path(self) -> Any:
         return getattr(self.connection(), "search_path_set_schemas", None)
 
-    # Who there is
+    # The tenants
 
-    @cached_property  # which pyright takes for no property
+    @cached_property  # pyright does not accept it as a property
     def model(self) -> type[Model]:  # pyright: ignore[reportIncompatibleMethodOverride]
         name = getattr(settings, "TENANT_MODEL", None)
         if name is None:
@@ -125,10 +127,10 @@ class SchemaTenancy(Tenancy):
             key: str | None = tenant if isinstance(tenant, str) else tenant.schema_name
         except AttributeError:
             raise TenantRequired(
-                f"A {type(tenant).__name__} is not a tenant, as it has no schema_name. Give a row or a "
-                "schema name."
+                f"A {type(tenant).__name__} is not a tenant: it has no schema_name. Pass a row or a schema "
+                "name."
             ) from None
-        if not key:  # which must not be taken for public
+        if not key:  # must not pass for public
             raise TenantRequired(
                 f"The tenant {tenant!r} has an empty schema_name, so nothing can be stored for it. Set it "
                 "first."
@@ -136,13 +138,13 @@ class SchemaTenancy(Tenancy):
         return key
 
     def row(self, key: str) -> Any:
-        return kept_row(key, self.alias, self._read_row)
+        return cached_row(key, self.alias, self._read_row)
 
     def _read_row(self, key: str) -> Any:
         """Read the row by the qualified name of its table.
 
-        The call may come in the middle of an INSERT, whose cursor is open: whoever moved the search path
-        then would send the INSERT to another schema.
+        The call may come in the middle of an INSERT with an open cursor: changing the search path then would
+        send the INSERT to another schema.
         """
         rows = self.model._base_manager.using(self.alias).raw(self._row_query(), [key])
         row = next(iter(rows), None)
@@ -173,7 +175,7 @@ class SchemaTenancy(Tenancy):
         )
 
     def _all_rows(self) -> QuerySet[Any]:
-        """Return the rows of all tenants and of public; files of those that managers hide are there too."""
+        """Return the rows of all tenants and of public, including those that managers hide."""
         return QuerySet(self.model, using=self.alias)
 
     def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
@@ -182,22 +184,26 @@ class SchemaTenancy(Tenancy):
             rows = rows.filter(schema_name__in=list(keys))
         yield from rows.order_by("pk").iterator(chunk_size=1000)
 
-    def find(self, said: Any) -> Any | None:
-        # What signals carry: projects choose it with serializable_fields().
-        fields = said if isinstance(said, Mapping) else vars(said) if hasattr(said, "schema_name") else {}
+    def find(self, reference: Any) -> Any | None:
+        # Signals carry what projects choose with serializable_fields().
+        fields: Mapping[str, Any] = {}
+        if isinstance(reference, Mapping):
+            fields = reference
+        elif hasattr(reference, "schema_name"):
+            fields = vars(reference)
         rows = self._all_rows().exclude(schema_name=self.shared_key)
         if "schema_name" in fields:
             return rows.filter(schema_name=fields["schema_name"]).first()
-        key = fields.get("pk", fields.get("id", said))
+        key = fields.get("pk", fields.get("id", reference))
         try:
             return rows.get(pk=key)
         except (TypeError, ValueError, ValidationError, ObjectDoesNotExist):
             return rows.filter(schema_name=str(key)).first()
 
-    # Where rows are
+    # Rows
 
     def key_of_rows(self, alias: str | None) -> str | None:
-        # A replica is a connection of its own, which may be on another schema.
+        # A replica has its own connection, which may be set to another schema.
         return getattr(connections[alias or self.alias], "schema_name", None)
 
     def is_shared(self, model: type[Model]) -> bool:
@@ -214,8 +220,8 @@ class SchemaTenancy(Tenancy):
         return router.db_for_write(model) == self.alias
 
     def owns_table(self, model: type[Model], key: str | None) -> bool:
-        # Where tenants are of several types, the row says of which; a schema that is entered by its name not.
-        typed = key not in {None, self.shared_key} and self._said("has_multi_type_tenants", False)
+        # With several types of tenants, only the row has the type, not a schema entered by name.
+        typed = key not in {None, self.shared_key} and self._call_util("has_multi_type_tenants", False)
         with self.context(self.row(str(key)) if typed else key):
             return bool(router.allow_migrate_model(self.alias, model))
 
@@ -241,7 +247,7 @@ class SchemaTenancy(Tenancy):
                     found.setdefault(schema, {}).setdefault(table, set()).add(column)
         return found
 
-    # What happens
+    # Signals
 
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
         if getattr(settings, "TENANT_MODEL", None) is None:
@@ -251,33 +257,35 @@ class SchemaTenancy(Tenancy):
             transaction.on_commit(partial(created, tenant), using=self.alias)
 
         def when_inserted(*, instance: Any, **kwargs: object) -> None:
-            if vars(instance).pop(_CLONED, False):  # django-tenants, which takes it for an old row, is silent
+            if vars(instance).pop(
+                _CLONED, False
+            ):  # django-tenants takes it for an old row and sends no signal
                 when_ready(tenant=instance)
 
         def when_deleted(*, instance: Any, using: str, **kwargs: object) -> None:
             if instance.schema_name != self.shared_key and not _is_cleaning_up():
-                row = copy.copy(instance)  # Django takes the key away from the instance
+                row = copy.copy(instance)  # Django sets the primary key of the instance to None
                 transaction.on_commit(partial(deleted, row), using=using)
 
         for signal in self.ready_signals:
             signal.connect(when_ready, weak=False, dispatch_uid="minio_router.tenant_ready")
         models = self.models_of_tenants()
-        forget_when_saved(models, attrgetter("schema_name"))
+        invalidate_on_save(models, attrgetter("schema_name"))
         for model in models:
-            listen(pre_save, model, note_clone)
-            listen(post_save, model, when_inserted)
-            listen(post_delete, model, when_deleted)
+            connect_once(pre_save, model, note_clone)
+            connect_once(post_save, model, when_inserted)
+            connect_once(post_delete, model, when_deleted)
 
 
 def note_clone(*, instance: Any, **kwargs: object) -> None:
-    """Note that a row that was read is saved as another, without its key, as ``clone_tenant`` does."""
+    """Note that a row from the database is saved as a new one, without its key, as ``clone_tenant`` does."""
     if instance.pk is None and not instance._state.adding:
-        instance._state.adding = True  # as Django asks of whoever copies a row
+        instance._state.adding = True  # Django requires it of code that copies a row
         vars(instance)[_CLONED] = True
 
 
 def _apps_by_type() -> dict[str, set[str]]:
-    """Return the apps of each type of tenants, that of the public schema included; empty without types."""
+    """Return the apps of each type of tenant, including the public schema's; empty without types."""
     has_types = getattr(settings, "HAS_MULTI_TYPE_TENANTS", False)
     types = getattr(settings, "TENANT_TYPES", {}) if has_types else {}
     return {name: set(values["APPS"]) for name, values in types.items()}
@@ -300,6 +308,9 @@ def _public() -> str:
 
 
 def _is_cleaning_up() -> bool:
-    """Tell whether an error is being handled: django-tenants deletes the row of a tenant that it failed to
-    create in its ``except``, and files of a former tenant of that name may be there."""
+    """Return whether an exception is being handled.
+
+    django-tenants deletes the row of a tenant that it failed to create in an ``except`` block, and files of a
+    former tenant of that name may still exist.
+    """
     return sys.exc_info()[0] is not None

@@ -1,4 +1,4 @@
-"""For a project's own tests: files in memory, and the contract that every strategy has to keep."""
+"""Tools for a project's tests: files in memory, and the contract test for strategies."""
 
 from .contract import StrategyContract
 from .files import FilesInMemory, assert_stored, memory_files, stored_files

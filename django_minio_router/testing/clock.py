@@ -1,4 +1,4 @@
-"""Another time, as a strategy sees it."""
+"""Run code at another time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from django.utils import timezone
 _YEAR = datetime.timedelta(days=366)
 
 
-class _LikeTheReal(type):
-    """Takes real dates for its own: only what asks for the time is another."""
+class _AcceptsReal(type):
+    """Accept real dates as instances: only the current time differs."""
 
     def __instancecheck__(cls, value: object) -> bool:
         return isinstance(value, cls.__mro__[1])
 
 
-class _Date(datetime.date, metaclass=_LikeTheReal):
+class _Date(datetime.date, metaclass=_AcceptsReal):
     @classmethod
     def today(cls) -> Any:
         return datetime.date.fromtimestamp(time.time())
 
 
-class _DateTime(datetime.datetime, metaclass=_LikeTheReal):
+class _DateTime(datetime.datetime, metaclass=_AcceptsReal):
     @classmethod
     def now(cls, tz: Any = None) -> Any:
         return datetime.datetime.fromtimestamp(time.time(), tz)
@@ -45,20 +45,20 @@ class _DateTime(datetime.datetime, metaclass=_LikeTheReal):
 
 @contextmanager
 def in_a_year(project: str) -> Iterator[None]:
-    """Let Django's clock and the modules of this package, which ask for the time, find it a year later."""
-    then = time.time() + _YEAR.total_seconds()
+    """Move the clock of Django and of the modules of ``project`` forward by a year."""
+    later = time.time() + _YEAR.total_seconds()
     others: list[tuple[Any, Any]] = [
         (datetime.date, _Date),
         (datetime.datetime, _DateTime),
-        (time.time, lambda: then),
-        (time.gmtime, lambda at=then, _real=time.gmtime: _real(at)),
-        (time.localtime, lambda at=then, _real=time.localtime: _real(at)),
+        (time.time, lambda: later),
+        (time.gmtime, lambda at=later, _real=time.gmtime: _real(at)),
+        (time.localtime, lambda at=later, _real=time.localtime: _real(at)),
     ]
     other_of = {id(real): other for real, other in others}
     with ExitStack() as stack:
         for module in (time, datetime, timezone, *_modules_of(project)):
             for name, value in list(vars(module).items()):
-                # By identity: a question to a lazy object, such as admin.site, would set it up.
+                # By identity: comparing a lazy object, such as admin.site, would set it up.
                 if id(value) in other_of:
                     stack.enter_context(mock.patch.object(module, name, other_of[id(value)]))
         yield

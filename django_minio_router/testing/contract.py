@@ -6,7 +6,7 @@
         def make_strategy(self):
             return PerYear("archive", 2024)
 
-It runs under pytest as it stands, under Django's test runner with ``TestCase`` as a second base. It needs
+It runs under pytest as it is, and under Django's test runner with ``TestCase`` as a second base. It needs
 no S3 server, and no database unless ``make_tenants`` does.
 """
 
@@ -234,7 +234,7 @@ def _words(tenant: Any, model: type[Model] | None) -> str:
 
 
 def _apart(one: Location, other: Location) -> bool:
-    """Tell whether no object can be in both; a folder holds those below it."""
+    """Return whether no object can be in both; a folder holds those below it."""
     if (one.server, one.bucket) != (other.server, other.bucket):
         return True
     here, there = _folder(one), _folder(other)

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for tests of a project. pytest finds it by its entry point."""
+"""The pytest plugin: fixtures for a project's tests. pytest finds it through its entry point."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from . import memory_files, stored_files
 
 @pytest.fixture
 def minio_memory() -> Iterator[None]:
-    """Begin without any file in memory, and put back at the end what was there."""
+    """Start without files in memory, and restore them afterwards."""
     with memory_files(empty=True):
         yield
 
 
 @pytest.fixture
 def minio_buckets(minio_memory: None) -> Callable[[], dict[str, dict[str, bytes]]]:
-    """Return a function that tells what is stored: for each bucket its names and contents."""
+    """Return a function that returns the names and contents of each bucket."""
     return stored_files
 
 
@@ -31,5 +31,5 @@ def assert_stored(minio_memory: None) -> Callable[..., None]:
 
 
 def pytest_sessionfinish() -> None:
-    """Remove what ``MINIO_TESTING = "prefix"`` made; a worker of xdist has an end of its own."""
+    """Remove the buckets of ``MINIO_TESTING = "prefix"``; each xdist worker removes its own."""
     remove_test_buckets()

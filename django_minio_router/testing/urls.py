@@ -1,4 +1,4 @@
-"""Where links to files in memory lead. Include it at the root of a project's URLs, for tests or a first look.
+"""URLs that serve links to files in memory. Include them at the root, for tests or a first look.
 
 ::
 
@@ -15,16 +15,16 @@ from urllib.parse import parse_qsl
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from ..buckets.policies import opens_to_everybody
+from ..buckets.policies import is_open_to_everybody
 from ..naming import quote_object_name
 from ..s3 import memory
 from ..s3.client import known_clients
 
-_NOT_OF_THE_LINK = ("Content-Length", "Content-Type")
+_OMITTED_HEADERS = ("Content-Length", "Content-Type")
 
 
 def show(request: HttpRequest, host: str, bucket: str, key: str) -> HttpResponse:
-    """Answer a link as the server would: who has one that is signed and not over, or plain and public."""
+    """Serve a link as the server would: a valid signed one, or an unsigned one to a public bucket."""
     target = f"/{bucket}/{quote_object_name(key)}"
     query = request.META.get("QUERY_STRING", "")
     allowed = _is_signed(host, bucket, key, query) if query else _is_public(host, bucket)
@@ -34,13 +34,13 @@ def show(request: HttpRequest, host: str, bucket: str, key: str) -> HttpResponse
     found = memory.answer(host, str(request.method), f"{target}?{query}", given)
     response = HttpResponse(found.body, status=found.status, content_type=found.headers.get("content-type"))
     for name, value in found.headers.items():
-        if name.title() not in _NOT_OF_THE_LINK:
+        if name.title() not in _OMITTED_HEADERS:
             response[name] = value
     return response
 
 
 def _is_signed(host: str, bucket: str, key: str, query: str) -> bool:
-    """Tell whether one of our clients gives this very link, and its time is not over."""
+    """Return whether one of our clients generates exactly this link, and it has not expired."""
     given = dict(parse_qsl(query, keep_blank_values=True))
     try:
         life = int(given["X-Amz-Expires"])
@@ -62,7 +62,7 @@ def _is_signed(host: str, bucket: str, key: str, query: str) -> bool:
 def _is_public(host: str, bucket: str) -> bool:
     found = memory.answer(host, "GET", f"/{bucket}?policy=")
     policy: Mapping[str, object] = json.loads(found.body) if found.status == 200 else {}
-    return opens_to_everybody(policy)
+    return is_open_to_everybody(policy)
 
 
 urlpatterns = [path("minio-memory/<str:host>/<str:bucket>/<path:key>", show)]

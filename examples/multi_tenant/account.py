@@ -1,10 +1,10 @@
-"""What the demo prints. Each line below a heading is a check."""
+"""The output of the demo: headings, with a check on each line."""
 
 from __future__ import annotations
 
 
 class Account:
-    """Print checks as they are made, and keep those that did not hold."""
+    """Print checks, and collect those that failed."""
 
     def __init__(self) -> None:
         self.held = 0
@@ -16,12 +16,12 @@ class Account:
         print(f"\n{text}")
 
     def subject(self, text: str, *details: str) -> None:
-        """Say what the next checks are about."""
+        """Print the heading of the next checks."""
         self.about = text
         print("\n    ".join([f"\n  {text}", *details]))
 
     def check(self, who: str, got: object, wanted: object) -> None:
-        """Print who got what. It has to be what was wanted."""
+        """Print a result and compare it with the expected one."""
         if got == wanted:
             self.held += 1
             print(f"    ok  {who:<48} {got}")

@@ -30,7 +30,7 @@ SERVERS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "DATABASE_U
 
 
 def main() -> int | str:
-    """Return the exit code, or what kept a step from holding."""
+    """Return the exit code, or a message about a failed step."""
     options = parse()
     missing = [name for name in SERVERS if not os.environ.get(name)]
     if missing:
@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
 
 
 def tell(port: int) -> str:
-    """Print the account. Return what did not hold, or nothing."""
+    """Print the account. Return a message about failed checks, or None."""
     from . import story  # imports the models, which need the settings
     from .account import Account
 
@@ -76,7 +76,7 @@ def tell(port: int) -> str:
 
 
 def wait(port: int) -> int:
-    """Leave the site up until Ctrl-C."""
+    """Keep the site running until Ctrl-C."""
     from .samples import LOGIN, SAMPLES
 
     addresses = {"localhost": "all tenants"} | {f"{s.schema_name}.localhost": s.name for s in SAMPLES}
@@ -94,12 +94,12 @@ def wait(port: int) -> int:
 
 class QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Keep requests out of the account; errors are logged by Django."""
+        """Do not print requests; Django logs errors."""
 
 
 @contextmanager
 def site(port: int | None) -> Iterator[int]:
-    """Serve the project on loopback, in threads of its own. Yield the port."""
+    """Serve the project on loopback in threads. Yield the port."""
     server = listen(port, lambda address: ThreadedWSGIServer(address, QuietHandler))
     server.set_app(StaticFilesHandler(get_wsgi_application()))
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
@@ -112,7 +112,7 @@ def site(port: int | None) -> Iterator[int]:
 
 @contextmanager
 def asgi_site(port: int | None) -> Iterator[int]:
-    """Serve the project on loopback with uvicorn, in a thread of its own. Yield the port."""
+    """Serve the project on loopback with uvicorn in a thread. Yield the port."""
     listening = listen(port, socket.create_server)
     application = ASGIStaticFilesHandler(get_asgi_application())
     server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))

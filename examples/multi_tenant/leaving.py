@@ -1,4 +1,4 @@
-"""A tenant that comes with two files, and leaves: what is deleted with it, and what others keep."""
+"""A tenant that joins with two files and leaves: its files are deleted, and others keep theirs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAMME = b"Summer Fair\nFriday: music\nSaturday: the market\n"
 
 @dataclass(frozen=True)
 class Guest:
-    """The tenant that leaves; ``link`` is one that was given away while it was there."""
+    """The leaving tenant; ``link`` is one that was shared before."""
 
     client: Client
     bucket: str
@@ -36,7 +36,7 @@ class Guest:
 
 @contextmanager
 def guest() -> Iterator[Guest]:
-    """Let a third tenant be there for the length of the block, with its schema, its bucket and two files."""
+    """Create a third tenant for the block, with its schema, its bucket and two files."""
     client = Client.objects.filter(schema_name="fair").first() or Client(
         schema_name="fair", name="Summer Fair"
     )
@@ -53,13 +53,13 @@ def guest() -> Iterator[Guest]:
 
 
 def counted(bucket: str) -> str:
-    """Say what the SDK alone finds in a bucket."""
+    """Return what the bare SDK finds in a bucket."""
     sizes = sizes_in(bucket)
     return "no such bucket" if sizes is None else _amount(len(sizes), sum(sizes))
 
 
 def usage_of(client: Client) -> str:
-    """Say what `manage.py bucket_usage` counts for the tenant."""
+    """Return the usage of the tenant that `manage.py bucket_usage` counts."""
     output = StringIO()
     call_command("bucket_usage", tenants=[client.schema_name], format="json", stdout=output)
     rows = json.loads(output.getvalue())

@@ -1,4 +1,4 @@
-"""The letters of both tenants: put into one bucket, as they were before, and read while they are moved."""
+"""The letters of both tenants: stored in one bucket at first, and read while they are moved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ URLS = "examples.multi_tenant.library.urls"
 
 @dataclass(frozen=True)
 class Letters:
-    """A tenant's letters: the address of each on its site, its name on the server, and its content."""
+    """A tenant's letters: URL on the site, name on the server, and content."""
 
     owner: Client
     bucket: str
@@ -41,7 +41,7 @@ class Letters:
         return self._in(archive.name)
 
     def _in(self, bucket: str) -> str:
-        """Count what the SDK alone finds there."""
+        """Count the letters that the bare SDK finds there."""
         return _count(in_bucket(bucket, name) == content for name, content in self.contents.values())
 
     def on_page(self, port: int) -> str:
@@ -50,7 +50,7 @@ class Letters:
 
 
 def put_into_archive(client: Client) -> Letters:
-    """Let the tenant have letters that are in the archive and nowhere else, as they were before the move."""
+    """Store the tenant's letters in the archive only, as before the move."""
     shared, run, contents = MinioBackend(archive.name, public=False), get_random_string(8), {}
     with tenant_context(client):
         own = moving_files.without_fallback().backend
@@ -71,7 +71,7 @@ def _count(found: Iterable[bool]) -> str:
 
 @dataclass
 class Readers:
-    """Visitors who read all letters of their tenant again and again, by HTTP alone."""
+    """Visitors who read all letters of their tenant over HTTP, again and again."""
 
     letters: list[Letters]
     port: int
@@ -95,7 +95,7 @@ class Readers:
 
 @contextmanager
 def readers(letters: list[Letters], port: int) -> Iterator[Readers]:
-    """Let a visitor of each tenant read for the length of the block."""
+    """Run a visitor of each tenant during the block."""
     started = Readers(letters, port)
     with ThreadPoolExecutor(len(letters)) as threads:
         reading = [threads.submit(started.read, each) for each in letters]

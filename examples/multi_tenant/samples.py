@@ -1,4 +1,4 @@
-"""The two tenants of the demo and their files. What is there already is used as it is."""
+"""The two tenants of the demo and their files. Existing ones are reused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sample:
 
 
 class Kept(NamedTuple):
-    """A file as it is in the bucket, and whether this start stored it."""
+    """A file in the bucket, and whether this run stored it."""
 
     stored: StoredFile
     content: bytes
@@ -63,7 +63,7 @@ SAMPLES = [
 
 
 def make_tenant(sample: Sample) -> tuple[Client, bool]:
-    """Return the tenant, made with its schema unless it is there, and whether it is new."""
+    """Return the tenant, created with its schema if missing, and whether it is new."""
     client = Client.objects.filter(schema_name=sample.schema_name).first()
     is_new = client is None
     if client is None:
@@ -75,7 +75,7 @@ def make_tenant(sample: Sample) -> tuple[Client, bool]:
 
 
 def make_login() -> None:
-    """Let somebody into the admin; the site is on loopback alone."""
+    """Create an admin user; the site is on loopback only."""
     user, _ = get_user_model().objects.get_or_create(username=LOGIN)
     user.is_staff = user.is_superuser = True
     user.set_password(LOGIN)
@@ -83,7 +83,7 @@ def make_login() -> None:
 
 
 def store_files(client: Client, sample: Sample) -> list[Kept]:
-    """Return the tenant's two files: the document that the other one has too, and the photo."""
+    """Return the tenant's two files: a document with the same name for both tenants, and a photo."""
     with tenant_context(client):
         return [
             _kept(Document, "Opening hours", OPENING_HOURS, sample.opening_hours.encode()),

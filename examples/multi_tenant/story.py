@@ -27,7 +27,7 @@ FAILURES = (
 
 
 def tell(account: Account, port: int) -> None:
-    """Take every step and print what came of it. `port` is the site's."""
+    """Run all steps and print the results. `port` is the site's."""
     _servers(account)
     tenants = _tenants(account)
     _buckets(account)
@@ -152,7 +152,7 @@ def _purging(account: Account, tenants: list[Client]) -> None:
 
 
 def _manage(command: str, *arguments: str) -> None:
-    """Run the command and print what it prints."""
+    """Run the command and print its output."""
     print(f"\n  manage.py {command} {' '.join(arguments)}")
     output = StringIO()
     call_command(command, *arguments, stdout=output, stderr=output, no_color=True)

@@ -1,4 +1,4 @@
-"""Those who ask for a file, each past the code that stored it."""
+"""Attempts to read a file, each without the code that stored it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _http = urllib3.PoolManager(retries=False, timeout=10)
 
 @dataclass(frozen=True)
 class Visitors:
-    """Each method says what somebody gets who asks for `stored`, a file of `owner` with this `content`."""
+    """Each method returns the result of trying to read `stored`, a file of `owner` with this `content`."""
 
     owner: Client
     other: Client
@@ -43,7 +43,7 @@ class Visitors:
 
     @property
     def page(self) -> str:
-        """The address on the site, which is the same on the site of any tenant."""
+        """Request the URL on the site, which is the same on every tenant's site."""
         view = f"download-{self.stored._meta.model_name}"
         return reverse(view, settings.ROOT_URLCONF, [self.stored.pk])
 
@@ -57,7 +57,7 @@ class Visitors:
         return browser(self.link.partition("?")[0], self.content)
 
     def with_link_to_other_bucket(self) -> str:
-        """Somebody who was given the link, and puts the other tenant's bucket into it."""
+        """Use a valid link with the other tenant's bucket."""
         buckets = f"/{bucket_of(self.owner)}/", f"/{bucket_of(self.other)}/"
         return browser(self.link.replace(*buckets), self.content)
 
@@ -67,7 +67,7 @@ class Visitors:
         return browser(f"http://127.0.0.1:{self.port}{self.page}", self.content, host)
 
     def code_of_other(self) -> str:
-        """The other tenant's code, with the same storage and the same name."""
+        """Read as the other tenant, with the same storage and name."""
         with tenant_context(self.other):
             got = self._opened()
         own = self._name_in_other_bucket()
@@ -77,7 +77,7 @@ class Visitors:
         return ABSENT if self._name_in_other_bucket() is None else OWN
 
     def code_without_tenant(self) -> str:
-        """A new thread, as a worker or a background task is."""
+        """Read in a new thread, like a worker or a background task."""
         try:
             with ThreadPoolExecutor(1) as thread:
                 return compared(thread.submit(self._opened).result(), self.content)
@@ -85,7 +85,7 @@ class Visitors:
             return type(error).__name__
 
     def slow_response(self) -> str:
-        """A file opened for its owner, and read when the other tenant is active."""
+        """Open a file for its owner, and read it while the other tenant is active."""
         with tenant_context(self.owner):
             file = self.stored.file.storage.open(self.stored.file.name)
         with tenant_context(self.other), file:
@@ -110,7 +110,7 @@ def bucket_of(tenant: Client) -> str:
 
 
 def bare_client() -> Minio:
-    """Return the SDK alone, which knows nothing of tenants."""
+    """Return a bare SDK client, which knows nothing about tenants."""
     return Minio(
         endpoint=settings.MINIO_ENDPOINT,
         access_key=settings.MINIO_ACCESS_KEY,
@@ -121,7 +121,7 @@ def bare_client() -> Minio:
 
 
 def in_bucket(bucket: str, name: str) -> bytes | None:
-    """Return what the SDK alone finds on the server."""
+    """Return what the bare SDK finds on the server."""
     try:
         with closing(bare_client().get_object(bucket_name=bucket, object_name=name)) as response:
             return response.read()
@@ -132,7 +132,7 @@ def in_bucket(bucket: str, name: str) -> bytes | None:
 
 
 def sizes_in(bucket: str) -> list[int] | None:
-    """Return the size of each object that the SDK alone finds there; None if there is no such bucket."""
+    """Return the size of each object that the bare SDK finds; None if the bucket does not exist."""
     client = bare_client()
     if not client.bucket_exists(bucket_name=bucket):
         return None
@@ -140,7 +140,7 @@ def sizes_in(bucket: str) -> list[int] | None:
 
 
 def browser(url: str, content: bytes, host: str | None = None) -> str:
-    """Ask with nothing but the address, and follow the site's redirect to the S3 server."""
+    """Request the URL without credentials, and follow the site's redirect to the S3 server."""
     response = _http.request("GET", url, headers={"Host": host} if host else {}, redirect=False)
     if response.status == 302:
         return browser(response.headers["Location"], content)
@@ -165,7 +165,7 @@ def compared(got: bytes | None, content: bytes) -> str:
 
 
 def _saved_as(response: urllib3.BaseHTTPResponse) -> list[str]:
-    """Return the name under which browsers save the answer, if it gives one."""
+    """Return the file name for browsers in the response, if any."""
     message = Message()
     message["Content-Disposition"] = response.headers.get("Content-Disposition", "inline")
     name = message.get_filename()

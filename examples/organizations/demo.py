@@ -20,7 +20,7 @@ from examples.multi_tenant.demo import site
 
 
 def main() -> int | str:
-    """Return the exit code, or what kept a step from holding."""
+    """Return the exit code, or a message about a failed step."""
     parser = argparse.ArgumentParser(prog="demo", description="Two organizations, two buckets, one site.")
     parser.add_argument("--once", action="store_true", help="stop after the account")
     parser.add_argument("--port", type=int, metavar="N", help="of the site")
@@ -97,7 +97,7 @@ def nobody(account: Account) -> None:
 
 
 def link_for(username: str) -> str:
-    """Return the first link to a file on the page that somebody gets who logs in."""
+    """Return the first link to a file on the page after login."""
     from django.test import Client
 
     from .samples import PASSWORD
@@ -119,7 +119,7 @@ def get(link: str) -> tuple[int, bytes]:
 
 
 def wait(port: int) -> int:
-    """Leave the site up until Ctrl-C."""
+    """Keep the site running until Ctrl-C."""
     from .samples import PASSWORD, SAMPLES
 
     try:

@@ -1,4 +1,4 @@
-"""Two organizations, who logs in for each, and a document of the same name for both."""
+"""Two organizations, each with a login and a document of the same name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAMPLES = (Sample("harbour", "Harbour Ltd", "ann"), Sample("orchard", "Orchard I
 
 
 def make(sample: Sample) -> bool:
-    """Make what is missing of the organization, its login and its document. Tell whether it was new."""
+    """Create the organization, its login and its document if missing. Return whether it is new."""
     organization, is_new = Organization.objects.get_or_create(slug=sample.slug, name=sample.name)
     if not User.objects.filter(username=sample.user).exists():
         user = User.objects.create_user(sample.user, password=PASSWORD)

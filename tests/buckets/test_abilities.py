@@ -7,7 +7,7 @@ from typing import Any
 
 from minio import Minio
 
-from django_minio_router.buckets.abilities import PROBES, find_abilities
+from django_minio_router.buckets.abilities import PROBES, find_features
 from django_minio_router.s3.client import get_client
 from django_minio_router.settings.config import Config
 from tests.support.proxy import Proxy
@@ -21,7 +21,7 @@ def test_the_server_has_what_a_project_needs_and_keeps_nothing_of_the_trials(
 ) -> None:
     with Proxy(os.environ["MINIO_ENDPOINT"]) as proxy:
         settings.MINIO_ENDPOINT = proxy.endpoint
-        found = {finding.name: finding for finding in find_abilities(get_client(Config().internal))}
+        found = {finding.name: finding for finding in find_features(get_client(Config().internal))}
 
     assert list(found) == list(PROBES)
     assert not [found[name] for name in NEEDED if not found[name].is_there]
@@ -34,5 +34,5 @@ def test_the_table_of_the_docs_says_of_this_server_what_is_found(server_name: st
     column = server_table.written()[server_table.TITLES[server_name]]
     documented = {ability: cell == "yes" for ability, cell in column.items()}
 
-    found = {f.name: f.is_there for f in find_abilities(get_client(Config().internal))}
+    found = {f.name: f.is_there for f in find_features(get_client(Config().internal))}
     assert documented == found

@@ -179,7 +179,7 @@ def test_another_number_of_days_replaces_the_rule(run: Run, bucket: str, bare: M
 
 
 def test_expiry_without_days_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no days"):
+    with pytest.raises(ConfigurationError, match="needs days"):
         hooks.expire()
 
 

@@ -12,7 +12,7 @@ from minio.error import S3Error
 
 from django_minio_router import ConfigurationError
 from django_minio_router.buckets.policies import (
-    opens_to_everybody,
+    is_open_to_everybody,
     policy_of,
     public_policy,
     same_policy,
@@ -174,7 +174,7 @@ def test_what_a_server_gives_back_is_what_it_was_given(bare, bucket, given, serv
 class TestOpening:
     @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ["someone", "*"]}])
     def test_to_everybody(self, principal):
-        assert opens_to_everybody(policy(allow(Principal=principal)))
+        assert is_open_to_everybody(policy(allow(Principal=principal)))
 
     @pytest.mark.parametrize(
         "principal",
@@ -189,10 +189,10 @@ class TestOpening:
         with suppress(S3Error):  # not every server takes every form
             bare.set_bucket_policy(bucket_name=bucket, policy=json.dumps(given))
 
-        assert opens_to_everybody(given) or anonymous(f"{bucket}/a.txt") == 403
+        assert is_open_to_everybody(given) or anonymous(f"{bucket}/a.txt") == 403
 
     def test_to_everybody_but_some(self):
-        assert opens_to_everybody(policy(negated("Principal", "someone", Effect="Allow")))
+        assert is_open_to_everybody(policy(negated("Principal", "someone", Effect="Allow")))
 
     @pytest.mark.parametrize(
         "condition",
@@ -218,7 +218,7 @@ class TestOpening:
         ids=str,
     )
     def test_through_a_condition(self, condition):
-        assert opens_to_everybody(policy(allow(Condition=condition)))
+        assert is_open_to_everybody(policy(allow(Condition=condition)))
 
     @pytest.mark.parametrize(
         "condition",
@@ -231,7 +231,7 @@ class TestOpening:
         ids=str,
     )
     def test_not_through_a_short_list(self, condition):
-        assert not opens_to_everybody(policy(allow(Condition=condition)))
+        assert not is_open_to_everybody(policy(allow(Condition=condition)))
 
     @pytest.mark.parametrize(
         "statement",
@@ -244,7 +244,7 @@ class TestOpening:
         ids=["deny", "one account", "condition", "deny all but some"],
     )
     def test_to_some(self, statement):
-        assert not opens_to_everybody(policy(statement))
+        assert not is_open_to_everybody(policy(statement))
 
 
 class TestHooks:

@@ -85,7 +85,7 @@ def test_tests_of_a_project_clean_their_own_buckets_and_no_other(
     north: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(testing, "servers_hold_only_tests", False)
-    with pytest.raises(ConfigurationError, match="MINIO_TESTING is 'real'"):
+    with pytest.raises(ConfigurationError, match="MINIO_TESTING = 'real'"):
         list(clean(place(north), timezone.now()))
 
     settings.MINIO_TESTING = "prefix"

@@ -318,7 +318,7 @@ class TestWithoutACommit:
         schema_name = north.schema_name
         north.delete()
 
-        assert "There is no tenant" in run(schema_name)
+        assert "does not exist" in run(schema_name)
         assert not bare.bucket_exists(bucket_name=schema_name)
 
     def test_a_name_that_follows_from_the_row_needs_the_row(
@@ -553,7 +553,7 @@ class TestWhenTheRowIsDeleted:
             create(schema_name)
 
         assert names(bare, schema_name) == ["kept.txt"]
-        assert "Nothing is deleted" in caplog.text
+        assert "Nothing was deleted" in caplog.text
 
     def test_a_failure_is_logged_with_the_remedy_and_the_row_stays_deleted(
         self, settings: Any, new_name: NewName, bare: Minio, caplog: pytest.LogCaptureFixture
@@ -594,6 +594,6 @@ def test_the_function_for_tasks_can_be_repeated(
     }
     purge(north)
     settings.MINIO_PRIVATE_BUCKETS = [f"test-brands-{south.schema_name}"]
-    with pytest.raises(RoutingError, match="Nothing is deleted"):
+    with pytest.raises(RoutingError, match="Nothing was deleted"):
         purge(south)
     assert bare.bucket_exists(bucket_name=f"test-brands-{south.schema_name}")

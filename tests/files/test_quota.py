@@ -96,7 +96,7 @@ def test_a_stream_of_unknown_size_counts_with_the_next_measurement(
 
         tell = seek
 
-    monkeypatch.setattr(quota, "_FRESH", 0)
+    monkeypatch.setattr(quota, "_FRESH_FOR", 0)
     with tenant_bucket_context(north):
         assert router.save("a.txt", File(Stream(b"x" * 100))) == "a.txt"
         with pytest.raises(ValidationError):
@@ -202,7 +202,7 @@ def test_a_row_of_public_is_within_the_limit_of_its_owner(north: Client, south: 
 def test_deleted_files_make_room_although_the_last_measurement_counts_them(
     north: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quota, "_FRESH", 0)
+    monkeypatch.setattr(quota, "_FRESH_FOR", 0)
     with tenant_bucket_context(north):
         name = router.save("a.txt", file_of(100))
         router.delete(name)

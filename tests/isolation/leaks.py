@@ -11,7 +11,7 @@ from django.core import signing
 from django_minio_router.direct.tokens import Receipt, Refused, Signed, Ticket
 from django_minio_router.storage import rows
 from django_minio_router.tenancy import Tenancy, get_tenancy
-from django_minio_router.tenancy.context import Acting
+from django_minio_router.tenancy.context import TenantOverride
 from django_minio_router.tenancy.schemas import SchemaTenancy
 
 Leak = Callable[[pytest.MonkeyPatch], None]
@@ -30,16 +30,16 @@ def shared_rows_are_the_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
 def bucket_contexts_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenant that is entered within ``tenant_bucket_context`` gets its row, and the other one the file."""
 
-    def said(self: Tenancy, entered: Acting) -> str:
+    def said(self: Tenancy, entered: TenantOverride) -> str:
         return self.key(entered.tenant)
 
-    monkeypatch.setattr(Tenancy, "_key_within", said)
-    monkeypatch.setattr(rows, "_written_to", lambda *args: get_tenancy().active_key())
+    monkeypatch.setattr(Tenancy, "_key_in_context", said)
+    monkeypatch.setattr(rows, "_target_key", lambda *args: get_tenancy().active_key())
 
 
 def rows_part_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row is written for one tenant, and its file stored for another."""
-    monkeypatch.setattr(rows, "_written_to", lambda *args: get_tenancy().active_key())
+    monkeypatch.setattr(rows, "_target_key", lambda *args: get_tenancy().active_key())
 
 
 def replicas_are_taken_for_the_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +55,9 @@ def copies_leave_the_file_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that is written in another tenant names a file that this one does not have."""
 
     def named(file: rows.RowFile, storage: Any, key: str) -> None:
-        file._give_to(key)
+        file._assign_to(key)
 
-    monkeypatch.setattr(rows, "_take_along", named)
+    monkeypatch.setattr(rows, "_copy_to_tenant", named)
 
 
 def reading_a_tenant_moves_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:

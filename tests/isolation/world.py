@@ -22,7 +22,7 @@ from django_minio_router.provisioning.new_tenant import provision
 from django_minio_router.s3 import memory
 from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import BucketStrategy, Location, PerModel, PerTenant, PerTenantPrefix
-from django_minio_router.tenancy.kept_rows import forget_rows
+from django_minio_router.tenancy.row_cache import clear_cached_rows
 from strategies.tenant_and_model import TenantAndModel
 from tests.apps.brands.models import Brand, Font
 from tests.apps.customers.models import Client
@@ -119,7 +119,7 @@ class World:
 
     def empty(self) -> None:
         """Begin anew: with the first names, and without a file; nothing is known of a tenant's row."""
-        forget_rows()
+        clear_cached_rows()
         for tenant in self.tenants:
             tenant.refresh_from_db()
         used = self._buckets()  # also those of the names that the last example ended with

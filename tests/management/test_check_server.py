@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from django_minio_router import MinioBackend
 from django_minio_router.buckets.abilities import PROBES
-from django_minio_router.provisioning.server_check import MEANINGS
+from django_minio_router.provisioning.server_check import CONSEQUENCES
 from tests.apps.docs.models import Receipt
 from tests.support.proxy import Exchange, Proxy, answering, without
 from tests.support.storages import keys
@@ -65,7 +65,7 @@ def late(proxy: Proxy) -> None:
 
 
 def test_every_ability_has_a_meaning() -> None:
-    assert list(MEANINGS) == list(PROBES)
+    assert list(CONSEQUENCES) == list(PROBES)
 
 
 @pytest.mark.parametrize(

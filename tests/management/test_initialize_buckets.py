@@ -171,7 +171,7 @@ class TestFailures:
     def test_what_answers_and_is_no_s3_server_is_one_clear_error_too(self, two, proxy):
         proxy.when(answering(200, b"<html>Welcome"))
 
-        assert f"{proxy.endpoint} for 'the list of buckets' is not an S3 server" in str(Run().error)
+        assert f"{proxy.endpoint} for 'the list of buckets' is not from an S3 server" in str(Run().error)
 
     def test_the_secret_key_is_in_no_output(self, project, two):
         project.MINIO_SECRET_KEY = "hush-hush-hush"
@@ -286,7 +286,7 @@ class TestTenants:
     def test_which_is_done_at_once(self, bare, option):
         run = Run(tenant=[self.north.schema_name], own=True, **{option: True})
 
-        assert "--own does the work." in str(run.error)
+        assert "--own cannot be combined" in str(run.error)
         assert self.there(bare, self.north) == [False]
 
     def test_inside_a_tenant_the_others_can_be_done_too(self, bare):

@@ -276,7 +276,7 @@ class TestServersThatDoNotAllowOrKnowIt:
         outcomes = apply()
         assert outcomes[kept].state is State.CREATED
         assert outcomes[shown].state is State.CREATED
-        assert "the server has no policies" in outcomes[shown].warning
+        assert "the server does not support policies" in outcomes[shown].warning
         assert not outcomes[kept].warning
         assert states() == {kept: State.UNCHANGED, shown: State.UNCHANGED}
 

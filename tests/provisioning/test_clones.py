@@ -86,7 +86,7 @@ def test_the_logo_in_a_clones_own_row_is_copied_as_it_is_saved(
 @pytest.mark.parametrize("options", [[], ["--tenant={0}"], ["--tenant={1}", "--delete-source"]])
 def test_a_copy_is_for_another_tenant_and_keeps_the_files(new_name: NewName, options: list[str]) -> None:
     tenants = [Client.objects.create(schema_name=new_name("t"), name="x").schema_name for _ in range(2)]
-    with pytest.raises(CommandError, match="for another, and keeps them"):
+    with pytest.raises(CommandError, match="to another, and keeps them"):
         call_command("move_objects", f"--copy={tenants[0]}", *(text.format(*tenants) for text in options))
 
 

@@ -260,7 +260,7 @@ class TestASchemaNameThatComesBack:
         again = create(former.schema_name)
 
         (warning,) = self.warnings(caplog)
-        assert f"'{again.schema_name}' is new, and test-brands-{again.schema_name} holds files" in warning
+        assert f"'{again.schema_name}' is new, but test-brands-{again.schema_name} already holds" in warning
         assert f"purge_tenant {again.schema_name}" in warning
         assert f"initialize_buckets --tenant {again.schema_name}" in warning
         assert "{id}" in warning
@@ -285,7 +285,7 @@ class TestASchemaNameThatComesBack:
         create(new_name("t"))
 
         (warning,) = self.warnings(caplog)
-        assert f"{bucket}/{former.schema_name} holds files" in warning
+        assert f"{bucket}/{former.schema_name} already holds files" in warning
 
     def test_empty_buckets_are_not_worth_a_word(
         self, new_name: NewName, caplog: pytest.LogCaptureFixture
@@ -322,7 +322,7 @@ class TestASchemaNameThatComesBack:
         create(schema_name)
 
         (warning,) = self.warnings(caplog)
-        assert f"not known whether {bucket}/{schema_name} holds files" in warning
+        assert f"unknown whether {bucket}/{schema_name} holds files" in warning
         assert "No answer" in warning
 
 
@@ -509,7 +509,7 @@ class TestFilesOfATenantThatIsBeingCreated:
             tenant = create(again)
             with tenant_bucket_context(tenant):
                 shared.save("first.txt", ContentFile(b"x"))
-        assert f"{bucket}/{again} holds files" in caplog.text
+        assert f"{bucket}/{again} already holds files" in caplog.text
 
     def test_what_somebody_else_stored_stays(
         self, new_name: NewName, contents: Any, bare: Minio, caplog: pytest.LogCaptureFixture

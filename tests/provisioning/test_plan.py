@@ -355,7 +355,7 @@ class TestTenantsThatWouldShare:
 
         [refused] = plan.refused
         assert refused.state is State.FAILED
-        assert "not for the tenant 'all-invoices'" in refused.cause
+        assert "'all-invoices' must not use it" in refused.cause
         assert "for the files of PerModel" in refused.cause
         assert {name for _, name in plan.buckets} >= {north.schema_name, "all-invoices"}
 
@@ -476,7 +476,7 @@ class TestPolicyHooks:
         plan = make_plan()
 
         assert planned(plan) == {}
-        assert plan.idle_hooks == ["paperz"]
+        assert plan.unused_hooks == ["paperz"]
 
     @pytest.mark.parametrize(
         "policy", [lambda bucket: None, lambda bucket: {"Version": "2012-10-17"}, {"a": {1}}]

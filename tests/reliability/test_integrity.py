@@ -73,7 +73,7 @@ def another_checksum(exchange: Exchange) -> None:
 def test_a_checksum_that_differs_in_the_answer_is_an_error(bucket: str, proxy: Proxy) -> None:
     proxy.when(another_checksum, method="PUT")
 
-    with pytest.raises(ServerError, match="changed on the way"):
+    with pytest.raises(ServerError, match="changed in transit"):
         storage_at(proxy, bucket).save("new.bin", ContentFile(b"content"))
 
 
@@ -83,7 +83,7 @@ def test_a_checksum_that_differs_for_a_part_leaves_the_old_object(
     put(bare, bucket, "report.bin", OLD)
     proxy.when(another_checksum, where=is_body(2))
 
-    with pytest.raises(ServerError, match="changed on the way"):
+    with pytest.raises(ServerError, match="changed in transit"):
         storage_at(proxy, bucket, replace_existing=True).save(
             "report.bin", ContentFile(os.urandom(SIZES["parts"]))
         )

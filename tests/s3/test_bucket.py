@@ -92,7 +92,7 @@ class BucketContract:
         seen = objects.head("a.txt").etag
         self.put(objects, "a.txt", b"newer")
 
-        with pytest.raises(ServerError, match="stored anew") as refused:
+        with pytest.raises(ServerError, match="was replaced meanwhile") as refused:
             objects.delete("a.txt", if_match=seen)
         assert refused.value.status == 412
         assert objects.open("a.txt").read() == b"newer"

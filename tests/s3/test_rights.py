@@ -18,7 +18,7 @@ from minio.credentials import StaticProvider
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
-from django_minio_router.s3.errors import asked_for
+from django_minio_router.s3.errors import required_permission
 from tests.support.proxy import Exchange, Proxy, answering, forward
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -58,7 +58,7 @@ def error(code: str, message: str = "") -> bytes:
     ],
 )
 def test_each_request_needs_a_right(method: str, path: str, query: str, action: str) -> None:
-    assert asked_for(method, path, query).action == f"s3:{action}"
+    assert required_permission(method, path, query).action == f"s3:{action}"
 
 
 @pytest.mark.parametrize("how", ["our requests", "the SDK's"])
@@ -69,7 +69,7 @@ def test_what_is_denied_is_named_with_the_statement_to_add(bucket: str, proxy: P
     )
     action, resource = ("PutObject", f"{bucket}/*") if how == "our requests" else ("ListBucket", bucket)
 
-    with pytest.raises(ServerError, match=f"may not s3:{action}") as refused:
+    with pytest.raises(ServerError, match=f"lacks the permission s3:{action}") as refused:
         storage.save("a.txt", ContentFile(b"1")) if how == "our requests" else storage.listdir("")
 
     statement = json.loads(re.findall(r"{.*}", str(refused.value))[0])
@@ -206,9 +206,9 @@ class TestPoliciesOfTheDocs:
         assert reader.open("a.txt").read() == b"1"
         assert not reader.exists("missing.txt")
         assert reader.listdir("") == ([], ["a.txt"])
-        with pytest.raises(ServerError, match="may not s3:PutObject"):
+        with pytest.raises(ServerError, match="lacks the permission s3:PutObject"):
             reader.save("b.txt", ContentFile(b"2"))
-        with pytest.raises(ServerError, match="may not s3:DeleteObject"):
+        with pytest.raises(ServerError, match="lacks the permission s3:DeleteObject"):
             reader.delete("a.txt")
         assert contents(bucket) == {"a.txt": b"1"}
 
@@ -251,5 +251,5 @@ class TestPoliciesOfTheDocs:
             pytest.fail(out.getvalue())
         assert bare.bucket_exists(bucket_name=f"{bucket}-private")
         assert "s3:GetObject" in bare.get_bucket_policy(bucket_name=f"{bucket}-new")
-        with pytest.raises(ServerError, match="may not s3:PutObject"):
+        with pytest.raises(ServerError, match="lacks the permission s3:PutObject"):
             MinioBackend(bucket, public=True).save("a.txt", ContentFile(b"1"))

@@ -269,7 +269,7 @@ class TestServers:
     def test_with_a_malformed_endpoint(self, flat):
         flat.MINIO_ENDPOINT, flat.MINIO_EXTERNAL_ENDPOINT = "ftp://a", "b:x"
 
-        with pytest.raises(ConfigurationError, match="MINIO_ENDPOINT 'ftp://a' holds a scheme"):
+        with pytest.raises(ConfigurationError, match="MINIO_ENDPOINT 'ftp://a' has a scheme"):
             Config().internal  # noqa: B018
         flat.MINIO_ENDPOINT = "a"
         with pytest.raises(ConfigurationError, match="MINIO_EXTERNAL_ENDPOINT 'b:x'"):

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from minio import Minio
 
 from django_minio_router import MinioBackend, MinioBackendStatic, MinioRouter
-from django_minio_router.storage.active_content import is_safe_to_show
+from django_minio_router.storage.active_content import is_safe_to_display
 from django_minio_router.strategies import FixedBucket
 from tests.support.proxy import Proxy
 from tests.support.scale import scale
@@ -224,7 +224,7 @@ def test_whatever_a_name_ends_with_what_is_shown_is_not_run(
     assert is_run_by_browsers(
         browser.request("GET", router.url(router.save("x.html", upload("x", "text/html"))))
     )
-    shown = [ending for ending in endings() if is_safe_to_show(f"x{ending}", OCTETS)]
+    shown = [ending for ending in endings() if is_safe_to_display(f"x{ending}", OCTETS)]
     assert len(shown) > 30
 
     for ending in shown:

@@ -217,7 +217,7 @@ def test_a_strategy_that_asks_the_database_is_told_what_to_do() -> None:
         with tenant_bucket_context("somebody"):
             await by_id.asave("a.txt", ContentFile(b"a"))
 
-    with pytest.raises(RoutingError, match="with the tenant's row instead of its name"):
+    with pytest.raises(RoutingError, match="with the tenant's row instead of its key"):
         run(save)
 
 

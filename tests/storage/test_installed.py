@@ -32,7 +32,7 @@ def test_a_router_says_at_first_use_what_is_missing(tmp_path: Path) -> None:
         """,
     )
 
-    line = "FixedBucket('papers') routes, and 'django_minio_router' is not installed."
+    line = "FixedBucket('papers') needs the app 'django_minio_router', which is not installed."
     assert done.stdout.splitlines() == [f"{line} Add 'django_minio_router' to INSTALLED_APPS."] * 2
 
 

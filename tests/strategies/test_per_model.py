@@ -180,7 +180,7 @@ class TestArguments:
             PerModel(template=template)
 
     def test_a_template_over_something_else_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"\['schema_name'\]. A model has \{app_label\}"):
+        with pytest.raises(ConfigurationError, match=r"\['schema_name'\]. Use \{app_label\}"):
             PerModel(template="{model_name}-{schema_name}")
 
     def test_mistakes_are_reported_by_check(self) -> None:

@@ -455,7 +455,7 @@ class TestWhatATenantLacks:
         strategy = PerTenant(function=lambda tenant: bucket if tenant.pk else PerTenant("n-{id}")._name())
         files = MinioRouter(strategy=strategy)
         tenant = Client(schema_name="t-without-a-key", name="x")
-        with pytest.raises(RoutingError, match=r"'id', which is empty .* save it first and its file then"):
+        with pytest.raises(RoutingError, match=r"'id', which is empty .* save it before its file"):
             files.on_behalf_of(tenant).save("logo.png", ContentFile(b"x"))
 
         tenant.save()
@@ -516,7 +516,7 @@ class TestArguments:
         ],
     )
     def test_only_one_source_is_taken(self, options: dict[str, Any]) -> None:
-        with pytest.raises(ConfigurationError, match="one of template, field and function"):
+        with pytest.raises(ConfigurationError, match="several of template, field and function"):
             PerTenant(**options)
 
     @pytest.mark.parametrize("template", ["", "media", "Media-{schema_name}", "{schema_name"])

@@ -18,7 +18,7 @@ from tools.servers.process import Process
 
 class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
-        """Put a message there whole: Kombu lets a worker take, and lose, one that is half written."""
+        """Write a message atomically: with Kombu, a worker may take, and lose, a half-written one."""
         whole = Path(self.data_folder_out, f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg")
         part = whole.with_suffix(".part")
         part.write_text(dumps(payload))
@@ -33,7 +33,7 @@ TRANSPORT_ALIASES["folder"] = f"{__name__}:Transport"
 
 
 def options(folder: Path) -> dict[str, Any]:
-    """Return the options of an app that finds its tasks in this folder."""
+    """Return the options of an app whose tasks are in this folder."""
     return {
         "broker_url": "folder://",
         "result_backend": f"file://{folder / 'results'}",
@@ -53,7 +53,7 @@ def options(folder: Path) -> dict[str, Any]:
 def worker(
     app: str, folder: Path, environment: Mapping[str, str], processes: int = 2, *more: str
 ) -> Iterator[Path]:
-    """Run a worker that forks so many processes. Yield its log when it is ready."""
+    """Run a worker with this many processes. Yield its log when it is ready."""
     for name in ("tasks", "control", "results"):
         (folder / name).mkdir()
     log = folder / "celery.log"

@@ -1,4 +1,4 @@
-"""Content that a storage is given, and that is no ordinary file."""
+"""Content for storages that is not an ordinary file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.files.base import File
 
 
 class OneWay(io.RawIOBase):
-    """A stream like a pipe: it can be read once, and says nothing about its length."""
+    """A stream like a pipe: it can be read once, and does not know its length."""
 
     def __init__(self, content: bytes) -> None:
         self._left = io.BytesIO(content)
@@ -26,7 +26,7 @@ class OneWay(io.RawIOBase):
 
 
 class Generated(File):
-    """A file without any file below it, which makes its content up."""
+    """A file without an underlying file, with generated content."""
 
     def __init__(self, block: Any, times: int) -> None:
         super().__init__(None, "generated.bin")

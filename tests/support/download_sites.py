@@ -1,4 +1,4 @@
-"""Starts the site of ``downloads`` under uvicorn or gunicorn, and asks it."""
+"""Start the site of ``downloads`` under uvicorn or gunicorn, and send it requests."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class DownloadSite:
     pid: int
 
     def get(self, view: str, bucket: str, name: str, *, endpoint: str = "") -> urllib3.BaseHTTPResponse:
-        """Return the answer with its body still to be read. The site asks the S3 server at the endpoint."""
+        """Return the response, with its body unread. The site uses the S3 server at the endpoint."""
         address = f"http://{HOST}:{self.port}/{view}/{bucket}/{name}"
         fields = {"endpoint": endpoint} if endpoint else None
         return http.request("GET", address, fields=fields, preload_content=False)
 
     @property
     def process(self) -> psutil.Process:
-        """The process that serves."""
+        """The id of the serving process."""
         process = psutil.Process(self.pid)
         return next(iter(process.children()), process)
 

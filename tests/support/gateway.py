@@ -34,7 +34,7 @@ def at_host(host: str, path: str) -> str | None:
 
 
 def gateway(place, upstream: str) -> Action:
-    """Return an action of the proxy that serves buckets where ``place`` has them, and nowhere else."""
+    """Return a proxy action that serves buckets at ``place``, and nowhere else."""
 
     def action(exchange: Exchange) -> None:
         host, url = exchange.message.get("Host"), urlsplit(exchange.request.target)

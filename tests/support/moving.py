@@ -48,7 +48,7 @@ def put(bare: Minio) -> Put:
 
 @pytest.fixture
 def per_tenant(bare: Minio, north: Client, south: Client, new_name: Callable[[str], str]) -> PerTenant:
-    """The new place: a bucket for each of the two tenants, on the server."""
+    """The new place: an existing bucket for each of the two tenants."""
     strategy = PerTenant(new_name("t") + "-{schema_name}")
     for tenant in (north, south):
         bare.make_bucket(bucket_name=bucket_of(strategy, tenant))
@@ -68,13 +68,13 @@ def store(model: type[Model], name: str, content: bytes = b"kept", field: str = 
 
 
 def refer(model: type[Model], *names: str, field: str = "file") -> None:
-    """Save rows with these names, as they are there when the files were stored long ago."""
+    """Save rows with these names, as if the files had been stored before."""
     model._base_manager.bulk_create([model(**{field: name}) for name in names])
 
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
-    """Return a context manager that records what is sent to the server, on its way."""
+    """Return a context manager that records the requests to the server."""
 
     @contextmanager
     def recorded() -> Iterator[list[str]]:
@@ -95,7 +95,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
 
 @pytest.fixture
 def move() -> Callable[..., Done]:
-    """Return a function that runs the command, and returns what it said and how it failed."""
+    """Return a function that runs the command, and returns its output and its error."""
 
     def move(*arguments: str, **options: object) -> Done:
         out = io.StringIO()
@@ -111,7 +111,7 @@ def move() -> Callable[..., Done]:
 
 @pytest.fixture
 def old(bare: Minio, new_name: Callable[[str], str], settings) -> str:
-    """The shared bucket that files were in."""
+    """The shared bucket with the files before the move."""
     name = new_name("old")
     bare.make_bucket(bucket_name=name)
     settings.MINIO_PRIVATE_BUCKETS = [name]
@@ -120,7 +120,7 @@ def old(bare: Minio, new_name: Callable[[str], str], settings) -> str:
 
 @pytest.fixture
 def receipts(use: Use, per_tenant: PerTenant, old: str) -> PerTenant:
-    """Receipts are to be moved from the shared bucket to one of each tenant."""
+    """Configure receipts to move from the shared bucket to one for each tenant."""
     use(Receipt, MinioRouter(strategy=per_tenant, fallback=old), "file", "scan")
     return per_tenant
 

@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def section(page: str, title: str) -> str:
     """Return the text below a heading, up to the next one of its level or above."""
     text = (ROOT / page).read_text()
-    # Comments in code look like headings, so these are looked for with the code blanked out.
+    # Blank out code first, since comments in it look like headings.
     prose = BLOCK.sub(lambda block: " " * len(block[0]), text)
     start = re.search(rf"^(#+) {re.escape(title)}$", prose, re.MULTILINE)
     assert start, f"{page} has no section {title!r}"

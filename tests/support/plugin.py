@@ -113,7 +113,7 @@ LONG = (
     "management/",
 )
 
-# All look at one demo. A second one at the same time, in another worker, would use the same buckets.
+# These share one demo: a second one in another worker would use the same buckets.
 OF_THE_DEMO = tuple(f"tests/examples/test_{name}.py" for name in ("browser", "direct_upload", "site"))
 
 
@@ -160,13 +160,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def pytest_runtest_setup() -> None:
-    """At full scale a test takes longer than the time after which one is taken to hang."""
+    """Raise the time limit of full-scale tests."""
     if "full" in (os.environ.get("RELIABILITY"), os.environ.get("ISOLATION")):
         faulthandler.cancel_dump_traceback_later()
 
 
 class OneDemo(LoadFileScheduling):  # type: ignore[misc]
-    """Gives each worker a file at a time, and those of the demo to one worker."""
+    """Give each worker one file at a time, and all files of the demo to the same worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)

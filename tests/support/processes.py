@@ -1,4 +1,4 @@
-"""Work in forked children, whose end is awaited and whose errors are told."""
+"""Run work in forked children, wait for them, and report their errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-LIMIT = 120  # seconds after which a child that hangs is ended, and tells where each of its threads is
+LIMIT = 120  # seconds after which a hanging child is ended, with a traceback of each thread
 
 
 def in_children(count: int, work: Callable[[int], object]) -> None:
-    """Fork ``count`` children, let each call ``work(number)``, and fail with what went wrong in any.
+    """Fork ``count`` children that call ``work(number)``, and fail with their errors.
 
     They begin when all are there.
     """
@@ -35,7 +35,7 @@ def in_children(count: int, work: Callable[[int], object]) -> None:
 
 
 def _fork(work: Callable[[int], object], number: int) -> tuple[int, int]:
-    """Return the child's process id, and where its error can be read."""
+    """Return the child's process id, and a file descriptor for its error."""
     read, write = os.pipe()
     # A child waits for good if a thread that it does not have held the lock in which coverage keeps its data.
     tracer = sys.gettrace()

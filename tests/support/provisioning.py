@@ -1,4 +1,4 @@
-"""Tenants, a proxy before the server, and what the server says about a bucket."""
+"""Tenants, a proxy in front of the server, and the state of a bucket on the server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tenants(db: None) -> Callable[..., list[Client]]:
 
 @pytest.fixture
 def proxy(settings: Any) -> Iterator[Proxy]:
-    """What the package's requests pass from now on."""
+    """A proxy for all further requests of the package."""
     with Proxy(settings.MINIO_ENDPOINT) as proxy:
         settings.MINIO_ENDPOINT = proxy.endpoint
         yield proxy
@@ -51,7 +51,7 @@ def policy(bare: Minio) -> Callable[[str], Any]:
 
 
 def refusing(status: int, code: str) -> Action:
-    """Answer as an S3 server does that refuses."""
+    """Answer with an S3 error response."""
     body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
     return answering(status, body, Content_Type="application/xml")
 

@@ -1,4 +1,4 @@
-"""A proxy on loopback, between a client and the S3 server: it counts what passes, and does harm where told.
+"""A loopback proxy between a client and the S3 server that counts traffic and injects faults.
 
     with Proxy("127.0.0.1:9000") as proxy:
         proxy.when(drop_answer, method="PUT")           # once
@@ -32,7 +32,7 @@ class Gone(Exception):
 
 @dataclass
 class Request:
-    """What one request was and, as soon as they are known, how it went."""
+    """One request and, once known, its outcome."""
 
     method: str
     target: str
@@ -41,7 +41,7 @@ class Request:
     received: int = 0
     """Bytes of its body."""
     sent: int = 0
-    """Bytes of the answer's body that went to the client."""
+    """Bytes of the response body sent to the client."""
     status: int = 0
 
     @property
@@ -55,7 +55,7 @@ class Request:
 
 @dataclass
 class Message:
-    """The head of a request or an answer, and the stream that its body comes from."""
+    """The head of a request or a response, and the stream of its body."""
 
     start: str
     headers: list[tuple[str, str]]
@@ -79,7 +79,7 @@ class Message:
         return "\r\n".join(lines).encode("latin-1")
 
     def body(self) -> Iterator[bytes]:
-        """Yield the body as it stands on the wire, chunks with their frames."""
+        """Yield the raw body, including chunk framing."""
         if not self.has_body:
             return
         if "chunked" in self.get("Transfer-Encoding").lower():
@@ -105,7 +105,7 @@ class Message:
 
 @dataclass
 class Exchange:
-    """One request on its way: actions read it, change it, pass it on, or answer in the server's place."""
+    """One request: actions can read it, change it, forward it, or answer instead of the server."""
 
     proxy: Proxy
     request: Request
@@ -114,7 +114,7 @@ class Exchange:
     server: Callable[[], tuple[socket.socket, BufferedReader]]
 
     def forward(self) -> Message:
-        """Send the request to the server; return its answer, whose body is still to be read."""
+        """Send the request to the server, and return the response with its body unread."""
         server, stream = self.server()
         with suppress(OSError):  # it may answer before it read all
             server.sendall(self.message.head())
@@ -129,7 +129,7 @@ class Exchange:
         return answer
 
     def received(self) -> Iterator[bytes]:
-        """Yield the request's body as it comes in; nothing when it has been read already."""
+        """Yield the request's body as it arrives; nothing if it was read already."""
         for block in self.message.body():
             self.request.received += len(block)
             self.proxy.received += len(block)
@@ -137,7 +137,7 @@ class Exchange:
         self.message.has_body = False
 
     def relay(self, answer: Message, *, pause: Callable[[], Any] | None = None) -> None:
-        """Send the answer to the client."""
+        """Send the response to the client."""
         self.request.status = answer.status
         self.send(answer.head(), count=False)
         for block in answer.body():
@@ -152,7 +152,7 @@ class Exchange:
         self.client.sendall(data)
 
     def reset(self) -> None:
-        """End the client's connection as a crash does, with RST."""
+        """Reset the client's connection (RST), as in a crash."""
         linger = struct.pack("ii", 1, 0)
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         raise Gone
@@ -171,7 +171,7 @@ def reset(exchange: Exchange) -> None:
 
 
 def drop_answer(exchange: Exchange) -> None:
-    """Let the server do its work, and end the connection instead of passing the answer on."""
+    """Let the server handle the request, and close the connection instead of forwarding the response."""
     for _ in exchange.forward().body():
         pass
     exchange.reset()
@@ -185,7 +185,7 @@ def stall(exchange: Exchange) -> None:
 
 
 def reset_in_request(after: int) -> Action:
-    """End the connection when so many bytes of the request's body have come in."""
+    """Close the connection after this many bytes of the request body."""
 
     def action(exchange: Exchange) -> None:
         for _ in exchange.received():
@@ -196,7 +196,7 @@ def reset_in_request(after: int) -> Action:
 
 
 def cut_answer(after: int) -> Action:
-    """End the connection in the middle of the answer's body, after so many bytes."""
+    """Close the connection after this many bytes of the response body."""
 
     def action(exchange: Exchange) -> None:
         answer = exchange.forward()
@@ -213,7 +213,7 @@ def cut_answer(after: int) -> Action:
 
 
 def without(*names: str) -> Action:
-    """Take headers out of the request, as a proxy may that does not know them."""
+    """Remove headers from the request, as a proxy may that does not know them."""
 
     def action(exchange: Exchange) -> None:
         for name in names:
@@ -224,7 +224,7 @@ def without(*names: str) -> Action:
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Action:
-    """Answer in the server's place, which sees nothing."""
+    """Answer instead of the server, which does not see the request."""
 
     def action(exchange: Exchange) -> None:
         for _ in exchange.received():
@@ -282,7 +282,7 @@ class Proxy:
         self.close()
 
     def close(self) -> None:
-        """Refuse connections and end those that there are, as a server does that went away."""
+        """Refuse new connections and close existing ones, as if the server was stopped."""
         self.closing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -300,7 +300,7 @@ class Proxy:
         where: Callable[[Request], bool] = lambda request: True,
         times: int | None = 1,
     ) -> None:
-        """Do this to the next requests of that kind, ``times`` of them or (None) all."""
+        """Apply the action to the next ``times`` matching requests, or to all for None."""
 
         def matches(request: Request) -> bool:
             return method in (None, request.method) and where(request)
@@ -309,7 +309,7 @@ class Proxy:
             self._rules.append(Rule(action, matches, float("inf") if times is None else times))
 
     def forget(self) -> None:
-        """Start to count anew, and do no more harm."""
+        """Reset the counters and remove all faults."""
         with self._lock:
             self.requests.clear()
             self._rules.clear()
@@ -378,7 +378,7 @@ class Proxy:
         upstream: list[tuple[socket.socket, BufferedReader]],
         number: int,
     ) -> bool:
-        """Serve one request; tell whether another may follow on this connection."""
+        """Serve one request, and return whether the connection stays open."""
         message = read_message(stream)
         if message is None:
             return False
@@ -403,7 +403,7 @@ class Proxy:
 
 
 def read_message(stream: BufferedReader) -> Message | None:
-    """Read the head of a message; None when the connection ended before it."""
+    """Read the head of a message; None if the connection was closed."""
     start = stream.readline().decode("latin-1").rstrip("\r\n")
     if not start:
         return None

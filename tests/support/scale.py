@@ -1,4 +1,4 @@
-"""How much is tried: little in each run of the suite, as much as the promise asks with RELIABILITY=full."""
+"""The number of repetitions: small in normal runs, full with RELIABILITY=full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two tenants with schemas, and fields that are given a storage for one test."""
+"""Two tenants with schemas, and fields whose storage a test can set."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def south(tenants: list[Client], db: None) -> Client:
 
 @pytest.fixture(autouse=True)
 def no_other_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the buckets of the other test models, where other tests store without rows, out of sight."""
+    """Hide the buckets of other test models, where other tests store files without rows."""
     for use in uses():
         if use.field is not None:
             monkeypatch.setattr(use.field, "storage", InMemoryStorage())
@@ -55,7 +55,7 @@ def no_other_fields(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Use:
-    """Return a function that gives fields of a model a storage, as a project's models file would."""
+    """Return a function that sets the storage of a model's fields, as a project's models.py would."""
 
     def use(model: type[Model], storage: Storage, *names: str) -> None:
         for name in names or ("file",):

@@ -1,4 +1,4 @@
-"""What the server holds, seen by a bare SDK client."""
+"""The contents of the server, read with a bare SDK client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def stored(bare: Minio, bucket: str, name: str) -> bytes:
 
 
 def make_marked_bucket(bare: Minio, name: str) -> None:
-    """Make a bucket as this package does: only such a one may be purged."""
+    """Create a bucket with our mark: only such a bucket may be purged."""
     bare.make_bucket(bucket_name=name)
     tags = Tags.new_bucket_tags()
     tags[MARK_TAG] = "created"
@@ -29,12 +29,12 @@ def names_in(bare: Minio, bucket: str) -> list[str]:
 
 
 def uploads_in(bare: Minio, bucket: str) -> list[str]:
-    """Return the names of the uploads that are neither complete nor aborted."""
+    """Return the names of unfinished uploads."""
     return [upload.object_name for upload in bare._list_multipart_uploads(bucket_name=bucket).uploads]
 
 
 def uploads_with_parts_in(bare: Minio, bucket: str) -> list[str]:
-    """Return the names of the uploads that take up room."""
+    """Return the names of unfinished uploads that have parts."""
     begun = bare._list_multipart_uploads(bucket_name=bucket).uploads
     return [upload.object_name for upload in begun if parts_of(bare, bucket, upload)]
 

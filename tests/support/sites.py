@@ -1,4 +1,4 @@
-"""Projects of their own, whose ``manage.py`` is run as a person runs it, on a terminal or not."""
+"""Separate projects whose ``manage.py`` runs as a process, with or without a terminal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PER_TENANT = """
 
 
 class Site:
-    """A project whose settings a test writes."""
+    """A project with settings from a test."""
 
     def __init__(self, folder: Path, *settings: str) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class Site:
         )
 
     def manage_on_terminal(self, *arguments: str) -> str:
-        """Return all that a terminal got to draw."""
+        """Return the whole terminal output."""
         command = [sys.executable, "-c", MANAGE, *arguments]
         ours, theirs = pty.openpty()
         drawn = b""

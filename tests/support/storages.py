@@ -1,4 +1,4 @@
-"""One bucket, the storage on it, and the proxy that shows what the storage says to the server."""
+"""A bucket, a storage on it, and a proxy that shows its requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Make: TypeAlias = Callable[..., MinioBackend]
 
 
 def keys() -> dict[str, str]:
-    """The options that a storage needs beside an endpoint of its own."""
+    """The options that a storage with its own endpoint needs."""
     return {name: os.environ[name] for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")}
 
 
@@ -42,7 +42,7 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture
 def through(make: Make, proxy: Proxy) -> Make:
-    """Make such a storage that reaches the server through the proxy, and has done so before."""
+    """Make such a storage behind the proxy, with a connection that is already open."""
 
     def through(**options: Any) -> MinioBackend:
         storage = make(

@@ -1,4 +1,4 @@
-"""Tenants for routing: rows with buckets of their own; a schema in the database is not needed for that."""
+"""Unsaved tenants for routing, with buckets but without schemas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.apps.customers.models import Client
 
 @pytest.fixture
 def make_tenant(bare: Minio, new_name: Callable[[str], str]) -> Callable[[str], Client]:
-    """Return a function that makes a tenant, not saved, and the bucket that PerTenant() gives it."""
+    """Return a function that makes an unsaved tenant, and its bucket of PerTenant()."""
 
     def make(name: str) -> Client:
         tenant = Client(schema_name=new_name(name), name=name)

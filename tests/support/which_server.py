@@ -1,4 +1,4 @@
-"""Which S3 server is the run on? What differs between them is in docs/servers.md."""
+"""The S3 server of this test run. docs/servers.md lists the differences between servers."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_it_decorates_a_function_that_calls_itself(north: Client) -> None:
 
 
 def test_no_tenant_is_refused(db) -> None:
-    with pytest.raises(TenantRequired, match="was given no tenant"), tenant_bucket_context(None):
+    with pytest.raises(TenantRequired, match="needs a tenant, not None"), tenant_bucket_context(None):
         pass
 
 

@@ -158,7 +158,7 @@ def test_a_row_that_does_not_say_whose_it_is_keeps_its_name_for_all(orgs: Orgs) 
 
     printed = sweep()
     assert "0 orphans" in printed
-    assert "The rows of orgs.Note.file do not say whose they are" in printed
+    assert "The rows of orgs.Note.file do not show their tenant" in printed
     assert stored_files()["org-acme"] == {"a.txt": b"of a document"}
 
 
@@ -190,7 +190,7 @@ def test_a_tenant_is_purged_also_when_its_row_is_gone(orgs: Orgs) -> None:
     Document.objects.all().delete()
     acme.delete()
 
-    assert "There is no tenant 'acme' (any more)" in run("purge_tenant", "acme", "--no-input")
+    assert "The tenant 'acme' does not exist" in run("purge_tenant", "acme", "--no-input")
     run("purge_tenant", "globex", "--no-input")
     assert not any(stored_files().values())
 

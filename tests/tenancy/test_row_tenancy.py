@@ -197,7 +197,7 @@ def test_a_thread_that_says_another_tenant_raises(orgs: Orgs, rows: Any) -> None
 
     with tenant_bucket_context(globex), ThreadPoolExecutor(1) as pool:
         done = pool.submit(copy_context().run, work)
-        with pytest.raises(RoutingError, match="'current' of MINIO_TENANCY says 'acme'"):
+        with pytest.raises(RoutingError, match="'current' of MINIO_TENANCY selects 'acme'"):
             done.result()
 
 
@@ -208,10 +208,10 @@ def test_a_thread_that_says_another_tenant_raises(orgs: Orgs, rows: Any) -> None
     ("said", "words"),
     [
         (KeyError("organization"), r"'current' of MINIO_TENANCY raised KeyError\('organization'\)"),
-        (Organization(slug="new"), "is not in the database"),
+        (Organization(slug="new"), "returned an unsaved"),
         ("", "'' is not a tenant"),
         ("nobody", "No orgs.Organization has the slug 'nobody'"),
-        (Note(), "is not a tenant. Give a row of orgs.Organization, or its slug"),
+        (Note(), "is not a tenant. Pass a row of orgs.Organization, or its slug"),
         (SimpleLazyObject(lambda: get_user_model()(username="acme")), "is not a tenant"),
         (7, "7 is not a tenant"),
         (True, "True is not a tenant"),
@@ -239,7 +239,7 @@ def test_true_is_not_the_tenant_with_the_key_1(orgs: Orgs, rows: Any) -> None:
 def test_a_row_that_was_deleted_is_not_a_tenant(orgs: Orgs) -> None:
     acme, _ = orgs
     acme.delete()
-    with organization(acme), pytest.raises(TenantRequired, match="is not in the database"):
+    with organization(acme), pytest.raises(TenantRequired, match="returned an unsaved"):
         bucket()
 
 
@@ -350,8 +350,11 @@ def test_strategies_keep_their_contract(orgs: Orgs, rows: Any, strategy: BucketS
         ({**ROW_TENANCY, "OPTIONS": {"model": "orgs.Nothing"}}, "which is not a model"),
         ({**ROW_TENANCY, "OPTIONS": {"model": Organization}}, "which is not a model"),
         ({**ROW_TENANCY, "OPTIONS": {"model": "orgs.Organization", "key": "code"}}, "the key 'code'"),
-        ({**ROW_TENANCY, "OPTIONS": {"model": "orgs.Document", "key": "organization"}}, "holds a value"),
-        ({**ROW_TENANCY, "OPTIONS": {"model": "orgs.Organization", "key": "name"}}, "not keep it unique"),
+        (
+            {**ROW_TENANCY, "OPTIONS": {"model": "orgs.Document", "key": "organization"}},
+            "is not a value field",
+        ),
+        ({**ROW_TENANCY, "OPTIONS": {"model": "orgs.Organization", "key": "name"}}, "is not unique in"),
         (
             {**ROW_TENANCY, "OPTIONS": {**ROW_TENANCY["OPTIONS"], "current": "orgs.nothing"}},
             "current 'orgs.nothing', which cannot be imported",
@@ -390,5 +393,5 @@ def test_a_field_that_organizations_do_not_have_is_reported(
 
 
 def test_commands_name_the_key(orgs: Orgs) -> None:
-    with pytest.raises(CommandError, match=r"no tenant nobody\. Give --tenant the slug of a tenant"):
+    with pytest.raises(CommandError, match=r"no tenant nobody\. Set --tenant to the slug of a tenant"):
         call_command("initialize_buckets", "--tenant", "nobody")

@@ -64,7 +64,7 @@ except Exception as error:
     )
     assert said == (
         "ConfigurationError There are no tenants: MINIO_TENANCY is not set, and django-tenants is not "
-        "installed. Name the model of your tenants in MINIO_TENANCY, or pip install "
+        "installed. Name your tenant model in MINIO_TENANCY, or pip install "
         "'django-minio-router[tenants]'.\n"
     )
 
@@ -79,7 +79,7 @@ for message in run_checks():
 """,
     )
     assert said == (
-        "minio_router.E009 Name the model of your tenants in MINIO_TENANCY, or pip install "
+        "minio_router.E009 Name your tenant model in MINIO_TENANCY, or pip install "
         "'django-minio-router[tenants]'.\n"
     )
 

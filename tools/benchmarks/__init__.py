@@ -1,4 +1,4 @@
-"""How fast is the package beside the ones it replaces, the bare SDK and the wire itself?
+"""Compare the package with those it replaces, the bare SDK and bare HTTP requests.
 
 `python3 dev.py bench` starts the servers, measures and writes docs/benchmarks.md. Every package runs in a
 worker process of its own, in an environment of its own, and beside the floor: one bare request of

@@ -1,4 +1,4 @@
-"""Making many public buckets, for the first time and again."""
+"""Create many public buckets, for the first time and again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def new_names(bench: Workbench, count: int) -> list[str]:
 
 
 def initialize(bench: Workbench, names: list[str]) -> int:
-    """Make these buckets public ones, as the package does it; return the nanoseconds."""
+    """Create these public buckets with the package, and return the nanoseconds."""
     run = bench.subject.initialize
     assert run is not None
     return duration(lambda: run(names))

@@ -1,4 +1,4 @@
-"""A large file as an answer of Django, which the visitor takes as fast as it comes."""
+"""A large file as a Django response, read as fast as it comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment for each package under test, from the package index, made once under .cache/bench."""
+"""A virtual environment for each package under test, created once in .cache/bench."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NAMED = ("Django", "minio", "urllib3", "boto3", "cachetools")
 
 
 def newest_python() -> str:
-    """Return a Python for all environments: 3.12 or newer, which dmb needs, else the running one."""
+    """Return the Python for all environments: 3.12 or newer, which dmb needs, else the running one."""
     names = ["python3.12", "python3.13", "python3.14"]
     found = [sys.executable, *filter(None, map(shutil.which, names))]
     return next((python for python in found if _version(python) >= (3, 12)), sys.executable)
 
 
 def interpreters(names: Iterable[str]) -> dict[str, str]:
-    """Return the interpreter of each package; one whose environment cannot be made is left out."""
+    """Return the interpreter of each package, without those whose environment cannot be created."""
     python = newest_python()
     made = {name: make_environment(ENVIRONMENT_OF.get(name, name), python) for name in names}
     return {name: interpreter for name, interpreter in made.items() if interpreter is not None}
@@ -46,7 +46,7 @@ def _version(python: str) -> tuple[int, ...]:
 
 
 def make_environment(name: str, python: str, requirements: list[str] | None = None) -> str | None:
-    """Return the Python of the environment, made if it is missing; None if it cannot be made."""
+    """Return the Python of the environment, which is created if missing; None if that fails."""
     requirements = requirements or REQUIREMENTS[name]
     wanted = json.dumps([python, DJANGO, *requirements])
     folder = CACHE / name

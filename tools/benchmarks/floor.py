@@ -1,4 +1,4 @@
-"""What cannot be had for less: bare requests of urllib3, and links from a kept signing key."""
+"""The lower bound: bare urllib3 requests, and links from a cached signing key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 256 * 1024  # bytes; what is sent and read at a time of a large body
 
 
 class Server(NamedTuple):
-    """Where all workers of a run send their requests."""
+    """The server that all workers of a run use."""
 
     endpoint: str
     access_key: str
@@ -31,7 +31,7 @@ class Server(NamedTuple):
 
 
 class Floor:
-    """Requests whose signature was made beforehand, on one kept connection per thread."""
+    """Presigned requests, on one persistent connection per thread."""
 
     def __init__(self, server: Server, *, threads: int = 64) -> None:
         self._connections = urllib3.connectionpool.connection_from_url(
@@ -40,7 +40,7 @@ class Floor:
         self._presign = Presigner(server)
 
     def target(self, method: str, bucket: str, name: str) -> str:
-        """Return what ``request`` needs; to be called before the clock runs."""
+        """Return the arguments of ``request``. Call it before the measurement."""
         return self._presign(method, f"/{bucket}/{quote(name)}").removeprefix(self._presign.origin)
 
     def request(
@@ -64,7 +64,7 @@ class Floor:
 
 
 class Presigner:
-    """The least work for a signed link: one HMAC and one SHA-256, with all else kept."""
+    """The least work for a signed link: one HMAC and one SHA-256, with everything else cached."""
 
     def __init__(self, server: Server) -> None:
         self.origin = f"http://{server.endpoint}"

@@ -29,7 +29,7 @@ GLANCE = 260_000  # bytes
 
 
 def broken_budgets(results: Results) -> Iterator[str]:
-    """Yield what the package sends too often."""
+    """Yield the operations that send too many requests."""
     for row, limit in BUDGET.items():
         sent = results.requests["ours"][row]
         if sent > limit:

@@ -1,4 +1,4 @@
-"""A large file: how long it takes, and what it takes of memory and disk."""
+"""A large file: time, memory and temporary files."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Watch:
 
     def __enter__(self) -> _Watch:
         self.files = 0
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is used now
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current use
         self._before = _memory("VmRSS")
         _Watch._watching = self
         return self

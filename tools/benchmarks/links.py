@@ -1,4 +1,4 @@
-"""What a link costs, which is computing alone: no request is sent."""
+"""The time to create a link, which sends no request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _least(bench: Workbench) -> Callable[[str], str]:
 
 
 def routing(bench: Workbench, kind: str, count: int) -> list[float]:
-    """Return (router, backend), nanoseconds for a link that is kept: the call that costs least."""
+    """Return (router, backend), nanoseconds for a cached link: the cheapest call."""
     from django.conf import settings
     from django.contrib.contenttypes.models import ContentType
     from django.contrib.sessions.models import Session

@@ -1,4 +1,4 @@
-"""Saving, reading and looking: one at a time, many at a time, and once to be counted."""
+"""Save, read and check files: one at a time, in threads, and once to count requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .workbench import BODY, Call, Workbench, duration
 
 
 def once(bench: Workbench, kind: str, name: str) -> bool:
-    """Do one call, whose requests the run counts. Return False where the package has no such call."""
+    """Make one call, whose requests the run counts. Return False if the package has no such call."""
     private, public = bench.private, bench.subject.public
     calls: dict[str, Call] = {
         "save": bench.saving(name),

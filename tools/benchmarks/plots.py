@@ -1,4 +1,4 @@
-"""Bars in SVG, readable on light and dark pages."""
+"""SVG bar charts, readable on light and dark pages."""
 
 from __future__ import annotations
 

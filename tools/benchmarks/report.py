@@ -1,4 +1,4 @@
-"""From results to the page: tables, plots, and what the machine and the packages were."""
+"""Write the page from the results: tables, plots, and the versions of machine and packages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write(results: Results) -> None:
 
 
 def parts(results: Results) -> dict[str, str]:
-    """Return what the template's names stand for."""
+    """Return the values for the template."""
     return {
         "goals": goals(results),
         "requests": requests(results),

@@ -1,4 +1,4 @@
-"""The run: which measures, how many rounds, and in what turn, so that drift of the machine hits all alike."""
+"""The run: measurements, rounds, and their order, which spreads drift of the machine evenly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .worker import Worker
 
 T = TypeVar("T")
 Series = dict[str, list[T]]
-"""By package, what each round gave."""
+"""The result of each round, by package."""
 
 OPERATIONS = ("save", "read", "exists")
 LINKS = ("new", "same", "public")
@@ -34,7 +34,7 @@ MAKE_BUCKETS = ("raw", "five", "dmb", "dms", "ours")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """The amount of work to measure."""
 
     rounds: int = 15
     pairs: int = 60
@@ -55,7 +55,7 @@ SHORT = Size(
 
 @dataclass
 class Results:
-    """Everything the page is written from. Times stand beside those of the floor in the same loop."""
+    """All results for the page. Times are paired with those of the floor in the same loop."""
 
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Run:
                     self.results.requests[name] |= _count_buckets(worker, wire)
 
     def operations(self) -> None:
-        """All that is quick, with all workers up: one round of each in turn."""
+        """Measure everything that is quick, with all workers running: one round of each in turn."""
         with self.workers() as workers:
             for kind in OPERATIONS:
                 self.results.operations[kind] = self.in_turn(workers, partial(self.ratio, kind))

@@ -1,4 +1,4 @@
-"""What many tenants and many objects cost: seconds, requests, and memory, for docs/scale.md.
+"""Measure many tenants and many objects: seconds, requests and memory, for docs/scale.md.
 
 python -m tools.servers tools.benchmarks.scale tenants 10000
 python -m tools.servers tools.benchmarks.scale objects 100000
@@ -51,7 +51,7 @@ def main() -> None:
 
 @contextmanager
 def _database() -> Iterator[str]:
-    """Yield the URL of an empty database, which goes at the end."""
+    """Yield the URL of an empty database, which is dropped afterwards."""
     name = f"scale_{secrets.token_hex(4)}"
     server = os.environ["DATABASE_URL"]
     with psycopg.connect(server, autocommit=True) as connection:
@@ -63,7 +63,7 @@ def _database() -> Iterator[str]:
 
 
 def measured(name: str, work: Callable[[], object]) -> None:
-    """Do the work, and print a row about it."""
+    """Do the work, and print a row of results."""
     from urllib3.connectionpool import HTTPConnectionPool
 
     sent: Counter[str] = Counter()

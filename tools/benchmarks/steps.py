@@ -1,4 +1,4 @@
-"""Where our time above the floor goes: layer by layer beside the floor, and a profile of the code."""
+"""Where the package spends its time above the floor: by layer, and as a profile of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every measure needs, in a worker: the package, the floor beside it, and names that are new."""
+"""The workbench of a worker: the package, the floor, and new names."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Workbench:
             return bytes(file.read())
 
     def stored(self) -> str:
-        """Return the name of an object of 10 KiB that is there."""
+        """Return the name of an existing object of 10 KiB."""
         name = self.new_name()
         self.saving(name)()
         return name
 
 
 def duration(call: Call) -> int:
-    """Return how many nanoseconds the call took."""
+    """Return the nanoseconds that the call takes."""
     start = perf_counter_ns()
     call()
     return perf_counter_ns() - start

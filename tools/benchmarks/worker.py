@@ -1,4 +1,4 @@
-"""A process that holds one package and measures when it is told to: a line of JSON in, a line out."""
+"""A process with one package that measures on request: a line of JSON in, a line out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _START = f"import sys; sys.path.append({str(ROOT)!r}); from {__name__} import ma
 
 
 class Worker:
-    """A worker process, seen from the run that drives it. It ends with its ``with`` block."""
+    """A handle on a worker process, which ends with the ``with`` block."""
 
     def __init__(self, python: str, name: str, environment: Mapping[str, str] = os.environ) -> None:
         self.name = name

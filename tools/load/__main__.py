@@ -38,7 +38,7 @@ STOPS_WITHIN = 120  # seconds, in which each visitor ends what it does and reads
 
 
 def main() -> int | str:
-    """Return the exit code, or what did not hold."""
+    """Return the exit code, or a message about what failed."""
     options = parse()
     os.environ |= {"DJANGO_SETTINGS_MODULE": "examples.multi_tenant.settings", "SECRET_KEY": "only for load"}
     django.setup()
@@ -66,7 +66,7 @@ def parse() -> argparse.Namespace:
 
 @contextmanager
 def site(folder: Path) -> Iterator[tuple[int, int]]:
-    """Serve the project as in production. Yield the port, and the process that forked the workers."""
+    """Serve the project as in production. Yield the port, and the master process of the workers."""
     (port,) = free_ports(1)
     process = Process(
         "gunicorn",
@@ -83,7 +83,7 @@ def site(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 class Visit:
-    """The visitors, who are a process of their own."""
+    """The visitors, in a separate process."""
 
     def __init__(self, folder: Path, port: int, tenants: list[str], options: argparse.Namespace) -> None:
         self._told, self._log = folder / "told.json", folder / "locust.log"
@@ -97,7 +97,7 @@ class Visit:
             self._process = subprocess.Popen(command, cwd=folder, env=env, stdout=told, stderr=log)
 
     def watched(self, master: int) -> list[watch.Sample]:
-        """Return what the workers held each second after the warm-up, until the visitors are gone."""
+        """Return the memory of the workers for each second from the warm-up until the visitors stop."""
         samples: list[watch.Sample] = []
         begun = time.monotonic()
         end = begun + self._seconds + STOPS_WITHIN + 30

@@ -1,4 +1,4 @@
-"""What the visitors do. Whatever they get is compared with what they sent."""
+"""The behaviour of the visitors, who compare each response with what they sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL, MIDDLE, LARGE = (1, 100 * KIB), (200 * KIB, 2048 * KIB), (9000 * KIB, 950
 _turns = itertools.cycle(TENANTS)
 _numbers = itertools.count(1)
 _paths: dict[str, set[str]] = {tenant: set() for tenant in TENANTS}
-"""The files that each tenant has at the moment, for the visitors of the others to ask for."""
+"""The current files of each tenant, which visitors of other tenants request."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Visitor(HttpUser):
         self.add("document", "film.bin", os.urandom(LARGE[0]))  # so that workers grow at the start
 
     def on_stop(self) -> None:
-        """Whatever was acknowledged is there."""
+        """Check that every acknowledged file exists."""
         for kept in self.kept:
             self.fetch(self.link_to(kept), kept, "S3: file, at the end")
 
     @task(4)
     def add_document(self) -> None:
         (sizes,) = random.choices([SMALL, MIDDLE, LARGE], [80, 17, 3])
-        # Everybody uploads under the same names, at the same time.
+        # All visitors upload under the same names at the same time.
         self.add("document", random.choice(["report.txt", "scan.bin"]), os.urandom(random.randint(*sizes)))
 
     @task(2)
@@ -122,7 +122,7 @@ class Visitor(HttpUser):
         self.ask("GET", kept.path, "deleted file", 404)
 
     def page(self) -> str:
-        """Return the tenant's page, which shows no file of another."""
+        """Return the tenant's page, after checking that it shows no file of another tenant."""
         page = self.ask("GET", "/", "page").text
         for title in re.findall(r"<h3>(.*?)</h3>", page):
             if not title.startswith(f"{self.tenant} "):
@@ -134,7 +134,7 @@ class Visitor(HttpUser):
         return found[1] if found else ""
 
     def link_to(self, kept: Kept) -> str:
-        """Return where the site sends who wants the file."""
+        """Return the URL that the site redirects to for the file."""
         return self.ask("GET", kept.path, "link to a file", 302).headers["Location"]
 
     def fetch(self, link: str, kept: Kept, name: str) -> None:
@@ -160,7 +160,7 @@ class Visitor(HttpUser):
         raise RescheduleTask
 
     def fail(self, name: str, problem: str) -> None:
-        """Count what no status tells as a request that failed."""
+        """Record a failure that has no HTTP status."""
         error = AssertionError(problem)
         self.environment.events.request.fire(
             request_type="CHECK", name=name, response_time=0, response_length=0, exception=error, context={}
@@ -173,7 +173,7 @@ def how_large(content: bytes) -> str:
 
 
 def picture(side: int) -> bytes:
-    """Return a PNG that nobody else has."""
+    """Return a unique PNG."""
     rows = b"".join(b"\0" + os.urandom(3 * side) for _ in range(side))
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunks = _chunk(b"IHDR", head), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b"")

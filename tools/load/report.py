@@ -31,7 +31,7 @@ def _milliseconds(entry: dict[str, Any]) -> list[tuple[float, int]]:
 
 
 def _share(counts: list[tuple[float, int]], share: float) -> float:
-    """Return the time within which this share of the answers came."""
+    """Return the response time at this percentile."""
     left = share * sum(count for _, count in counts)
     for time, count in counts:
         left -= count

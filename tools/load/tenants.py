@@ -1,4 +1,4 @@
-"""The tenants that are visited, and what their buckets hold when the visitors are gone."""
+"""The tenants for the load test, and a check of their buckets afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _make(name: str) -> Client:
 
 
 def differences(clients: list[Client]) -> Iterator[str]:
-    """Compare rows and objects, past the code that stored them."""
+    """Compare rows and objects, without the code that stored them."""
     bare = Minio(
         endpoint=settings.MINIO_ENDPOINT,
         access_key=settings.MINIO_ACCESS_KEY,
@@ -52,7 +52,7 @@ def differences(clients: list[Client]) -> Iterator[str]:
 
 
 def count(clients: list[Client]) -> int:
-    """Return how many files there are."""
+    """Return the number of files."""
     total = 0
     for client in clients:
         with tenant_context(client):

@@ -1,4 +1,4 @@
-"""What the site's processes hold over time, and whether it grows."""
+"""Watch the memory of the site's processes for growth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Sample(NamedTuple):
-    """What the workers hold in all at one moment, and which they are."""
+    """The total memory of the workers at one moment, and their process ids."""
 
     mebibytes: float
     descriptors: float
@@ -27,7 +27,7 @@ for less: until then the C library makes a heap for each thread, and keeps it.""
 
 
 def sample(master: int) -> Sample:
-    """Look at the workers that gunicorn's first process has forked."""
+    """Measure the workers of gunicorn's master process."""
     workers = psutil.Process(master).children()
     return Sample(
         sum(worker.memory_info().rss for worker in workers) / MEBIBYTE,

@@ -68,7 +68,7 @@ class Ceph:
         self._processes: list[Process] = []
 
     def start(self) -> None:
-        """Make a cluster anew: its store is in memory."""
+        """Create a new cluster, since its store is in memory."""
         for folder in "mon", "osd":
             (self._data / folder).mkdir(parents=True, exist_ok=True)
         (self._data / "ceph.conf").write_text(self._conf)

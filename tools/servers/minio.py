@@ -33,7 +33,7 @@ class MinIO:
             ],
             answers=lambda: http_status(self._port, "/minio/health/cluster") == 200,
             log=self._data / "minio.log",
-            # Nothing of the user's own MINIO_* or ~/.minio may reach this server.
+            # Isolated from the user's own MINIO_* variables and ~/.minio.
             env={
                 "HOME": str(self._data),
                 "MINIO_ROOT_USER": self.access_key,

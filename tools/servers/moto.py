@@ -1,4 +1,4 @@
-"""moto as the S3 server: a stand-in of AWS for tests, which keeps all in memory and checks no signature."""
+"""moto as the S3 server: an AWS mock for tests, in memory and without signature checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .process import HOST, Process, ServerError, free_ports, http_status
 
 
 class Moto:
-    """A server in memory: what it shows is which requests it knows."""
+    """A server in memory, which shows which requests it supports."""
 
     access_key = secret_key = "any-key-will-do"  # noqa: S105
 

@@ -67,7 +67,7 @@ class Postgres:
         return [*self._as_nobody, self._programs / "postgres", "-D", self._cluster, *options]
 
     def _initialize(self) -> None:
-        """Make the cluster under another name first, so that an interrupted one is never used."""
+        """Create the cluster under another name first, so that an interrupted one is never used."""
         unfinished = self._cluster.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         self._password_file.touch(mode=0o600)
@@ -108,7 +108,7 @@ def _programs() -> Path:
 
 
 def _as_nobody() -> list[str]:
-    """Return the words before a command that PostgreSQL, which refuses root, needs under root:
+    """Return the command prefix that PostgreSQL, which refuses root, needs under root:
     run as nobody, who may still pass through folders that only root can enter."""
     if os.geteuid() != 0:
         return []

@@ -1,4 +1,4 @@
-"""A server as a child process on a loopback port: started, awaited, stopped, never left behind."""
+"""Run a server as a child process on a loopback port, and never leave it behind."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Process:
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
-        """Return once the server answers. Raise ServerError when it ends or stays silent."""
+        """Return once the server responds. Raise ServerError if it exits or does not respond."""
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [os.fspath(part) for part in self.command],
@@ -72,7 +72,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The number of the process, while it runs."""
+        """The process id while it runs."""
         if self._child is None:
             raise ServerError(f"{self.name} does not run.")
         return self._child.pid
@@ -104,11 +104,11 @@ class Process:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on which, and 10,000 above which, nothing listens.
+    """Return ports that are free, and free with an offset of 10,000.
 
     Both lie below 32768, where Linux begins to take ports for outgoing connections.
     """
-    # Its own source of chance, since tests seed the common one.
+    # A separate random generator, since tests seed the global one.
     candidates = random.SystemRandom().sample(range(11_000, 21_000), 10_000)
     free = (port for port in candidates if _is_free(port) and _is_free(port + GRPC_OFFSET))
     return [next(free) for _ in range(count)]
@@ -124,7 +124,7 @@ def _is_free(port: int) -> bool:
 
 
 def http_status(port: int, path: str = "/", *, method: str = "GET", body: bytes = b"") -> int:
-    """Return the status that the server on this port answers with, 0 when there is no answer."""
+    """Return the HTTP status of the server on this port, or 0 if it does not respond."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)  # takes no proxy, unlike urllib
     try:
         connection.request(method, path, body=body)

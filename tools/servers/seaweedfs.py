@@ -71,7 +71,7 @@ class SeaweedFS:
         self._store.kill()
 
     def _process(self, name: str, command: list[str], answers: Callable[[], bool]) -> Process:
-        # Nothing of the user's own AWS_*, WEED_* or ~/.seaweedfs may reach this server.
+        # Isolated from the user's own AWS_* and WEED_* variables and ~/.seaweedfs.
         env = {
             "HOME": str(self._data),
             "AWS_ACCESS_KEY_ID": self.access_key,

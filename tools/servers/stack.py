@@ -1,4 +1,4 @@
-"""The servers that a demo, a test run or a benchmark needs, up for the length of a `with` block."""
+"""Run the servers for a demo, a test run or a benchmark within a `with` block."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def new_s3(name: str, folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _folder(data: Path | None) -> Iterator[Path]:
-    """Yield a temporary folder, or the given one, which is refused while another run is in it."""
+    """Yield a temporary folder, or the given one, which only one run may use at a time."""
     if data is None:
         with TemporaryDirectory(prefix="minio-router-") as temporary:
             yield Path(temporary)

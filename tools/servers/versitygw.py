@@ -13,7 +13,7 @@ SOURCE = "github.com/versity/versitygw/cmd/versitygw@latest"
 
 
 class VersityGW:
-    """A server that keeps its objects as files, and what it knows of them beside these."""
+    """A server that stores objects as files, with their metadata in a second folder."""
 
     def __init__(self, data: Path) -> None:
         self._data = data / "versitygw"

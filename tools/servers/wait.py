@@ -1,4 +1,4 @@
-"""Print the servers' addresses as a shell takes them, and leave the servers up until Ctrl-C."""
+"""Print the servers' addresses for a shell, and keep the servers running until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from django_minio_router.management.base import RouterCommand
 from django_minio_router.tenancy import get_tenancy
 
 _COMMAND_ERROR = "django.core.management.base.CommandError: "
-_GONE = "GONE"  # its result was pruned, or another database has it
+_GONE = "GONE"  # the result was pruned, or is in another database
 
 
 class Command(RouterCommand):
@@ -44,7 +44,7 @@ class Command(RouterCommand):
             raise CommandError(f"{self.counts['FAILED']} of {self.counts.total()} tasks failed.")
 
     def _tasks(self, file: str) -> Iterator[dict[str, Any]]:
-        """Yield each task of the file as it stands now."""
+        """Yield each task of the file with its current state."""
         try:
             with nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8") as lines:
                 for line in lines:
@@ -56,7 +56,7 @@ class Command(RouterCommand):
         except (OSError, UnicodeDecodeError) as error:
             cause = getattr(error, "strerror", error)
             raise CommandError(
-                f"{file} cannot be read: {cause}. Give the file with what --enqueue printed."
+                f"{file} cannot be read: {cause}. Use a file with the output of --enqueue."
             ) from error
 
     def _print_table(self, tasks: Iterator[dict[str, Any]]) -> None:
@@ -75,7 +75,7 @@ def _state(key: str) -> dict[str, Any]:
     from django_minio_router import tasks
 
     try:
-        with get_tenancy().context(None):  # where the tables of the tasks are
+        with get_tenancy().context(None):  # the task tables are shared
             result = tasks.default_task_backend.get_result(key)
     except tasks.TaskResultDoesNotExist:
         return {"status": _GONE, "result": None, "error": ""}
@@ -88,7 +88,7 @@ def _state(key: str) -> dict[str, Any]:
 
 
 def _cause(error: Any) -> str:
-    """Return what the traceback ends with, in one line: what the command printed, or the exception."""
+    """Return the end of the traceback in one line: the output of the command, or the exception."""
     name = error.exception_class_path.removeprefix("builtins.")
     _, _, message = error.traceback.rpartition(f"\n{name}")
     return " ".join(f"{name}{message}".split()).removeprefix(_COMMAND_ERROR)

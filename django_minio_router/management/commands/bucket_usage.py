@@ -36,7 +36,7 @@ class Command(RouterCommand):
         add_enqueue_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        tenants = tenants_or_active(**options)  # first, as a heading is not an answer to a wrong name
+        tenants = tenants_or_active(**options)  # first, so that a typo fails before the heading
         if options["enqueue"]:
             work = for_each(tenants, "--format=json")
             enqueue(self.say, "bucket_usage", work, queue=options["queue"])
@@ -49,12 +49,12 @@ class Command(RouterCommand):
         else:
             self._print_table(usages, str if options["bytes"] else filesizeformat)
             if tenants == [None] and get_tenancy().problem() is None:
-                self.warn("No tenant is active, so this is what tenants share. See --all-tenants.")
+                self.warn("No tenant is active, so this shows what tenants share. See --all-tenants.")
         if self.failures:
             raise CommandError(f"{self.failures} places could not be read; see above.")
 
     def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
-        """Yield them as they are read, so that memory does not grow with their number."""
+        """Yield the usages as they are read, in constant memory."""
         report = UsageReport()
         for tenant in tenants:
             for place in report.places(tenant):

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router.buckets.abilities import Finding
 from django_minio_router.management.base import RouterCommand
-from django_minio_router.provisioning.server_check import MEANINGS, check_server, servers_in_use
+from django_minio_router.provisioning.server_check import CONSEQUENCES, check_server, servers_in_use
 from django_minio_router.settings.config import Config
 
 _HEAD = ("what", "here", "without it", "what to do")
@@ -25,16 +25,16 @@ class Command(RouterCommand):
         parser.add_argument("--json", action="store_true", help="print a list of findings")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asked = [Config(server=options["server"])] if options["server"] else servers_in_use()
-        found = [(config, finding, needed) for config in asked for finding, needed in check_server(config)]
+        configs = [Config(server=options["server"])] if options["server"] else servers_in_use()
+        found = [(config, finding, needed) for config in configs for finding, needed in check_server(config)]
         if options["json"]:
             self.print_json(_row(*entry) for entry in found)
         else:
-            for config in asked:
+            for config in configs:
                 self._print_table(config, [f for c, f, _ in found if c is config])
-        lacking = [f"{finding.name}, which {needed} needs" for _, finding, needed in found if needed]
-        if lacking:
-            raise CommandError(f"The server lacks {'; '.join(lacking)}.")
+        unsupported = [f"{finding.name}, which {needed} needs" for _, finding, needed in found if needed]
+        if unsupported:
+            raise CommandError(f"The server lacks {'; '.join(unsupported)}.")
 
     def _print_table(self, config: Config, findings: list[Finding]) -> None:
         self.say(config.internal.base_url)
@@ -47,8 +47,8 @@ class Command(RouterCommand):
 
 def _cells(finding: Finding) -> tuple[str, str, str, str]:
     here = "yes" if finding.is_there else " ".join(filter(None, ["no", finding.details]))
-    lack, answer = ("", "") if finding.is_there else MEANINGS[finding.name]
-    return finding.name, here, lack, answer
+    consequence, answer = ("", "") if finding.is_there else CONSEQUENCES[finding.name]
+    return finding.name, here, consequence, answer
 
 
 def _row(config: Config, finding: Finding, needed: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from django_minio_router.management.base import RouterCommand, add_no_input_argu
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 from django_minio_router.tenancy import get_tenancy
 
-_LONGEST = 1_000_000  # hours, or 114 years; NaN and what no date can be reckoned with are beyond
+_MAX_AGE = 1_000_000  # hours, or 114 years; excludes NaN and values outside of the range of dates
 
 
 class Command(RouterCommand):
@@ -65,10 +65,10 @@ class Command(RouterCommand):
         add_no_input_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not 0 <= options["min_age"] <= _LONGEST:
-            raise CommandError(f"--min-age is {options['min_age']:g}. It takes hours from 0 to {_LONGEST}.")
+        if not 0 <= options["min_age"] <= _MAX_AGE:
+            raise CommandError(f"--min-age is {options['min_age']:g}. Use 0 to {_MAX_AGE} hours.")
         if not 0 <= options["max_share"] <= 1:
-            raise CommandError(f"--max-share is {options['max_share']:g}. It takes a share from 0 to 1.")
+            raise CommandError(f"--max-share is {options['max_share']:g}. Use a number from 0 to 1.")
         if options["all_tenants"]:
             _require_known_tenants()
         before = datetime.now(timezone.utc) - timedelta(hours=options["min_age"])
@@ -85,10 +85,10 @@ class Command(RouterCommand):
             self.warn(f"{place} is left alone: {reason}.")
         for note in sweep.notes:
             self.say(note)
-        # The disk holds what was reported until it is confirmed, as there may be millions.
+        # On disk until confirmed, since there may be millions.
         with TemporaryFile("w+") as reported:
             counts = self._report(sweep, before, reported)
-            self._leave_alone_if_most_would_go(sweep, counts, self.warn if dry_run else self.fail)
+            self._skip_suspicious_places(sweep, counts, self.warn if dry_run else self.fail)
             count = sum(counts[place] for place in sweep.cleanable)
             if not count or dry_run:
                 return
@@ -98,31 +98,31 @@ class Command(RouterCommand):
             self._delete(sweep, before, reported)
 
     def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> Counter[Place]:
-        """Print the orphans, and return how many there are in each place."""
+        """Print the orphans, and return their number in each place."""
         counts, size = Counter[Place](), 0
         for orphan in without_misplaced(sweep, self._orphans(sweep, before), self._spare):
             self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps([orphan.place.address, *orphan[1:]]) + "\n")
             counts[orphan.place] += 1
             size += orphan.size
-        orphans, buckets = _counted(counts.total(), "orphan"), _counted(len(sweep.cleanable), "bucket")
+        orphans, buckets = _pluralize(counts.total(), "orphan"), _pluralize(len(sweep.cleanable), "bucket")
         self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
         if sweep.spared:
-            self.say(f"{_counted(sweep.spared, 'younger one')} spared: see --min-age.")
+            self.say(f"{_pluralize(sweep.spared, 'younger one')} spared: see --min-age.")
         return counts
 
-    def _leave_alone_if_most_would_go(
+    def _skip_suspicious_places(
         self, sweep: Sweep, counts: Counter[Place], say: Callable[[str], None]
     ) -> None:
-        """Most objects of a bucket are orphans where rows are not seen: of a tenant, a model, a database."""
+        """Leave places alone whose share of orphans is suspicious: some rows were probably not read."""
         for place, count in counts.items():
             listed = sweep.listed[place]
             if count > self._max_share * listed:
                 sweep.left_alone[place] = "most of it would go"
                 say(
                     f"{place} is left alone: {count} of its {listed} objects are orphans, more than "
-                    f"--max-share={self._max_share:g} lets go. See that all rows are seen, and use "
-                    "--max-share=1 if all of them may go."
+                    f"--max-share={self._max_share:g} allows. Check that all rows were read, and use "
+                    "--max-share=1 if all of them may be deleted."
                 )
 
     def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:
@@ -134,8 +134,8 @@ class Command(RouterCommand):
 
     def _spare(self, orphan: Orphan, column: Column) -> None:
         self.warn(
-            f"spared: {orphan.place.bucket}/{orphan.name}: {column} names it, and has no such file of its "
-            "own. Store it where its row is, or delete it by hand."
+            f"spared: {orphan.place.bucket}/{orphan.name}: {column} refers to it, and has no such file of "
+            "its own. Store it where its row is, or delete it by hand."
         )
 
     def _delete(self, sweep: Sweep, before: datetime, reported: IO[str]) -> None:
@@ -168,20 +168,19 @@ class Command(RouterCommand):
 
 
 def _orphan(line: str, places: Mapping[str, Place]) -> Orphan | None:
-    """Return what the line describes; None if its place is left alone by now."""
+    """Return the orphan on this line, or None if its place is left alone."""
     address, *described = json.loads(line)
     return Orphan(places[address], *described) if address in places else None
 
 
 def _require_known_tenants() -> None:
-    """All tenants cannot be seen where they are not known: each file of theirs would be an orphan."""
+    """Raise ``CommandError`` if the tenants are unknown: all their files would count as orphans."""
     problem = get_tenancy().problem()
     if problem is not None:
         raise CommandError(
-            f"--all-tenants cannot find the tenants: {problem.rstrip('.')}. Leave the option out if there "
-            "are none."
+            f"--all-tenants cannot find the tenants: {problem.rstrip('.')}. Leave it out if there are none."
         )
 
 
-def _counted(count: int, noun: str) -> str:
+def _pluralize(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -22,7 +22,7 @@ from django_minio_router.provisioning.new_tenant import provision
 from django_minio_router.provisioning.plan import Plan, make_plan
 from django_minio_router.tenancy import get_tenancy
 
-_SAME_WARNINGS = 5  # each with its bucket; the rest are counted, unless --verbosity is 2
+_SAME_WARNINGS = 5  # printed with their buckets; more are only counted, unless --verbosity is 2
 
 
 class Command(RouterCommand):
@@ -67,7 +67,7 @@ class Command(RouterCommand):
         refuse_dry_run(options)
         self._refuse_unknown(options["aliases"])
         if options["own"]:
-            self._conclude(self._provision(**options), check=False)
+            self._summarize(self._provision(**options), check=False)
             return
         plan = self._plan(**options)
         if options["enqueue"]:
@@ -76,19 +76,19 @@ class Command(RouterCommand):
             return
         outcomes = self._apply(plan, options["jobs"], adopt=options["adopt"])
         self._report_unused(plan, **options)
-        self._conclude(outcomes, check=options["check"])
+        self._summarize(outcomes, check=options["check"])
 
     def _refuse_unknown(self, aliases: list[str] | None) -> None:
         unknown = set(aliases or ()) - set(settings.STORAGES)
         if unknown:
             raise CommandError(
                 f"There is no storage {', '.join(sorted(unknown))} in STORAGES. "
-                f"Known: {', '.join(sorted(settings.STORAGES))}."
+                f"Use one of {', '.join(sorted(settings.STORAGES))}."
             )
 
     def _plan(self, *, aliases: list[str] | None, **options: Any) -> Plan:
         try:
-            with closing(named_tenants(**options)) as tenants:  # whose rows are being read
+            with closing(named_tenants(**options)) as tenants:  # its query is still open
                 return make_plan(tenants, aliases)
         except (ConfigurationError, RoutingError, DatabaseError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
@@ -97,9 +97,12 @@ class Command(RouterCommand):
         self, *, aliases: list[str] | None, enqueue: bool, adopt: bool, **options: Any
     ) -> list[Outcome]:
         if self.dry_run or enqueue:
-            raise CommandError("--own does the work. Leave out --dry-run, --check and --enqueue, or it.")
+            raise CommandError(
+                "--own cannot be combined with --dry-run, --check and --enqueue. Leave out --own or the "
+                "others."
+            )
         tenants = tenants_or_active(**options)
-        with get_tenancy().context(None):  # in which the others' buckets are found
+        with get_tenancy().context(None):  # to find the shared buckets
             outcomes = [
                 outcome
                 for tenant in tenants
@@ -111,7 +114,7 @@ class Command(RouterCommand):
         return outcomes
 
     def _enqueue(self, *, queue: str, aliases: list[str] | None, adopt: bool, **options: Any) -> None:
-        """Enqueue a task for what no tenant is needed for, and one for each tenant."""
+        """Enqueue one task for the buckets without a tenant, and one for each tenant."""
         chosen = [f"--storage={alias}" for alias in aliases or ()] + ["--adopt"] * adopt
         tenants = (tenant for tenant in tenants_or_active(**options) if tenant is not None)
         work = chain(for_each([None], *chosen), for_each(tenants, *chosen, "--own"))
@@ -140,7 +143,7 @@ class Command(RouterCommand):
             self.say(line)
 
     def _is_shown(self, warning: str) -> bool:
-        """Count the warning; of those that are the same for very many buckets, some are enough."""
+        """Count the warning, and return whether to print it: a few of the same are enough."""
         self.warnings[warning] += 1
         return self.verbosity > (self.warnings[warning] > _SAME_WARNINGS)
 
@@ -148,9 +151,9 @@ class Command(RouterCommand):
         if outcome.state is State.FAILED:
             return f"{outcome.bucket}: failed. {outcome.cause}"
         detail = f" ({outcome.cause})" if outcome.cause else ""
-        return f"{outcome.bucket}: {self._would_be(outcome.state)}{detail}"
+        return f"{outcome.bucket}: {self._label(outcome.state)}{detail}"
 
-    def _would_be(self, state: State) -> str:
+    def _label(self, state: State) -> str:
         would = "would be " if self.dry_run and state in {State.CREATED, State.CHANGED} else ""
         return would + state.value
 
@@ -159,12 +162,12 @@ class Command(RouterCommand):
     ) -> None:
         for source in () if all_tenants or tenants else plan.skipped:
             self.warn(f"Skipped {source.where}: no tenant is active. Use --all-tenants, or --tenant KEY.")
-        for target in plan.idle_hooks:
+        for target in plan.unused_hooks:
             self.warn(f"The policy hook of {target!r} did nothing: no storage in this run uses it.")
 
-    def _conclude(self, outcomes: list[Outcome], *, check: bool) -> None:
+    def _summarize(self, outcomes: list[Outcome], *, check: bool) -> None:
         counts = Counter(outcome.state for outcome in outcomes)
-        summary = ", ".join(f"{counts[state]} {self._would_be(state)}" for state in State if counts[state])
+        summary = ", ".join(f"{counts[state]} {self._label(state)}" for state in State if counts[state])
         for warning, count in self.warnings.items():
             if count > _SAME_WARNINGS and self.verbosity == 1:
                 self.warn(f"{count - _SAME_WARNINGS} more buckets: {warning}.")

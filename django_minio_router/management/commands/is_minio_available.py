@@ -52,10 +52,10 @@ class Command(RouterCommand):
 
 
 def _statuses() -> list[MinioServerStatus]:
-    """Ask each server once for each pair of keys."""
-    found = {_asked(config.internal): config for config in configs(uses()) or [Config()]}
+    """Probe each server once per pair of keys."""
+    found = {_identity(config.internal): config for config in configs(uses()) or [Config()]}
     return [probe_with_keys(config) for config in found.values()]
 
 
-def _asked(server: Server) -> tuple[object, ...]:
+def _identity(server: Server) -> tuple[object, ...]:
     return server.base_url, server.region, server.access_key, server.secret_key, server.credentials

@@ -41,7 +41,7 @@ class Command(RouterCommand):
         for column in columns:
             try:
                 count = column.strip_slashes(dry_run=dry_run)
-            except DatabaseError as error:  # such as of a name that must be unique
+            except DatabaseError as error:  # for example, a name must be unique
                 self.fail(f"{column}: {str(error).strip()}")
                 continue
             total += count
@@ -51,7 +51,7 @@ class Command(RouterCommand):
 
 
 def _fields() -> list[Any]:
-    """Return the fields whose storage is ours, and names no file by a rule of its own."""
+    """Return the fields that use our storages and do not change names."""
     return [
         field
         for field in all_file_fields()

@@ -77,14 +77,14 @@ class Command(RouterCommand):
                 self._enqueue(**options)
             else:
                 self._move(move, **options)
-        except OSError as error:  # of the server, or of a folder that cannot be read
+        except OSError as error:  # from the server, or an unreadable folder
             cause = str(error).rstrip(".")
-            raise CommandError(f"{cause}. Start it again: what is done stays done.") from error
-        except sqlite3.Error as error:  # of the ledger: those of the project's databases are Django's
+            raise CommandError(f"{cause}. Start it again: it resumes where it stopped.") from error
+        except sqlite3.Error as error:  # from the ledger: the project's databases raise Django's errors
             raise CommandError(
-                f"The list of what was moved cannot be kept ({error}). It is a temporary file, which has a "
-                "line for each file: set SQLITE_TMPDIR to a folder with more room. Start it again: what is "
-                "done stays done."
+                f"The list of moved files cannot be written ({error}). It is a temporary file with a row for "
+                "each file: set SQLITE_TMPDIR to a folder with more space. Start it again: it resumes where "
+                "it stopped."
             ) from error
         if self.failures:
             raise CommandError(f"{self.failures} files need a look; see above.")
@@ -169,12 +169,12 @@ class Command(RouterCommand):
 
 
 def _copied(*, copied: str | None, tenants: list[str] | None, delete_source: bool, **options: Any) -> Any:
-    """Return the tenant whose files are copied, or None. ``CommandError`` if it would lose them."""
+    """Return the tenant whose files are copied, or None. ``CommandError`` for conflicting options."""
     if copied is None:
         return None
     if not tenants or copied in tenants or delete_source:
         raise CommandError(
-            f"--copy {copied} copies files of one tenant for another, and keeps them. Name the other one "
-            "with --tenant, and leave out --delete-source."
+            f"--copy {copied} copies the files of one tenant to another, and keeps them. Name the other "
+            "tenant with --tenant, and leave out --delete-source."
         )
     return next(iter(named_tenants(all_tenants=False, tenants=[copied])))

@@ -36,7 +36,7 @@ class Command(RouterCommand):
         )
         add_no_input_argument(parser)
         add_enqueue_arguments(parser)
-        # What a person has confirmed, for a task: the key of the row, or "" if there was none, and the
+        # For a task, what a person confirmed: the primary key of the row, or "" if there was none, and the
         # addresses of the places.
         parser.add_argument("--confirmed", nargs="+", help=argparse.SUPPRESS)
 
@@ -53,13 +53,13 @@ class Command(RouterCommand):
             self._delete(tenant, *confirmed)
 
     def _confirmed(self, tenant: str, *, dry_run: bool, interactive: bool, **options: Any) -> list[str]:
-        """Return the key of the row and the addresses of the places, or nothing if all stays.
+        """Return the primary key of the row and the addresses of the places; empty to delete nothing.
 
-        Much may change before a person confirms it, and before a worker deletes it.
+        They are checked again later, since both may change before a worker deletes the files.
         """
         row = get_tenancy().named(tenant)
         if row is None:
-            self.say(f"There is no tenant {tenant!r} (any more). Looking for what it left behind.")
+            self.say(f"The tenant {tenant!r} does not exist. Looking for what it left behind.")
         found = make_purge(row or tenant)
         refuse_shared(found)
         refuse_unmarked(found.places)
@@ -71,18 +71,18 @@ class Command(RouterCommand):
         return ["" if row is None else str(row.pk), *(place.address for place in places)]
 
     def _report(self, places: list[Place]) -> list[Place]:
-        """Print what is there, and return where anything is."""
+        """Print the contents, and return the places that are not empty."""
         found = [(place, count_contents(place)) for place in places]
-        there = [(place, contents) for place, contents in found if _is_something(place, contents)]
-        for place, contents in there:
+        non_empty = [(place, contents) for place, contents in found if _is_not_empty(place, contents)]
+        for place, contents in non_empty:
             kind = "folder" if place.prefix else "bucket"
-            self.say(f"{kind} {place} on {place.server.endpoint}: {_described(contents)}")
-        if not there:
+            self.say(f"{kind} {place} on {place.server.endpoint}: {_summary(contents)}")
+        if not non_empty:
             self.say("There is nothing to delete.")
-        elif len(there) > 1:
-            total = sum((contents for _, contents in there), start=Contents())
-            self.say(f"In all {len(there)} places: {_described(total)}.")
-        return [place for place, _ in there]
+        elif len(non_empty) > 1:
+            total = sum((contents for _, contents in non_empty), start=Contents())
+            self.say(f"In all {len(non_empty)} places: {_summary(total)}.")
+        return [place for place, _ in non_empty]
 
     def _delete(self, tenant: str, pk: str, *places: str) -> None:
         self.deleted = 0
@@ -98,22 +98,22 @@ class Command(RouterCommand):
 
 
 def _tenant(tenant: str, pk: str) -> Any:
-    """Return the row, or the name if it is gone. ``RoutingError`` if it is another's now."""
+    """Return the row, or the key if it is deleted. ``RoutingError`` if the key is another tenant's now."""
     row = get_tenancy().named(tenant)
     renamed = row is None and pk != "" and get_tenancy().find(pk) is not None
     if renamed or (row is not None and str(row.pk) != pk):
         raise RoutingError(
             f"Nothing was deleted. {tenant!r} is no longer the tenant that was confirmed: it was "
-            "renamed or created anew. Look at it, and run 'manage.py purge_tenant' again."
+            "renamed or created again. Check it, and run 'manage.py purge_tenant' again."
         )
     return row or tenant
 
 
-def _is_something(place: Place, contents: Contents) -> bool:
+def _is_not_empty(place: Place, contents: Contents) -> bool:
     return contents.exists and (not place.prefix or any(contents[:3]))
 
 
-def _described(contents: Contents) -> str:
+def _summary(contents: Contents) -> str:
     return (
         f"{contents.objects} objects and old versions, {filesizeformat(contents.size)}, "
         f"{contents.markers} delete markers, {contents.uploads} unfinished uploads"

@@ -23,7 +23,7 @@ class Command(RouterCommand):
         found = list(translations(settings))
         if not found:
             raise CommandError(
-                "No alias of STORAGES has a BACKEND of storages.backends.s3: there is nothing to translate."
+                "There is nothing to translate: no alias of STORAGES has a BACKEND in storages.backends.s3."
             )
         self.stdout.write("\n".join(_lines(found)))
 

@@ -1,4 +1,4 @@
-"""What a tenant gets that tries to read a file of another one. The site really asks."""
+"""Attempts of a tenant to read another tenant's file, with real requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Attempt(NamedTuple):
 
 
 def attempts(owner: Client, other: Client, port: int) -> list[Attempt]:
-    """Return what `other` gets for the smallest document of `owner`; nothing if there is none."""
+    """Return what `other` gets for the smallest document of `owner`; None if there is none."""
     with tenant_context(owner):
         stored = Document.objects.order_by("size").first()
         if stored is None:

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class ServerErrorMiddleware:
-    """Say that the files are out of reach, and leave the cause, which is for developers, to the log."""
+    """Show that files are unavailable; the cause, for developers, is in the log."""
 
     def __init__(self, get_response):
         self.get_response = get_response

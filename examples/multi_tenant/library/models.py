@@ -9,10 +9,10 @@ from django.db import models
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import FixedBucket, PerTenant
 
-# One storage for all tenants and both models: it asks at each call which tenant is active.
+# One storage for all tenants and both models: each call goes to the active tenant's bucket.
 tenant_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"))
 
-# The letters were all in one bucket. Those that `manage.py move_objects` has not moved yet are read there.
+# All letters were in one bucket. Those that `manage.py move_objects` has not moved yet are read from it.
 archive = FixedBucket("demo-archive", public_read=False)
 moving_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"), fallback=archive)
 
@@ -20,7 +20,7 @@ moving_files = MinioRouter(strategy=PerTenant("demo-{schema_name}"), fallback=ar
 class StoredFile(models.Model):
     """A file of a tenant. Each kind brings its own `file` field."""
 
-    # Counted ids start at 1 for each tenant, so that one tenant's addresses would be another's too.
+    # Sequential ids start at 1 for each tenant, so different tenants would have the same URLs.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(max_length=100)
     filename = models.CharField("the file's name where it came from", max_length=255, editable=False)
@@ -35,7 +35,7 @@ class StoredFile(models.Model):
         return self.title
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        # Kept in the row, so that a page with a hundred files asks the S3 server nothing.
+        # Stored in the row, so that a page with a hundred files sends no request to the S3 server.
         if self._state.adding:
             self.filename, self.size = PurePath(self.file.name).name, self.file.size
         super().save(*args, **kwargs)

@@ -20,7 +20,7 @@ FORMS = {"photo": PhotoForm, "document": DocumentForm}
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
-    """Show the tenant's files, and take a new one."""
+    """Show the tenant's files and an upload form."""
     kind = request.POST.get("add")
     forms = {
         name: form(request.POST, request.FILES, request=request) if name == kind else form(request=request)
@@ -45,7 +45,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def attempt(request: HttpRequest, schema_name: str) -> HttpResponse:
-    """Try to read a file of another tenant, and show what came of it."""
+    """Try to read another tenant's file, and show the result."""
     others = Client.objects.exclude(pk=request.tenant.pk)
     owner = get_object_or_404(others, schema_name=schema_name)
     found = attempts(owner, request.tenant, int(request.get_port()))
@@ -54,17 +54,17 @@ def attempt(request: HttpRequest, schema_name: str) -> HttpResponse:
 
 @require_GET
 def letters(request: HttpRequest) -> HttpResponse:
-    """Show the letters, wherever each of them is at the moment."""
+    """Show the letters, whether or not they have been moved."""
     return render(request, "library/letters.html", {"letters": Letter.objects.order_by("filename")})
 
 
 class Download(ObjectView):
-    """Give a file of the tenant to whoever reaches the tenant's site, to save under its own name."""
+    """Let any visitor of the tenant's site download a file under its original name."""
 
     as_attachment = True
 
     def has_permission(self, request: HttpRequest, stored: StoredFile) -> bool:
-        return True  # the sites have no log-in; a project asks here who it is
+        return True  # the sites have no login; a project checks the user here
 
     def get_filename(self, stored: StoredFile) -> str:
         return stored.filename

@@ -1,4 +1,4 @@
-"""Which organization is active: that of whoever is logged in."""
+"""The active organization: that of the logged-in user."""
 
 from __future__ import annotations
 

@@ -436,7 +436,7 @@ def test_two_storages_cannot_fall_back_on_each_other(settings, bucket: str, old:
         },
     }
     for alias in ("one", "other"):
-        with pytest.raises(ConfigurationError, match="one that falls back on it"):
+        with pytest.raises(ConfigurationError, match="a router that falls back on it"):
             storages[alias].exists("a.txt")
 
 

@@ -363,7 +363,7 @@ def test_a_full_disk_under_the_list_of_files_is_told_with_what_to_do(
     done = move(f"--from={old}", "--all-tenants")
 
     assert "disk is full" in str(done.error)
-    assert "set SQLITE_TMPDIR to a folder with more room" in str(done.error)
+    assert "set SQLITE_TMPDIR to a folder with more space" in str(done.error)
 
 
 def test_rows_without_a_place_are_left_out_by_name(
@@ -442,7 +442,7 @@ def test_what_was_stored_anew_after_the_copy_is_kept(
     monkeypatch.setattr("builtins.input", answer)
     done = move(f"--from={old}", "--all-tenants", "--delete-source")
     assert done.error is not None
-    assert "kept: a.txt: it was stored anew after it was copied" in done.output
+    assert "kept: a.txt: it was replaced after it was copied" in done.output
     assert contents(old) == {"a.txt": b"second"}
 
 
@@ -797,7 +797,7 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
     settings.MEDIA_ROOT = tmp_path
     (tmp_path / "a.txt").write_bytes(b"a")
     put(old, "a.txt", b"a")
-    bucket, look = bucket_of(receipts, north), transfers.BucketFiles.look
+    bucket, look = bucket_of(receipts, north), transfers.BucketFiles.find
     put(bucket, "a.txt", b"", metadata={"being-moved": "1"})
     name_in_rows(north, "a.txt")
 
@@ -809,7 +809,7 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
             (tmp_path / name).unlink()
         return found
 
-    monkeypatch.setattr(transfers.BucketFiles, "look", just_before_the_other_ends)
+    monkeypatch.setattr(transfers.BucketFiles, "find", just_before_the_other_ends)
     done = move(f"--from={old if place == 'bucket' else 'media'}", f"--tenant={north.schema_name}")
 
     assert ("1 copied" if place == "bucket" else "1 failed") in done.output
@@ -965,4 +965,4 @@ def test_an_unreachable_server_ends_the_run_and_says_that_it_can_be_resumed(
     receipts: PerTenant, old: str, move: Run, north: Client, settings
 ) -> None:
     settings.MINIO_ENDPOINT, settings.MINIO_RETRIES = "127.0.0.1:9", 0
-    assert "Start it again: what is done stays done." in (move(f"--from={old}", "--all-tenants").error or "")
+    assert "Start it again: it resumes" in (move(f"--from={old}", "--all-tenants").error or "")

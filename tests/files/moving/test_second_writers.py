@@ -128,7 +128,7 @@ def test_a_row_that_is_made_while_the_prompt_waits_keeps_its_file(
     monkeypatch.setattr("builtins.input", yes)
     done = move(f"--from={old}", "--all-tenants", "--delete-source")
 
-    assert "kept: a.txt: a row that was not moved names it by now" in done.output
+    assert "kept: a.txt: a row that was not moved refers to it now" in done.output
     assert contents(old) == {"a.txt": b"old"}
 
 
@@ -144,7 +144,7 @@ def test_what_is_stored_in_the_old_place_after_the_last_look_stays(
     monkeypatch.setattr(transfers.BucketFiles, "remove", stored_now)
     done = move(f"--from={old}", "--all-tenants", "--delete-source", interactive=False)
 
-    assert "kept: a.txt: it was stored anew after it was copied" in done.output
+    assert "kept: a.txt: it was replaced after it was copied" in done.output
     assert contents(old) == {"a.txt": b"second"}
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_moves_back_meanwhile_and_this_one_do_not_lose_both_copies(
     monkeypatch.setattr("builtins.input", yes)
     done = move(f"--from={old}", "--all-tenants", "--delete-source")
 
-    assert f"kept: a.txt: {new} does not have it any more" in done.output
+    assert f"kept: a.txt: {new} no longer has it" in done.output
     assert contents(old) == {"a.txt": b"old"}
 
 
@@ -168,7 +168,7 @@ def test_a_claim_that_becomes_the_file_just_now_is_not_cleared(
     """The source was deleted before this run looked, and the other run had read it."""
     bare.remove_object(bucket_name=old, object_name="a.txt")
     put(new, "a.txt", b"", metadata={"being-moved": "1"})
-    look = transfers.BucketFiles.look
+    look = transfers.BucketFiles.find
 
     def just_before_the_other_ends(self: transfers.BucketFiles, name: str) -> transfers.Found | None:
         found = look(self, name)
@@ -176,7 +176,7 @@ def test_a_claim_that_becomes_the_file_just_now_is_not_cleared(
             put(new, name, b"old")
         return found
 
-    monkeypatch.setattr(transfers.BucketFiles, "look", just_before_the_other_ends)
+    monkeypatch.setattr(transfers.BucketFiles, "find", just_before_the_other_ends)
     move(f"--from={old}", "--all-tenants")
 
     assert contents(new) == {"a.txt": b"old"}

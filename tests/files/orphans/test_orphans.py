@@ -460,7 +460,7 @@ def stored_at(bare: Minio, bucket: str, name: str) -> datetime:
 
 @pytest.mark.parametrize("hours", ["-1", "nan", "inf"])
 def test_an_age_that_is_none_is_refused(clean: Clean, hours: str) -> None:
-    with pytest.raises(CommandError, match=f"--min-age is {hours}. It takes hours from 0"):
+    with pytest.raises(CommandError, match=f"--min-age is {hours}. Use 0 to"):
         clean(min_age=float(hours))
 
 
@@ -522,8 +522,8 @@ def test_a_yes_deletes_what_was_shown_and_is_still_an_orphan(
     output = clean("--all-tenants", interactive=True)
 
     assert names(bucket) == {"adopted", "stored-anew", "unseen"}
-    assert f"spared: {bucket}/adopted: a row refers to it by now" in output
-    assert f"spared: {bucket}/stored-anew: it was stored anew meanwhile" in output
+    assert f"spared: {bucket}/adopted: a row refers to it now" in output
+    assert f"spared: {bucket}/stored-anew: it was replaced meanwhile" in output
     assert "1 deleted, 3 spared, 0 failed." in output
 
 
@@ -573,7 +573,7 @@ def test_what_a_row_of_another_tenant_means_stays(
 
     assert names(bucket) == {"meant.txt"}
     column = f"per_tenant.Receipt.file in the schema {north.schema_name!r}"
-    assert f"spared: {bucket}/meant.txt: {column} names it, and has no such file of its own." in output
+    assert f"spared: {bucket}/meant.txt: {column} refers to it, and has no such file of its own." in output
 
 
 def test_one_tenant_is_cleaned_by_option_or_by_being_active(

@@ -244,7 +244,7 @@ def test_a_row_and_its_file_never_part(north: Client, south: Client) -> None:
 
     with (
         tenant_bucket_context(south),
-        pytest.raises(RoutingError, match="would be written for 'public'"),
+        pytest.raises(RoutingError, match="would be saved for 'public'"),
         transaction.atomic(),
     ):
         Paper.objects.create(file=ContentFile(b"x", name="a.txt"))  # which has a table on public too
@@ -314,7 +314,7 @@ def test_the_connection_that_a_row_is_saved_to_decides(north: Client, south: Cli
             rows.bulk_create([Contract(file=ContentFile(b"public", name="a.txt"))])
         with tenant_context(north):
             for write in (lambda row: row.save(using=primary), lambda row: rows.bulk_create([row])):
-                with pytest.raises(RoutingError, match=f"for {south.schema_name!r}, and its file stored for"):
+                with pytest.raises(RoutingError, match=f"for {south.schema_name!r}, but its file stored for"):
                     write(Contract(file=ContentFile(b"north", name="a.txt")))
         assert rows.count() == 1
     finally:

@@ -14,7 +14,7 @@ from django_minio_router.files.usage import UsageReport
 from django_minio_router.management.base import RouterCommand
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 
-_LEAST = 24  # hours; no ticket lives longer
+_MIN_AGE = 24  # hours, the maximum lifetime of a ticket
 
 
 class Command(RouterCommand):
@@ -26,13 +26,13 @@ class Command(RouterCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
         parser.add_argument(
-            "--min-age", type=int, default=_LEAST, metavar="HOURS", help="keep newer ones (default: 24)"
+            "--min-age", type=int, default=_MIN_AGE, metavar="HOURS", help="keep newer ones (default: 24)"
         )
 
     def handle(self, *, min_age: int, **options: Any) -> None:
-        if min_age < _LEAST:
+        if min_age < _MIN_AGE:
             raise CommandError(
-                f"--min-age is {min_age}. Give at least {_LEAST} hours: an upload may be on its way so long."
+                f"--min-age is {min_age}. Use at least {_MIN_AGE} hours: an upload may take that long."
             )
         before, report, removed = timezone.now() - timedelta(hours=min_age), UsageReport(), 0
         for tenant in tenants_or_active(**options):
@@ -41,6 +41,6 @@ class Command(RouterCommand):
                     removed += sum(1 for _ in clean(place, before))
                 except ServerError as error:
                     self.fail(f"{place}: {error}")
-        self.say(f"Removed {removed} of what direct uploads left.")
+        self.say(f"Removed {removed} leftovers of direct uploads.")
         if self.failures:
             raise CommandError(f"{self.failures} places could not be cleaned.")
