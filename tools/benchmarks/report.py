@@ -243,4 +243,6 @@ def drawn(results: Results) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    write(Results(**json.loads(KEPT.read_text())))
+    kept = json.loads(KEPT.read_text())
+    kept["growth"] = {int(count): times for count, times in kept["growth"].items()}
+    write(Results(**kept))
