@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -21,8 +22,8 @@ BEFORE, NOW = "before", "ours"
 
 def compare(commit: str) -> str:
     """Measure the files of the commit and those of today in turn, and return the table."""
-    prepare_buckets()
     run = Run(_interpreters(commit), Size())
+    prepare_buckets()
     rows = [*_quick(run), *_large(run)]
     return table(["lower is better, except with ≥", "before", "now", "now ÷ before", ""], rows)
 
@@ -34,13 +35,22 @@ def _interpreters(commit: str) -> Mapping[str, str]:
         BEFORE: make_environment(source.name, python, [f"{source}[tenants]", "psycopg[binary]"]),
         NOW: make_environment(NOW, python),
     }
-    return {name: interpreter for name, interpreter in made.items() if interpreter}
+    found = {name: interpreter for name, interpreter in made.items() if interpreter}
+    if found != made:
+        sys.exit("Without both environments there is nothing to compare.")  # why, is printed above
+    return found
 
 
 def _checked_out(commit: str) -> Path:
-    files = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
-    folder = CACHE / "commits" / commit
-    with tarfile.open(fileobj=io.BytesIO(files)) as archive:
+    """Return a folder with the files of the commit, named by its hash: a branch moves on."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--verify", f"{commit}^{{commit}}"], cwd=ROOT, capture_output=True, text=True
+    )
+    if found.returncode:
+        sys.exit(f"{commit!r} is not a commit here: {found.stderr.strip()}. Give a hash, a tag or a branch.")
+    folder = CACHE / "commits" / found.stdout.strip()
+    files = subprocess.run(["git", "archive", folder.name], cwd=ROOT, check=True, capture_output=True)
+    with tarfile.open(fileobj=io.BytesIO(files.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return folder
 
