@@ -51,5 +51,5 @@ def test_what_the_plugin_names_is_there() -> None:
 
 def test_long_files_come_first(request: pytest.FixtureRequest) -> None:
     """Of those that this run has."""
-    ranks = [plugin.rank(item) for item in request.session.items]
+    ranks = [plugin.rank(item.path) for item in request.session.items]
     assert ranks == sorted(ranks)

@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +154,12 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
-        if where(item).startswith(ON_ANY_SERVER):
+        if where(item.path).startswith(ON_ANY_SERVER):
             item.add_marker("any_server")  # before -m chooses
     yield
-    items.sort(key=rank)  # after pytest-django, which puts all that needs no database at the end
+    items.sort(
+        key=lambda item: rank(item.path)
+    )  # after pytest-django, which puts all that needs no database at the end
 
 
 def pytest_runtest_setup() -> None:
@@ -177,10 +180,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDemo:
     return OneDemo(config, log)
 
 
-def where(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+@cache
+def where(path: Path) -> str:
+    return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
 
 
-def rank(item: pytest.Item) -> int:
-    starts = [number for number, path in enumerate(LONG) if where(item).startswith(path)]
+@cache
+def rank(path: Path) -> int:
+    starts = [number for number, start in enumerate(LONG) if where(path).startswith(start)]
     return min(starts, default=len(LONG))
