@@ -23,6 +23,7 @@ from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPref
 from tests.apps.brands.models import Font, router
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Note
+from tests.support.schemas import make_schema
 
 LIMITS: dict[str, int | None] = {}
 
@@ -175,7 +176,7 @@ def test_none_is_no_limit(north: Client, limits: dict[str, int | None]) -> None:
 
 
 def test_a_form_shows_it_at_the_field(north: Client) -> None:
-    north.create_schema(check_if_exists=True, verbosity=0)
+    make_schema(north)
     form_class = modelform_factory(Contract, fields=["file"])
     with tenant_context(north):
         form = form_class({}, {"file": SimpleUploadedFile("a.pdf", b"x" * 101)})

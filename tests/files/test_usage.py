@@ -23,6 +23,7 @@ from django_minio_router.strategies import PerTenantPrefix
 from tests.apps.brands.models import Brand
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Photo
+from tests.support.schemas import make_schema
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNiAAAABgADNjd8qAAAAABJRU5ErkJggg=="
@@ -61,7 +62,7 @@ def buckets(bare: Minio, north: Client, south: Client) -> None:
 @pytest.fixture
 def schema(north: Client) -> Client:
     """A tenant with tables of its own."""
-    north.create_schema(check_if_exists=True, verbosity=0)
+    make_schema(north)
     return north
 
 

@@ -28,6 +28,7 @@ from tests.apps.brands.models import Brand, Font
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Invoice, Letter, Receipt, Report
 from tests.apps.in_public.models import Notice
+from tests.support.schemas import make_schema
 
 Route = Callable[[BucketStrategy], BucketStrategy]
 
@@ -106,7 +107,7 @@ class World:
             self.tenants.append(Client(schema_name=schema_name, name=schema_name))
         Client.objects.bulk_create(self.tenants)  # sends no signal
         for tenant in self.tenants:
-            tenant.create_schema(verbosity=0)
+            make_schema(tenant)
         connections[REPLICA] = connection.copy(REPLICA)
         for bucket in self._buckets():
             self.bare.make_bucket(bucket_name=bucket)

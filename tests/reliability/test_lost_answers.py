@@ -35,6 +35,7 @@ from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract
 from tests.support.proxy import Proxy, Request, drop_answer
 from tests.support.scale import scale
+from tests.support.schemas import make_schema
 
 from .conftest import forget_clients, options_for
 
@@ -181,7 +182,7 @@ def tenants(transactional_db: None, settings: Any) -> Iterator[list[Client]]:
     token = secrets.token_hex(4)
     made = [Client.objects.create(schema_name=label + token, name=label) for label in ("north", "south")]
     for tenant in made:
-        tenant.create_schema(verbosity=0)
+        make_schema(tenant)
     yield made
     connection.set_schema_to_public()
     for tenant in made:

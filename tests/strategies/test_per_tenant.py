@@ -34,6 +34,7 @@ from django_minio_router.strategies import BucketStrategy, PerTenant, PerTenantP
 from strategies.hash_sharded import HashSharded
 from tests.apps.customers.models import Branch, Client
 from tests.apps.docs.models import Contract, Invoice, Photo
+from tests.support.schemas import make_schema
 
 Contents = Callable[[str], dict[str, bytes]]
 
@@ -105,7 +106,7 @@ class TestTwoTenants:
         for schema_name in schema_names:
             tenant = Client(schema_name=schema_name, name=schema_name)
             tenant.save()
-            tenant.create_schema(sync_schema=True, verbosity=0)
+            make_schema(tenant)
             bare.make_bucket(bucket_name=schema_name)
             with tenant_context(tenant):
                 Contract.objects.create(file=ContentFile(schema_name.encode(), name="a.pdf"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.files.storage import InMemoryStorage, Storage
 from django.core.management import call_command
+from django.db import connection
 from django.db.models import Model
+from django_tenants.utils import schema_context
 from minio import Minio
 
 from django_minio_router import MinioRouter
@@ -18,6 +21,31 @@ from tests.apps.customers.models import Client
 
 Use = Callable[..., None]
 Clean = Callable[..., str]
+
+WRITES = ("ALTER", "CREATE", "DELETE", "DROP", "INSERT", "SET CONSTRAINTS", "UPDATE")
+statements: list[str] = []
+"""What the migrations of a tenant's schema ask the database to do; known from the first one on."""
+
+
+def make_schema(tenant: Client) -> None:
+    """Give the tenant the schema that `create_schema` would, in an eighth of its time: only the first is
+    migrated."""
+    if not statements:
+        with connection.execute_wrapper(_keep_what_writes):
+            tenant.create_schema(verbosity=0)
+        return
+    name = connection.ops.quote_name(tenant.schema_name)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {name}")
+    with schema_context(tenant.schema_name), connection.cursor() as cursor:
+        cursor.execute(";\n".join(statements))
+
+
+def _keep_what_writes(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    result = execute(sql, params, many, context)
+    if sql.startswith(WRITES) and not sql.startswith("CREATE SCHEMA"):
+        statements.append(connection.ops.last_executed_query(context["cursor"], sql, params))
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +56,7 @@ def tenants(django_db_setup: None, django_db_blocker) -> Iterator[list[Client]]:
     with django_db_blocker.unblock():
         for client in made:
             client.save()
-            client.create_schema(check_if_exists=True, verbosity=0)
+            make_schema(client)
     yield made
     with django_db_blocker.unblock():
         for client in made:

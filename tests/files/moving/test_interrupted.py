@@ -20,6 +20,7 @@ from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.per_tenant.models import Receipt
 from tests.support.moving import Contents, Put, bucket_of, refer
+from tests.support.schemas import make_schema
 
 ROOT = Path(__file__).parents[3]
 FILES = {f"{number}.txt": f"content {number}".encode() for number in range(30)}
@@ -54,7 +55,7 @@ call_command("move_objects", f"--from=bucket:{old}", **options)
 def tenant(transactional_db: None) -> Iterator[Client]:
     made = Client(schema_name=f"interrupted{secrets.token_hex(3)}", name="interrupted")
     made.save()
-    made.create_schema(check_if_exists=True, verbosity=0)
+    make_schema(made)
     yield made
     made.delete(force_drop=True)
 
