@@ -17,10 +17,12 @@ from django.core.files.storage import InMemoryStorage, Storage, storages
 from django.core.signals import setting_changed
 from django.db import connection, connections
 from django.db.models import Model
+from django.test import TransactionTestCase
 from minio import Minio
 
 from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings import testing
+from tests.support.quick_flush import delete_all_rows
 from tests.support.which_server import is_minio
 from tools import server_table
 
@@ -33,6 +35,7 @@ testing.servers_hold_only_tests = True  # they are started for the tests alone
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+TransactionTestCase._fixture_teardown = delete_all_rows
 
 
 def keep_options(*, setting: str, **kwargs: Any) -> None:
