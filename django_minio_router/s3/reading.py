@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -28,9 +29,21 @@ _BLOCK = 1024 * 1024  # bytes read from the network at once, and lost if the con
 _WHOLE = 1 << 62
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
+_reads_all: ContextVar[bool] = ContextVar("minio_router_reads_all", default=False)
+
 # The streams of open files. Without this reference, for a file that was not closed and is in a reference
 # cycle, the garbage collector could close the socket before the file returns it to the pool.
 _streams: set[BaseHTTPResponse] = set()
+
+
+@contextmanager
+def reading_all(expected: bool = True) -> Iterator[None]:
+    """Fetch each file that is opened within the block in one request, as all of it is expected to be read."""
+    token = _reads_all.set(expected)
+    try:
+        yield
+    finally:
+        _reads_all.reset(token)
 
 
 class Span(NamedTuple):
@@ -45,10 +58,11 @@ class Span(NamedTuple):
 class ObjectReader(io.RawIOBase):
     """The bytes of one version of one object.
 
-    The first request fetches the beginning; sequential reading streams the rest. After a seek, as little is
-    fetched again, and four times as much with each request that continues. An object that fits in the first
-    request is buffered, so seeking in it sends no request. Every response must have the same entity tag. A
-    broken stream is resumed by a range request, ``MINIO_RETRIES`` times without progress.
+    The first request fetches the beginning, or within ``reading_all`` everything; sequential reading streams
+    the rest. After a seek, as little is fetched again, and four times as much with each request that
+    continues. An object that fits in the first request is buffered, so seeking in it sends no request. Every
+    response must have the same entity tag. A broken stream is resumed by a range request, ``MINIO_RETRIES``
+    times without progress.
     """
 
     def __init__(self, client: Client, bucket: str, name: str, path: str, headers: Mapping[str, str]) -> None:
@@ -63,7 +77,8 @@ class ObjectReader(io.RawIOBase):
         self._buffered = b""  # the bytes of a small object that were read so far
         self._interrupted = False
         self._process = os.getpid()
-        first = self._request({"Range": f"bytes=0-{FIRST_RANGE - 1}"})
+        end = "" if _reads_all.get() else FIRST_RANGE - 1
+        first = self._request({"Range": f"bytes=0-{end}"})
         if first.status == 416:  # an empty object has no range
             _release(first)
             first = self._request({})

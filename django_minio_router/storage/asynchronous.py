@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _THREADS = 32  # concurrent calls from async code; others wait
-PIECE = 512 * 1024  # bytes that a thread reads at once
+PIECE = 1024 * 1024  # bytes that a thread reads at once
 
 
 class AsyncMethods(Storage):

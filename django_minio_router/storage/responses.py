@@ -18,7 +18,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, parse_http_date_safe
 
 from ..exceptions import ServerError
-from ..s3.reading import ObjectFile
+from ..s3.reading import FIRST_RANGE, ObjectFile, reading_all
 from .active_content import is_safe_to_display
 from .asynchronous import PIECE, AsyncMethods, in_background, in_thread, read_ahead
 from .headers import content_type_of
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORWARDED_HEADERS = ("Cache-Control", "Content-Encoding", "Content-Language", "Expires")
+# The headers of a request that may get less than the whole file.
+_PARTIAL = {"Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"}
 _NUMBER = "([0-9]{1,1000})"
 _RANGE = re.compile(rf"bytes=[ \t]*(?:{_NUMBER}-{_NUMBER}?|-{_NUMBER})[ \t]*", re.IGNORECASE)
 
@@ -55,7 +57,8 @@ class ObjectResponse(StreamingHttpResponse):
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        opened = _opened(file, name)
+        with reading_all(request.method == "GET" and _PARTIAL.isdisjoint(request.headers)):
+            opened = _opened(file, name)
         info = _FileInfo.of(opened)
         content = _Content(opened, _answer(request, info))
         content_type = content_type or info.content_type
@@ -186,6 +189,7 @@ class _Content:
         self._remaining = answer.end - answer.start
         self._lock = threading.Lock()
         self._is_closed = False
+        self._piece = FIRST_RANGE  # little, so that the visitor's first byte does not wait for much
         self._read: Callable[[int], bytes] = file.read
         if not self._remaining:
             self.close()
@@ -213,14 +217,14 @@ class _Content:
             if self._is_closed or not self._remaining:
                 return b""
             try:
-                piece = self._read(min(PIECE, self._remaining))
+                piece = self._read(min(self._piece, self._remaining))
                 if not piece:
                     raise ServerError(f"{self._file.name!r} ended {self._remaining} bytes early.")
             except Exception as error:
                 if not self._is_closed:
                     logger.error("The response with %s broke off: %s", self._place, error)
                 raise
-            self._remaining -= len(piece)
+            self._remaining, self._piece = self._remaining - len(piece), PIECE
             return piece
 
     @property

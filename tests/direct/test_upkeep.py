@@ -21,7 +21,7 @@ from django_minio_router.direct.admin import DirectUploadMixin
 from django_minio_router.direct.forms import DirectFileField, DirectImageField
 from django_minio_router.direct.incoming import clean
 from django_minio_router.direct.management.commands.clean_incoming_uploads import Command
-from django_minio_router.exceptions import ConfigurationError
+from django_minio_router.exceptions import ConfigurationError, ServerError
 from django_minio_router.files import orphans
 from django_minio_router.files.usage import UsageReport, places_and_bytes
 from django_minio_router.inventory.places import Place
@@ -130,9 +130,13 @@ def test_an_upload_of_today_is_not_an_orphan() -> None:
     assert orphans._limit("a.txt", now) == now
 
 
-def test_the_hook_sets_a_rule_once(bucket: str, bare: Minio, on_minio: bool) -> None:
+def test_the_hook_sets_a_rule_once(bucket: str, bare: Minio, on_minio: bool, server_name: str) -> None:
     backend = MinioBackend(bucket, public=False)
     hook = hooks.expire_incoming()
+    if server_name == "versitygw":
+        with pytest.raises(ServerError, match="NotImplemented"):  # it has no lifecycle rules
+            hook(backend.client, bucket)
+        return
     assert hook(backend.client, bucket) is True
     rules = bare.get_bucket_lifecycle(bucket_name=bucket).rules
     assert [(rule.rule_filter.prefix, rule.expiration.days) for rule in rules] == [("incoming/", 1)]

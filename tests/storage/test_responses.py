@@ -95,6 +95,32 @@ def test_a_range_of_an_empty_file(storage: MinioBackend, range_: str, status: in
     assert (response.status_code, response.headers["Content-Length"], body(response)) == (status, "0", b"")
 
 
+@pytest.mark.parametrize("size", [0, 1, FIRST_RANGE, FIRST_RANGE + 1, 8 * FIRST_RANGE])
+def test_a_whole_file_takes_one_request(through: Make, proxy: Proxy, size: int) -> None:
+    storage, content = through(), secrets.token_bytes(size)
+    storage.save("whole.bin", ContentFile(content))
+    proxy.forget()
+
+    assert body(ObjectResponse(storage, "whole.bin", request=get())) == content
+
+    assert proxy.methods == ["GET"] if size else ["GET", "GET"]
+    assert storage.open("whole.bin").read(1) == content[:1], "later files are opened as before"
+    assert proxy.requests[-1].sent <= FIRST_RANGE
+
+
+@pytest.mark.parametrize("condition", [{"if_none_match": '"other"'}, {"range": "bytes=0-9"}])
+def test_the_beginning_is_fetched_alone_where_less_than_the_file_may_be_sent(
+    through: Make, proxy: Proxy, condition: dict[str, str]
+) -> None:
+    storage = through()
+    storage.save("large.bin", ContentFile(bytes(8 * FIRST_RANGE)))
+    proxy.forget()
+
+    ObjectResponse(storage, "large.bin", request=get(**condition)).close()
+
+    assert [request.headers["range"] for request in proxy.requests] == [f"bytes=0-{FIRST_RANGE - 1}"]
+
+
 def test_a_range_of_a_large_file_takes_one_request_more(through: Make, proxy: Proxy) -> None:
     storage, content = through(), secrets.token_bytes(8 * FIRST_RANGE)
     storage.save("large.bin", ContentFile(content))
