@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.support.sites import PER_TENANT, SERVER, Site
+from tests.support.sites import PER_TENANT, SERVER, QuickSite, Site
 
 NO_NETWORK = """
     import sys
@@ -78,7 +78,7 @@ class TestNothingIsAskedOnTheNetwork:
     ],
 )
 def test_the_app_is_installed_under_each_of_its_names(tmp_path, entry, config):
-    site = Site(tmp_path, SERVER, f"INSTALLED_APPS = [{entry!r}]\nMINIO_RETRIES = -1")
+    site = QuickSite(tmp_path, SERVER, f"INSTALLED_APPS = [{entry!r}]\nMINIO_RETRIES = -1")
 
     shown = site.python(
         "from django.apps import apps; print(type(apps.get_app_config('django_minio_router')).__name__)"
@@ -97,7 +97,7 @@ def test_settings_may_import_strategies(tmp_path):
         MINIO_POLICY_HOOKS = [(FixedBucket("papers"), lambda bucket: {"Version": "2012-10-17"})]
         STORAGES["default"]["OPTIONS"] = {"strategy": PerTenant()}
     """
-    run = Site(tmp_path, PER_TENANT, strategies).manage("check")
+    run = QuickSite(tmp_path, PER_TENANT, strategies).manage("check")
 
     assert run.returncode == 0, run.stderr
 
@@ -108,13 +108,13 @@ class TestConsistencyCheckOnStart:
         return new_name("at-start")
 
     def test_is_off_unless_asked_for(self, tmp_path, name, bare):
-        Site(tmp_path, SERVER, f"MINIO_PRIVATE_BUCKETS = [{name!r}]").python("")
+        QuickSite(tmp_path, SERVER, f"MINIO_PRIVATE_BUCKETS = [{name!r}]").python("")
 
         assert not bare.bucket_exists(bucket_name=name)
 
     def test_creates_the_buckets_in_silence(self, tmp_path, name, bare):
         settings = f"MINIO_PRIVATE_BUCKETS = [{name!r}]\nMINIO_CONSISTENCY_CHECK_ON_START = True"
-        run = Site(tmp_path, SERVER, settings).python("")
+        run = QuickSite(tmp_path, SERVER, settings).python("")
 
         assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
         assert bare.bucket_exists(bucket_name=name)
@@ -134,7 +134,7 @@ class TestConsistencyCheckOnStart:
                 }}
             }}
         """
-        run = Site(tmp_path, SERVER, storages).python("")
+        run = QuickSite(tmp_path, SERVER, storages).python("")
 
         assert run.returncode == 0, run.stderr
         assert bare.bucket_exists(bucket_name=name)
@@ -145,7 +145,7 @@ class TestConsistencyCheckOnStart:
             MINIO_CONSISTENCY_CHECK_ON_START = True
             MINIO_ENDPOINT = "127.0.0.1:9"
         """
-        run = Site(tmp_path, SERVER, settings).python("")
+        run = QuickSite(tmp_path, SERVER, settings).python("")
 
         assert run.returncode == 1
         assert "No answer from the S3 server at 127.0.0.1:9" in run.stderr

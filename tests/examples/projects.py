@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from tests.support.quick_python import quick_python
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -28,9 +30,10 @@ def environment(**changes: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"} | changes
 
 
-def run(module: Sequence[str | Path], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *module]
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+def run(command: Sequence[str | Path], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a module, or a file, to its end: as a fork of a process that has Django imported."""
+    module = [] if str(command[0]).endswith(".py") else ["-m"]
+    return quick_python().run(*module, *command, folder=ROOT, environment=env, timeout=300)
 
 
 @contextmanager

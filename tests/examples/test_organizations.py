@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -39,7 +37,7 @@ def test_each_login_gets_the_files_of_its_organization(database: list[str | Path
 
 def test_its_checks_and_migrations_are_clean(tmp_path: Path) -> None:
     env = environment(SITE_DATABASE=str(tmp_path / "site.sqlite3"))
-    manage = [sys.executable, str(ROOT / "examples/organizations/manage.py")]
+    manage = ROOT / "examples/organizations/manage.py"
     for command in ["check", "--fail-level=WARNING"], ["makemigrations", "--check", "--dry-run"]:
-        done = subprocess.run([*manage, *command], env=env, capture_output=True, text=True)
+        done = run([manage, *command], env)
         assert done.returncode == 0, done.stdout + done.stderr

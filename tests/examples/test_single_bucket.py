@@ -15,26 +15,26 @@ from minio import Minio
 
 from tools.servers.process import free_ports
 
-from .projects import ROOT, Visitor, environment, output_until
+from .projects import ROOT, Visitor, environment, output_until, run
 
 BUCKET = "single-bucket-example"
 
 
 @pytest.fixture(scope="module")
 def manage(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
-    """Return a function that gives the command for a copy of the project, so that its database is new."""
+    """Return a function that gives a command of a copy of the project, so that its database is new."""
     project = tmp_path_factory.mktemp("single") / "project"
     shutil.copytree(ROOT / "examples" / "single_bucket", project, ignore=shutil.ignore_patterns("*.sqlite3"))
-    return lambda *arguments: [sys.executable, str(project / "manage.py"), *arguments]
+    return lambda *arguments: [str(project / "manage.py"), *arguments]
 
 
 @pytest.fixture(scope="module")
 def visitor(manage: Callable[..., list[str]]) -> Iterator[Visitor]:
     env = environment(PYTHONUNBUFFERED="1")
     for command in ("migrate", "initialize_buckets"):
-        subprocess.run(manage(command), env=env, check=True, capture_output=True)
+        assert run(manage(command), env).returncode == 0
     (port,) = free_ports(1)
-    runserver = manage("runserver", "--noreload", f"127.0.0.1:{port}")
+    runserver = [sys.executable, *manage("runserver", "--noreload", f"127.0.0.1:{port}")]
     with subprocess.Popen(
         runserver, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -49,7 +49,7 @@ def test_nothing_is_left_to_do_after_the_commands_of_the_readme(manage, visitor)
         ["makemigrations", "--check"],
         ["initialize_buckets", "--check"],
     ):
-        result = subprocess.run(manage(*command), env=environment(), capture_output=True, text=True)
+        result = run(manage(*command), environment())
         assert result.returncode == 0, result.stderr
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from importlib import import_module
@@ -34,6 +32,7 @@ from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPref
 from tests.apps.brands.models import router
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Invoice
+from tests.support.quick_python import quick_python
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -344,8 +343,8 @@ def test_a_run_for_all_tenants_that_was_killed_is_completed_by_the_next(
     Client.objects.bulk_create(Client(schema_name=name, name=name) for name in schema_names)
     (tmp_path / "killed.py").write_text(KILLED_AT_THE_TENTH)
 
-    command = [sys.executable, "-m", "django", "initialize_buckets", "--all-tenants", "--jobs", "1"]
-    done = subprocess.run(command, env=environment(tmp_path), cwd=ROOT, capture_output=True, text=True)
+    command = ["-m", "django", "initialize_buckets", "--all-tenants", "--jobs", "1"]
+    done = quick_python().run(*command, folder=ROOT, environment=environment(tmp_path))
 
     assert done.returncode == -signal.SIGKILL, done.stderr
     wanted = {bucket for name in schema_names for bucket in buckets_of(name)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from django_minio_router.storage.binding import bind_models, file_fields, uses_d
 from django_minio_router.strategies import FixedBucket, PerModel
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Invoice, Letter, Logo, Note, PaidInvoice, Receipt, Report, shared
+from tests.support.quick_python import quick_python
 
 ROOT = Path(__file__).parents[2]
 Contents = Callable[[str], dict[str, bytes]]
@@ -359,5 +358,5 @@ def test_the_module_of_the_default_storage_may_use_models(tmp_path: Path) -> Non
         "print(Item._meta.get_field('file').storage.backend.bucket)"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = quick_python().run("-c", code, folder=tmp_path, environment=environment)
     assert (done.returncode, done.stdout) == (0, "items\n"), done.stderr

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sites import SERVER, Site
+from tests.support.sites import SERVER, QuickSite
 
 
 def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
-    done = Site(folder, SERVER, "INSTALLED_APPS = []").python(code)
+    done = QuickSite(folder, SERVER, "INSTALLED_APPS = []").python(code)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -52,7 +52,7 @@ def test_a_single_bucket_works_as_the_original_does_and_warns_once(tmp_path: Pat
 
 
 def test_an_installed_app_is_not_mentioned(tmp_path: Path) -> None:
-    done = Site(tmp_path, SERVER).python(
+    done = QuickSite(tmp_path, SERVER).python(
         "from django_minio_router import MinioBackend; MinioBackend('papers', public=False).url('a.txt')"
     )
 
@@ -77,7 +77,7 @@ def test_a_check_says_so_of_the_storage_of_a_field(tmp_path: Path, storage: str,
     app = tmp_path / "papers"
     app.mkdir()
     (app / "models.py").write_text(MODELS.format(storage=storage, options=options))
-    site = Site(
+    site = QuickSite(
         tmp_path,
         SERVER,
         "INSTALLED_APPS = ['papers']",

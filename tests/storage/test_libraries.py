@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sites import Site
+from tests.support.sites import QuickSite
 
 SETTINGS = """
     SECRET_KEY = "only for tests"
@@ -63,11 +63,11 @@ PICTURES = """
 """
 
 
-def make_site(folder: Path, settings: str) -> Site:
+def make_site(folder: Path, settings: str) -> QuickSite:
     (folder / "photos" / "static").mkdir(parents=True)
     (folder / "photos" / "__init__.py").touch()
     (folder / "photos" / "models.py").write_text(MODELS)
-    return Site(folder, SETTINGS, settings)
+    return QuickSite(folder, SETTINGS, settings)
 
 
 def test_sorl_thumbnail_finds_a_storage_with_options_again(tmp_path: Path) -> None:

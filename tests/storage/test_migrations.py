@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from io import StringIO
@@ -41,6 +39,7 @@ from django_minio_router import (
 from django_minio_router.models import MinioBackend as MovedBackend
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.apps.docs.models import Invoice, Note
+from tests.support.quick_python import quick_python
 
 ROOT = Path(__file__).parents[2]
 ROUTED = {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": {"strategy": PerModel(default="media")}}
@@ -268,13 +267,8 @@ def test_makemigrations_writes_a_file_that_loads(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     for command in (["makemigrations", "shop"], ["migrate"], ["makemigrations", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "django", *command, "--skip-checks"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        arguments = ["-m", "django", *command, "--skip-checks"]
+        done = quick_python().run(*arguments, folder=tmp_path, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "shop" / "migrations" / "0001_initial.py").read_text()
     assert "'OPTIONS': {'default': 'media'}" in text

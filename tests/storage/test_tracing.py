@@ -17,7 +17,7 @@ from django_minio_router.storage.signals import object_saved
 from django_minio_router.strategies import PerTenant
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.customers.models import Client
-from tests.support.sites import SERVER, Site
+from tests.support.sites import SERVER, QuickSite
 
 NORTH = Client(schema_name="north")
 exporter = InMemorySpanExporter()
@@ -139,7 +139,7 @@ def test_it_is_the_parent_of_what_happens_within(papers: MinioBackend, inner: No
 
 
 def test_without_the_package_calls_run_as_they_are(tmp_path) -> None:
-    site = Site(tmp_path, SERVER, "MINIO_ENDPOINT = 'memory:'")
+    site = QuickSite(tmp_path, SERVER, "MINIO_ENDPOINT = 'memory:'")
     site.at_start("import sys; sys.modules['opentelemetry'] = None")
     run = site.python(
         """

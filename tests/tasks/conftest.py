@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.support.sites import MANAGE, PER_TENANT, Site
+from tests.support.sites import MANAGE, PER_TENANT, QuickSite
 from tools.servers.process import Process
 
 Work = Callable[[], None]
@@ -101,7 +101,7 @@ def refuse(client, bucket):
 """
 
 
-class TaskSite(Site):
+class TaskSite(QuickSite):
     """A site whose database keeps tasks. Its tenants are rows alone: work on buckets needs no schema."""
 
     def run(self, *arguments: str) -> str:

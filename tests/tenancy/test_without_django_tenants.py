@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.quick_python import quick_python
+
 ROOT = Path(__file__).parents[2]
 PROJECT = """
 import os, sys, types
@@ -42,12 +44,8 @@ from django.core.management import call_command
 
 
 def run(strategy: str, body: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", PROJECT.replace("STRATEGY", strategy) + body],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    code = PROJECT.replace("STRATEGY", strategy) + body
+    done = quick_python().run("-c", code, folder=ROOT, environment=os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
