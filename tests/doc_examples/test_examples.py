@@ -41,7 +41,7 @@ def python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def quick(python: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let it be a fork of one that has Django imported. One quick start is followed without that."""
+    """Let it be a fork of one that has Django imported."""
     monkeypatch.setenv("PATH", str(quick_python().bin), prepend=os.pathsep)
 
 
@@ -113,7 +113,9 @@ def test_the_file_of_the_readme_keeps_two_users_apart_and_raises_for_nobody(tmp_
     assert "TenantRequired: No tenant is active" in done.stderr
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, bare: Minio) -> None:
+    """Its last commands in processes of their own."""
     printed = follow(section("docs/start.md", "One bucket"), tmp_path)
 
     stored = re.search(r"^\d{4}-\d\d-\d\d/hello\S*\.txt", printed, re.MULTILINE)
@@ -121,9 +123,10 @@ def test_the_quick_start_for_one_bucket_runs_as_it_is_written(tmp_path: Path, ba
     assert read(links(printed)["documents"]) == b"hello"
     assert json.loads(bare.get_bucket_policy(bucket_name="logos"))
 
-    status, link = follow(section("docs/downloads.md", "Try it"), tmp_path).splitlines()[-2:]
+    own = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    status, link = follow(section("docs/downloads.md", "Try it"), tmp_path, **own).splitlines()[-2:]
     assert (status, read(link)) == ("404", b"hello"), "the page on downloads goes on from there"
-    check(tmp_path)
+    check(tmp_path, **own)
 
 
 @pytest.mark.usefixtures("quick")
