@@ -131,6 +131,7 @@ def assert_nothing_lost(stream: Stream, bare: Minio) -> None:
         assert stored(bare, BUCKET, name) in stream.sent, f"{name} is not whole"
 
 
+@pytest.mark.any_server
 def test_a_gateway_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     server = SeaweedFS(tmp_path, gateway_apart=True)
     assert server.gateway is not None

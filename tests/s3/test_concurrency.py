@@ -236,6 +236,7 @@ def test_the_first_savers_of_a_missing_bucket_all_get_in(bare: Minio, new_name: 
 # Threads
 
 
+@pytest.mark.any_server
 @pytest.mark.parametrize("threads", [8, 32])
 def test_threads_share_connections_and_calls_open_none(through: Make, proxy: Proxy, threads: int) -> None:
     storage = through()
@@ -371,6 +372,7 @@ def own_pool() -> Iterator[urllib3.PoolManager]:
     setting_changed.send(sender=None, setting="MINIO_HTTP_CLIENT", value=None, enter=False)
 
 
+@pytest.mark.any_server
 @forks
 def test_a_projects_own_pool_is_not_shared_with_children(
     make: Make, files: dict[str, bytes], own_pool: urllib3.PoolManager
@@ -383,6 +385,7 @@ def test_a_projects_own_pool_is_not_shared_with_children(
     save_and_read(storage, files, "after", 3)
 
 
+@pytest.mark.any_server
 @forks
 def test_the_sdks_client_is_new_in_a_child(storage: MinioBackend, bucket: str) -> None:
     before = storage.client
@@ -397,6 +400,7 @@ def test_the_sdks_client_is_new_in_a_child(storage: MinioBackend, bucket: str) -
     assert storage.client is before
 
 
+@pytest.mark.any_server
 @forks
 def test_a_childs_child_starts_anew_as_well(storage: MinioBackend, files: dict[str, bytes]) -> None:
     def with_child(number: int) -> None:

@@ -324,6 +324,7 @@ def leave_in_a_cycle(file: Any) -> None:
     file.itself = file
 
 
+@pytest.mark.any_server
 @pytest.mark.parametrize("name", ["big.bin", "small.bin"])
 def test_files_that_only_the_garbage_collector_finds_give_their_connection_back(
     through: Make, proxy: Proxy, big: str, small: str, name: str
@@ -341,6 +342,7 @@ def test_files_that_only_the_garbage_collector_finds_give_their_connection_back(
     assert proxy.connections == connections == 2  # and the one of the warm-up
 
 
+@pytest.mark.any_server
 def test_the_garbage_collector_may_run_while_a_connection_is_taken(
     through: Make, big: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,13 @@ from django_minio_router.strategies import FixedBucket, PerTenant
 from tests.apps.customers.models import Client
 
 MIB = 1024 * 1024
-STORAGES = ["FileSystemStorage", "MinioBackend", "FixedBucket", "PerTenant", "memory"]
+STORAGES = [
+    pytest.param("FileSystemStorage", marks=pytest.mark.any_server),
+    "MinioBackend",
+    "FixedBucket",
+    "PerTenant",
+    pytest.param("memory", marks=pytest.mark.any_server),
+]
 
 
 @pytest.fixture(params=STORAGES)
