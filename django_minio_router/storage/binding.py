@@ -43,9 +43,11 @@ class _LazyBound(LazyObject):  # type: ignore[type-arg]
         self._wrapped = self._origin[0]._wrapped  # lazy as well, and set up by now
 
     def _bound(self) -> Any:
-        if self._wrapped is empty:
+        own = self.__dict__
+        # A test may also put another storage into the lazy one, or empty it.
+        if own["_wrapped"] is empty or own["_wrapped"] is not own["_origin"][0]._wrapped:
             self._setup()
-        return self._bound_storage[0]
+        return own["_bound_storage"][0]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bound(), name)
@@ -98,17 +100,28 @@ def bind_field(field: FileField) -> None:
     if storage is default_storage and not _default_storage_routes():
         field.storage = storage
         return
+    original = storage
     if isinstance(storage, LazyObject):
         field.storage = cast("Storage", _LazyBound(storage, field))
-        # FileField.deconstruct() prefers this attribute, so migrations show the original storage, and omit
-        # the default one.
-        field.__dict__.setdefault("_storage_callable", storage)
     elif isinstance(storage, MinioRouter):
-        field.storage = storage.bind(field)
+        original, field.storage = storage.origin, storage.bind(field)
     else:
         return
+    # FileField.deconstruct() prefers this attribute, so migrations show the original storage, and omit the
+    # default one.
+    field.__dict__.setdefault("_storage_callable", original)
     follow_rows(field)
     field_bound.send(type(field), field=field)
+
+
+def field_storage(field: str, tenant: str | None = None) -> Storage:
+    """Return the storage of a field such as ``"contracts.Contract.file"``, acting for the tenant of this key.
+
+    Tasks come here by the ``deconstruct()`` of a row's storage.
+    """
+    label, _, name = field.rpartition(".")
+    storage: Storage = cast("FileField", apps.get_model(label)._meta.get_field(name)).storage
+    return storage.on_behalf_of(tenant) if tenant and isinstance(storage, MinioRouter) else storage
 
 
 def _default_storage_routes() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -69,8 +68,6 @@ class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
         self.strategy = None if strategy is None else load_strategy(strategy)
         self.origin = self
         self._model: type[Model] | None = None
-        self._field = ""  # as errors name it: contracts.Contract.file
-        self._override: TenantOverride | None = None
         self._settled: MinioBackend | None = None
         self._newer: tuple[MinioRouter, ...] = ()  # the routers that have this one as their fallback
         self._options = options
@@ -83,11 +80,6 @@ class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
         return self._copy(_model=field.model, _field=f"{field.model._meta.label}.{field.name}")
-
-    def _copy(self, **changes: Any) -> MinioRouter:
-        changed = copy.copy(self)
-        vars(changed).update(changes)
-        return changed
 
     def __reduce__(self) -> tuple[Any, ...]:
         bound = {"_model": self._model, "_field": self._field, "_override": self._override}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ..settings.declared import PREFIX, SETTINGS
 from ..strategies import BucketStrategy
+from ..tenancy import get_tenancy
+from ..tenancy.context import TenantOverride
 
+_Made = TypeVar("_Made", bound="SerializableStorage")
+_FIELD_STORAGE = "django_minio_router.storage.binding.field_storage"
 _NOT_FOR_MIGRATIONS = {"fallback", "http_client", "progress", "server", "sse", "storage_name"}
 _NOT_FOR_PICKLES = {"http_client", "sse", *(name for name, setting in SETTINGS.items() if setting.secret)}
 
@@ -20,6 +26,8 @@ class SerializableStorage:
     pickle contains a key.
     """
 
+    _field = ""  # as errors name it: contracts.Contract.file
+    _override: TenantOverride | None = None
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]]
     made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -37,6 +45,18 @@ class SerializableStorage:
         vars(fresh).update(vars(self))
         return fresh
 
+    def _copy(self: _Made, **changes: Any) -> _Made:
+        """Return a copy with other attributes. For a field, its ``deconstruct()`` names field and tenant."""
+        changed = copy.copy(self)
+        vars(changed).update(changes)
+        if changed._field:
+            # On the copy: deconstructible on a subclass redefines the method.
+            vars(changed)["deconstruct"] = partial(_named, changed._field, changed._override)
+        return changed
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(vars(self._copy(**state)))
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return self.__copy__()
 
@@ -49,6 +69,18 @@ class SerializableStorage:
                 "would contain secrets. Put them in MINIO_SERVERS, and give the storage the server's name."
             )
         return _make, (type(self), args, kwargs)
+
+
+def _named(field: str, override: TenantOverride | None) -> tuple[str, tuple[str], dict[str, str]]:
+    """Return how to find the storage of a field again, in the values of a task.
+
+    Made from its own arguments, it would lack the model and the tenant, and so be that of other files.
+    """
+    return (
+        _FIELD_STORAGE,
+        (field,),
+        {} if override is None else {"tenant": get_tenancy().key(override.tenant)},
+    )
 
 
 def _plain(value: Any) -> Any:

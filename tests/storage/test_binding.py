@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.test import override_settings
 from django.test.utils import isolate_apps
 from django.utils.functional import LazyObject, empty
+from django.utils.module_loading import import_string
 from django_tenants.utils import tenant_context
 
 from django_minio_router import MinioBackend, MinioRouter, ModelRequired
@@ -123,6 +125,24 @@ class TestTheDefaultStorage:
         with default("django.core.files.storage.InMemoryStorage"):
             assert storage_of(Note) is default_storage
             assert isinstance(storage_of(Note), InMemoryStorage)
+
+    def test_fields_follow_a_storage_that_is_put_into_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        router, memory = MinioRouter(strategy=PerModel({"docs.Note": "other"})), InMemoryStorage()
+        with routed_by(PerModel({"docs.Note": "routed"})):
+            assert storage_of(Note).backend.bucket == "routed"
+            with monkeypatch.context() as patch:
+                patch.setattr(default_storage, "_wrapped", router)
+                assert "/other/a.txt" in Note(file="a.txt").file.url
+                patch.setattr(default_storage, "_wrapped", memory)
+                Note().file.save("a.txt", ContentFile(b"noted"), save=False)
+                assert memory.listdir("")[1] or memory.listdir("")[0]
+            assert storage_of(Note).backend.bucket == "routed"
+
+    def test_a_task_that_is_given_its_storage_has_the_model(self) -> None:
+        with routed_by(PerModel({"docs.Note": "notes"}, default="others"), server="default"):
+            for storage in (storage_of(Note), pickle.loads(pickle.dumps(storage_of(Note)))):
+                path, args, options = json.loads(json.dumps(storage.deconstruct()))
+                assert import_string(path)(*args, **options) is storage_of(Note)
 
     def test_nested_changes(self) -> None:
         with routed_by(PerModel({"docs.Note": "outer"})):

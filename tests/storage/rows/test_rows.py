@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from django.db import connections, models, transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
 from django.template import Context, Template
+from django.utils.module_loading import import_string
 from django_tenants.utils import schema_context, tenant_context
 from minio import Minio
 from PIL import Image
@@ -132,6 +134,22 @@ def test_a_file_that_is_deleted_after_the_commit_is_the_rows_own(
     assert content_of(other) == b"south"
     with pytest.raises(FileNotFoundError):
         row.file.storage.open("a.txt")
+
+
+def test_a_task_that_is_given_the_storage_of_a_file_deletes_the_rows_own(
+    north: Client, south: Client
+) -> None:
+    """As Wagtail does: what ``deconstruct()`` gave makes the storage again in a worker."""
+    mine, other = store(north), store(south)
+    with tenant_context(north):
+        given = json.dumps(Contract.objects.get(pk=mine.pk).file.storage.deconstruct())
+
+    with tenant_context(south):
+        path, args, options = json.loads(given)
+        import_string(path)(*args, **options).delete(mine.file.name)
+
+    assert not mine.file.storage.exists(mine.file.name)
+    assert other.file.read() == b"south"
 
 
 def test_a_template_that_is_rendered_late_links_the_rows_own_file(north: Client, south: Client) -> None:
