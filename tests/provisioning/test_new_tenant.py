@@ -411,6 +411,7 @@ class TestFilesOfATenantThatIsBeingCreated:
             assert Client.objects.get(pk=tenant.pk).logo.read() == b"logo"
         assert "former" not in caplog.text
 
+    @pytest.mark.each_server
     def test_a_roll_back_takes_the_bucket_and_its_files(
         self, logo: str, new_name: NewName, settings: Any, held: Held
     ) -> None:
@@ -510,6 +511,7 @@ class TestFilesOfATenantThatIsBeingCreated:
                 shared.save("first.txt", ContentFile(b"x"))
         assert f"{bucket}/{again} already holds files" in caplog.text
 
+    @pytest.mark.each_server
     def test_what_somebody_else_stored_stays(
         self, new_name: NewName, contents: Any, bare: Minio, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -28,7 +28,7 @@ TESTS = Path(__file__).parents[1]
 pytest.register_assert_rewrite("tests.isolation", "tests.reliability")  # their helpers assert, too
 
 # What holds on any S3 server alike, or asks none: marked "any_server". A new test runs on each server, unless
-# its folder or file is here or it has the mark itself.
+# its folder or file is here or it has the mark itself. "each_server" takes a test of these out again.
 ON_ANY_SERVER = (
     "budget/",
     "contrib/",
@@ -159,7 +159,7 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
-        if where(item.path).startswith(ON_ANY_SERVER):
+        if where(item.path).startswith(ON_ANY_SERVER) and not item.get_closest_marker("each_server"):
             item.add_marker("any_server")  # before -m chooses
     yield
     items.sort(
