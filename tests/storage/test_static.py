@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.template import Context, Template
 from minio.commonconfig import CopySource
 from minio.credentials import StaticProvider
@@ -267,6 +267,51 @@ class TestCollecting:
 
         with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
             collect()
+
+
+STEPS = (
+    {},
+    {"dry_run": True},
+    {"ignore_patterns": ["*.png", "parts/*"]},
+    {"use_default_ignore_patterns": False},
+    {"post_process": False},
+    {"clear": True, "dry_run": True},
+    {"clear": True, "ignore_patterns": ["*.txt"]},
+)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("ours", "on_disk"),
+        [(PLAIN, "StaticFilesStorage"), (HASHED, "ManifestStaticFilesStorage")],
+        ids=["plain", "hashed"],
+    )
+    def test_each_leaves_what_it_leaves_on_disk(
+        self, project, assets, source, contents, tmp_path_factory, ours, on_disk
+    ):
+        folder = project.STATIC_ROOT = tmp_path_factory.mktemp("collected")
+        (source / ".hidden.txt").write_text("left out, as a rule")
+        in_folder = {"BACKEND": f"django.contrib.staticfiles.storage.{on_disk}"}
+        told: list[str] = []
+        for number, options in enumerate(STEPS):
+            change(source, "app.css", f"body {{ margin: {number}px; background: url('images/sky.png') }}")
+            for backend in (in_folder, {"BACKEND": ours}):
+                project.STORAGES = {**project.STORAGES, "staticfiles": backend}
+                told.append(collect(**options).replace(f" to '{folder}'", ""))
+
+            files = {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
+            assert contents(assets) == files, options
+            assert sorted(told[-1].splitlines()) == sorted(told[-2].splitlines()), options
+
+    def test_links_to_the_sources_are_refused(self, assets, bare):
+        with pytest.raises(CommandError, match="symlink"):
+            collect(link=True)
+
+        assert not bare.bucket_exists(bucket_name=assets)
 
 
 class TestLinks:
