@@ -63,9 +63,9 @@ def packages(session: nox.Session) -> None:
 
 @nox.session
 def suites(session: nox.Session) -> None:
-    """Suites of other packages on our storages, half an hour: what docs/integrations.md says of them.
+    """Suites of other packages on our storages, about an hour: what docs/integrations.md says of them.
 
-    Arguments are packages and storages: ``nox -s suites -- sorl-thumbnail --storage PerTenant``.
+    Arguments are packages, storages and a server: ``nox -s suites -- sorl-thumbnail --server minio``.
     """
     packages = ("django-imagekit", "easy-thumbnails", "sorl-thumbnail", "wagtail")
     of_their_tests = (
@@ -78,8 +78,7 @@ def suites(session: nox.Session) -> None:
         "testfixtures",
     )
     session.install(ENVIRONMENT, "Django~=5.2.0", *packages, *of_their_tests)
-    servers = ("tools.servers", "--without-postgres")
-    session.run("python", "-m", *servers, "tools.suites", *session.posargs)
+    session.run("python", "-m", "tools.suites", *session.posargs)
 
 
 @nox.session

@@ -1,8 +1,8 @@
-"""Run suites: ``python -m tools.servers --without-postgres tools.suites [PACKAGE ...] [--storage NAME ...]``.
+"""Run suites: ``python -m tools.suites [PACKAGE ...] [--server NAME] [--storage NAME ...]``.
 
 The tests come from the source distribution of the version that is installed. Prints how many passed under
-each storage, and the names of those that fail though they pass on disk. What pytest printed stays in
-.cache/suites.
+each storage, how many of these had a file of a model's field, and the names of those that fail though they
+pass on disk. What pytest printed stays in .cache/suites.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
+from tools import servers
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".cache" / "suites"
-STORAGES = ["FileSystemStorage", "InMemoryStorage", "FixedBucket", "PerTenant", "PerModel"]
+STORAGES = ["FixedBucket", "PerTenant", "PerModel"]
 
 
 SLOW = ("admin_views", "chooser", "image_operations")  # pages of its admin, and pixels
@@ -62,15 +64,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.suites", description=__doc__)
     parser.add_argument("packages", nargs="*", default=[*SUITES], metavar="PACKAGE")
     parser.add_argument(
-        "--storage", action="append", choices=STORAGES, help="these alone, beside those on disk"
+        "--storage",
+        action="append",
+        choices=[*STORAGES, "InMemoryStorage"],
+        help="this one alone, beside that on disk; may be given several times",
+    )
+    parser.add_argument(
+        "--server", choices=servers.S3_SERVERS, default="seaweedfs", help="unless MINIO_ENDPOINT names one"
     )
     options = parser.parse_args()
-    for package in options.packages:
-        on_disk: dict[str, str] = {}
-        for storage in dict.fromkeys(["FileSystemStorage", *(options.storage or STORAGES)]):
-            results = run(SUITES[package], unpacked(package, SUITES[package]), storage)
-            on_disk = on_disk or results
-            report(package, storage, results, on_disk)
+    storages = dict.fromkeys(["FileSystemStorage", *(options.storage or STORAGES)])
+    try:
+        with servers.running(options.server, postgres=False) as addresses:
+            os.environ.update(addresses)
+            for package in options.packages:
+                compare(package, list(storages))
+    except servers.ServerError as error:
+        sys.exit(str(error))
+
+
+def compare(package: str, storages: list[str]) -> None:
+    on_disk: dict[str, str] = {}
+    for storage in storages:
+        tests = run(SUITES[package], unpacked(package, SUITES[package]), storage)
+        results = {name_of(test): outcome(test) for test in tests}
+        on_disk = on_disk or results
+        of_models = sum(outcome(test) == "passed" and uses_a_model(test) for test in tests)
+        report(f"{package} {version(package)} on {storage}", results, on_disk, of_models)
 
 
 def unpacked(package: str, suite: Suite) -> Path:
@@ -94,8 +114,8 @@ def unpacked(package: str, suite: Suite) -> Path:
     return source
 
 
-def run(suite: Suite, source: Path, storage: str) -> dict[str, str]:
-    """Return the outcome of each test by its name: passed, failed, error or skipped."""
+def run(suite: Suite, source: Path, storage: str) -> list[ElementTree.Element]:
+    """Return the tests, each with its outcome and the models whose buckets it used."""
     report = source / "report.xml"
     environment = {
         **os.environ,
@@ -106,10 +126,14 @@ def run(suite: Suite, source: Path, storage: str) -> dict[str, str]:
     }
     theirs = ("-c", os.devnull, "--rootdir", source, "-o", "python_files=test*.py", *suite.tests)
     ours = ("--ds=tools.suites.settings", "-o", "django_find_project=false", f"--junitxml={report}")
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *ours, *theirs]
-    with (source.parent / f"{storage}.log").open("w") as log:
-        subprocess.run(command, cwd=source, env=environment, stdout=log, check=False)
-    return {name_of(case): outcome(case) for case in ElementTree.parse(report).iter("testcase")}
+    plugins = ("-p", "no:cacheprovider", "-p", "tools.suites.models_used")
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", *plugins, *ours, *theirs]
+    printed = source.parent / f"{storage}.log"
+    with printed.open("w") as log:
+        subprocess.run(command, cwd=source, env=environment, stdout=log, stderr=log, check=False)
+    if not report.exists():
+        sys.exit(f"The tests did not run; {printed} says why.")
+    return list(ElementTree.parse(report).iter("testcase"))
 
 
 def name_of(case: ElementTree.Element) -> str:
@@ -120,10 +144,14 @@ def outcome(case: ElementTree.Element) -> str:
     return next((child.tag for child in case if child.tag in {"failure", "error", "skipped"}), "passed")
 
 
-def report(package: str, storage: str, results: dict[str, str], on_disk: dict[str, str]) -> None:
-    counts = Counter(results.values())
-    counted = ", ".join(f"{count} {one}" for one, count in counts.most_common())
-    print(f"{package} {version(package)} on {storage}: {counted}", flush=True)
+def uses_a_model(test: ElementTree.Element) -> bool:
+    return any(one.get("name") == "models" for one in test.iter("property"))
+
+
+def report(run: str, results: dict[str, str], on_disk: dict[str, str], of_models: int) -> None:
+    counted = [f"{count} {one}" for one, count in Counter(results.values()).most_common()]
+    counted += [f"{of_models} of those passed use a model's bucket"] if of_models else []
+    print(f"{run}: {', '.join(counted)}", flush=True)
     for name, now in results.items():
         if now in {"failure", "error"} and on_disk.get(name) not in {"failure", "error"}:
             print(f"    {now}: {name}", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from django.conf import settings
@@ -14,13 +14,27 @@ from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django_minio_router import MinioRouter
 from django_minio_router.strategies import BucketStrategy, FixedBucket, PerModel, PerTenant
 
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+
+class OfModels(PerModel):
+    """``PerModel`` that notes the models it is asked for."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def bucket_for(self, model: type[Model] | None) -> str:
+        if model is not None:
+            self.asked.add(model._meta.label)
+        return super().bucket_for(model)
+
 
 def strategy(bucket: str) -> BucketStrategy:
     return {
         "FixedBucket": lambda: FixedBucket(bucket, public_read=True),
         "PerTenant": lambda: PerTenant(f"{bucket}-{{slug}}", public_read=True),
         # Pictures that no model has go to the default.
-        "PerModel": lambda: PerModel(
+        "PerModel": lambda: OfModels(
             template=f"{bucket}-{{app_label}}-{{model_name}}", default=bucket, public_read=True
         ),
     }[os.environ["SUITE_STORAGE"]]()
@@ -43,8 +57,11 @@ class Routed(MinioRouter):
 class BesideDisk(Routed):
     """What a suite does in its folder is done in the bucket before a call, and what is stored is shown there.
 
-    For suites that make their pictures on disk, or look for what was stored there.
+    For suites that make their pictures on disk, or look for what was stored there. What was stored in one
+    bucket is not taken into another one, though all of them are shown in the same folder.
     """
+
+    stored: ClassVar[dict[str, tuple[str, bytes]]] = {}  # by path: in which bucket, and what
 
     def path(self, name: str) -> str:
         return str(Path(self.folder or settings.MEDIA_ROOT) / name)
@@ -53,6 +70,9 @@ class BesideDisk(Routed):
         path = Path(self.path(name))
         content = path.read_bytes() if path.is_file() else None
         backend = self.backend
+        bucket, stored = self.stored.get(str(path), (backend.bucket, b""))
+        if content == stored and bucket != backend.bucket:
+            content = None
         if content != self.shown.get((backend.bucket, name)):
             backend.delete(name)
             if content is not None:
@@ -69,6 +89,7 @@ class BesideDisk(Routed):
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.backend.open(name) as stored:
             path.write_bytes(stored.read())
+        self.stored[str(path)] = self.backend.bucket, path.read_bytes()
         self.remember(name, path.read_bytes())
         return name
 
