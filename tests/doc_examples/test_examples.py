@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -320,9 +322,33 @@ def test_the_middleware_tells_visitors_nothing_of_servers(
 
 
 def test_every_setting_is_documented() -> None:
-    documented = set(re.findall(r"`(MINIO_[A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
+    page = (ROOT / "docs/settings.md").read_text()
 
-    assert documented == set(DEFAULTS)
+    assert set(re.findall(r"`(MINIO_[A-Z_]+)`", page)) == set(DEFAULTS)
+    anchored = re.findall(r'<a id="(\w+)"></a>`(MINIO_\w+)`', page)
+    assert [(name.lower(), name) for _, name in anchored] == anchored, "each has an anchor of its name"
+    assert sorted(name for _, name in anchored) == sorted(DEFAULTS)
+
+
+# In the column of defaults: what another setting or the kind of bucket decides.
+DEPENDS = {"MINIO_USE_HTTPS": None, "MINIO_PUBLIC_POLICY": "list", "MINIO_ACTIVE_CONTENT": "inline"}
+DEPENDS |= {
+    "MINIO_DEFAULT_BUCKET": "",
+    "MINIO_EXTERNAL_ENDPOINT": "",
+    "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": None,
+}
+UNITS = {"required": "", "15 minutes": timedelta(minutes=15), "8 MiB": 8 * 1024 * 1024}
+
+
+def test_every_default_is_the_one_of_the_code() -> None:
+    for row in re.findall(r"^\| <a id=.*", (ROOT / "docs/settings.md").read_text(), re.MULTILINE):
+        names, default = row.split(" | ")[:2]
+        for name in re.findall(r"`(MINIO_\w+)`", names):
+            if name in DEPENDS:
+                assert DEFAULTS[name] == DEPENDS[name]
+                continue
+            told = UNITS[default] if default in UNITS else ast.literal_eval(default.strip("`"))
+            assert (tuple(told) if told == [] else told) == DEFAULTS[name], name
 
 
 def test_every_check_is_documented() -> None:
@@ -335,5 +361,19 @@ def test_every_check_is_documented() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("strategies/*.md")]
     for page in pages:
-        for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", text):
+            found = page.parent / target if target else page
+            assert found.exists(), f"{page.name} links to {target}"
+            assert not anchor or target.startswith("images") or anchor in anchors(found), (
+                f"{page.name}: #{anchor}"
+            )
+
+
+def anchors(page: Path) -> set[str]:
+    """Return those of the headings, as GitHub and the site make them, and those that it names itself."""
+    text = BLOCK.sub("", page.read_text())
+    titles = [
+        re.sub(r"[`*]|[^\w\s-]", "", title).strip() for title in re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    ]
+    return {re.sub(r"\s+", "-", title.lower()) for title in titles} | set(re.findall(r'id="([\w-]+)"', text))
