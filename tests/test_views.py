@@ -108,6 +108,17 @@ def test_a_stream_goes_through_django(row: Receipt, proxy: Proxy) -> None:  # no
     assert proxy.methods == ["GET"]
 
 
+def test_a_stored_cache_control_is_kept_and_made_private(row: Receipt) -> None:
+    described = MinioRouter(
+        strategy=row.file.storage.strategy, metadata={"Cache-Control": "public, max-age=60"}
+    )
+    request = RequestFactory().get("/")
+
+    response = serve_object(request, described, described.save("a.txt", ContentFile(CONTENT)), mode="stream")
+
+    assert set(response.headers["Cache-Control"].split(", ")) == {"private", "max-age=60"}
+
+
 def test_accel_names_the_object_to_nginx(row: Receipt, proxy: Proxy, settings: Any) -> None:  # noqa: F811
     response = ask_for(row, mode="accel", accel_location="/files/")
 

@@ -13,6 +13,20 @@ from django.core.management.base import BaseCommand
 
 APP = "django_minio_router"
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
+TESTS = {  # of what the help promises
+    "bucket_tasks": "test_a_bucket_that_fails_fails_its_task_alone",
+    "bucket_usage": "test_objects_and_bytes_of_each_tenant_and_bucket",
+    "check_server": "test_what_a_setting_needs_and_the_server_lacks_is_an_error",
+    "clean_orphaned_minio_files": "test_an_object_without_a_row_is_deleted_and_one_with_a_row_stays",
+    "initialize_buckets": "test_a_contradiction_is_refused_before_anything_is_created, test_changes_nothing",
+    "is_minio_available": "test_a_server_that_never_answers, test_a_server_that_refuses_the_keys_is_an_error",
+    "mend_file_names": "test_the_slash_goes_and_the_file_stays",
+    "move_objects": "test_another_content_under_the_name_is_never_overwritten, "
+    "test_a_run_that_was_killed_is_completed_by_the_next",
+    "purge_tenant": "test_old_versions_markers_and_unfinished_uploads_go_too",
+    "sync_object_headers": "test_what_is_stored_or_deleted_between_look_and_write_stays",
+    "translate_settings": "test_no_key_is_printed",
+}
 HEAD = """\
 # Commands
 
@@ -39,7 +53,7 @@ def described(name: str) -> str:
     command = load_command_class(APP, name)
     rows = "".join(f"| `{shown(option)}` | {meaning(option)} |\n" for option in own_options(command))
     table = f"\n| option | meaning |\n|---|---|\n{rows}" if rows else ""
-    return f"\n## `{name}`\n\n{command.help}\n{table}"
+    return f"\n## `{name}`\n\n{command.help} <!-- {TESTS[name]} -->\n{table}"
 
 
 def own_options(command: BaseCommand) -> list[Action]:

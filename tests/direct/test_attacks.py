@@ -24,6 +24,7 @@ from django_minio_router import ConfigurationError, MinioRouter, TenantRequired,
 from django_minio_router.direct.tokens import make_ticket
 from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Photo
+from tests.support.proxy import Proxy, reset
 
 from .conftest import FIELD, Browser, put, send_parts, view
 
@@ -145,6 +146,21 @@ def test_an_incomplete_upload_gives_no_receipt(ann: Browser) -> None:
         answer = ann.ask("complete", upload=parts["upload"], etags=wrong)
         assert answer.status_code in (400, 404), (wrong, answer.content)
     assert ann.asked("complete", upload=parts["upload"], etags=etags)
+    gone = ann.begin(PARTS)["upload"]
+    assert ann.asked("abort", upload=gone) == {}
+    assert ann.ask("parts", upload=gone).status_code == 404
+
+
+def test_a_server_that_is_away_is_told_without_its_address(ann: Browser, settings: Any) -> None:
+    with Proxy(settings.MINIO_ENDPOINT) as proxy:
+        settings.MINIO_ENDPOINT, settings.MINIO_RETRIES = proxy.endpoint, 0
+        begun = ann.begin(b"hello")
+        proxy.when(reset, times=None)
+
+        answer = ann.ask("complete", upload=begun["upload"])
+
+    assert answer.status_code == 503
+    assert proxy.endpoint not in answer.content.decode()
 
 
 def test_the_server_refuses_another_size_and_another_type(ann: Browser, keys: Keys) -> None:

@@ -140,6 +140,8 @@ def test_the_hook_sets_a_rule_once(bucket: str, bare: Minio, on_minio: bool, ser
     assert hook(backend.client, bucket) is True
     rules = bare.get_bucket_lifecycle(bucket_name=bucket).rules
     assert [(rule.rule_filter.prefix, rule.expiration.days) for rule in rules] == [("incoming/", 1)]
+    unfinished = rules[0].abort_incomplete_multipart_upload
+    assert on_minio or (unfinished is not None and unfinished.days_after_initiation == 1)
     assert hook.__name__ == "expire_incoming"
 
 

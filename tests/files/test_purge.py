@@ -184,6 +184,17 @@ class TestWithoutACommit:
         assert not bare.bucket_exists(bucket_name=north.schema_name)
         assert "There is nothing to delete." in run(north.schema_name)
 
+    def test_an_object_that_the_server_protects_stops_the_run_by_name(
+        self, run: Purge, north: Client, bare: Minio, proxy: Proxy
+    ) -> None:
+        put(bare, north.schema_name, "a.txt")
+        locked = b"<DeleteResult><Error><Key>a.txt</Key><Code>AccessDenied</Code></Error></DeleteResult>"
+        proxy.when(answering(200, locked, Content_Type="application/xml"), method="POST")
+
+        with pytest.raises(CommandError, match=f"did not delete {north.schema_name}/a.txt: AccessDenied"):
+            run(north.schema_name)
+        assert names(bare, north.schema_name) == ["a.txt"]
+
     def test_a_bucket_that_another_tenant_uses_is_refused(
         self, run: Purge, north: Client, south: Client, bare: Minio, settings: Any
     ) -> None:

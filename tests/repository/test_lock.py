@@ -44,5 +44,13 @@ def test_each_package_is_known_by_its_hashes() -> None:
     assert len(hashed) == len(PINNED) > 100
 
 
+def test_the_page_on_dependencies_names_each_of_them() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    rows = re.findall(r"^\| (.+?) \|", page, re.MULTILINE)
+    told = {name.partition(" (extra")[0].strip().lower() for row in rows for name in row.split(",")}
+
+    assert {asked.name.lower() for asked in ASKED_FOR} - told == set()
+
+
 def test_no_index_and_no_folder_is_named() -> None:
     assert not re.findall(r"://|--index-url|--find-links|file:|/\w+/", LOCK)

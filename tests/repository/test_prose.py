@@ -13,6 +13,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), ROOT / "st
 MOST_WORDS = 80
 WITHOUT_AN_EXAMPLE = {"design-notes.md", "start.md"}  # decisions, and a tutorial
 
+COMMENT = re.compile(r" *<!-- .*? -->")  # names the test of a promise, or a tool that writes a table
 CODE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 NOT_A_PARAGRAPH = re.compile(r" *(?:#|\||!\[|[-*] |\d+\. )")
 # "There is no fallback" says what is absent; "public is no tenant" should be "is not a tenant".
@@ -23,7 +24,7 @@ ABSENT = re.compile(rf"\bthere(?: \w+)? {BE} no\b", re.IGNORECASE)
 
 def paragraphs(page: Path) -> Iterator[str]:
     """Return the paragraphs of a page, without code, tables, lists and headings."""
-    for block in CODE.sub("", page.read_text()).split("\n\n"):
+    for block in COMMENT.sub("", CODE.sub("", page.read_text())).split("\n\n"):
         lines = block.strip("\n").splitlines()
         if lines and not NOT_A_PARAGRAPH.match(lines[0]):
             yield " ".join(line.strip() for line in lines)

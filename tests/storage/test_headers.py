@@ -46,6 +46,16 @@ def test_metadata_may_be_a_function_of_name_and_content(metadata: Any) -> None:
     assert (found["x-amz-meta-name"], found["x-amz-meta-start"]) == ("a.txt", "12")
 
 
+def test_of_a_file_that_is_written_the_function_sees_no_content_yet() -> None:
+    storage = MinioBackend(f"described-{token_hex(6)}", public=False, metadata=described)
+
+    with storage.open("a.txt", "wb") as file:
+        file.write(b"some")
+
+    found = {key.lower(): value for key, value in storage.stat("a.txt").metadata.items()}
+    assert (found["x-amz-meta-name"], found["cache-control"]) == ("a.txt", "max-age=0")
+
+
 def test_what_the_function_reads_is_stored_all_the_same() -> None:
     storage = MinioBackend("described", public=False, metadata=described)
     with storage.open(storage.save("a.txt", ContentFile(b"12345"))) as file:

@@ -133,6 +133,12 @@ def test_large_files_get_their_type_and_metadata_too(through: Make, bare: Minio,
     assert headers["cache-control"] == "max-age=60"
 
 
+def test_metadata_can_set_the_tags_of_an_object(make: Make, bare: Minio, bucket: str) -> None:
+    make(metadata={"x-amz-tagging": "team=web"}).save("x.txt", ContentFile(b"x"))
+
+    assert bare.get_object_tags(bucket_name=bucket, object_name="x.txt") == {"team": "web"}
+
+
 def test_metadata_has_the_meaning_that_it_has_in_the_sdk(through: Make, proxy: Proxy) -> None:
     storage = through(
         metadata={

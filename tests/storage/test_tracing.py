@@ -78,6 +78,8 @@ def test_each_call_has_one_with_tenant_bucket_and_operation(router: MinioRouter)
             assert found.name == f"storage {operation}"
             assert told(found) == {"operation": operation, "tenant": "north", "bucket": "media-north"}
             assert found.status.is_ok
+        assert "media-north" in router.url("a.txt")
+        assert exporter.get_finished_spans() == (), "a link sends no request"
 
 
 def test_it_names_the_tenant_that_a_router_acts_for(router: MinioRouter) -> None:
@@ -112,6 +114,7 @@ def test_errors_are_marked_and_kept(router: MinioRouter, settings) -> None:
     found = span()
     assert (found.status.status_code, found.status.description) == (trace.StatusCode.ERROR, "TenantRequired")
     assert [event.name for event in found.events] == ["exception"]
+    assert told(found) == {"operation": "exists"}, "neither bucket nor tenant"
 
     settings.MINIO_TESTING, settings.MINIO_ENDPOINT, settings.MINIO_RETRIES = "real", "127.0.0.1:9", 0
     with pytest.raises(ServerError):

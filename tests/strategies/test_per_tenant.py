@@ -316,6 +316,8 @@ class TestSchemaContext:
     def test_a_row_on_the_connection_needs_none(self, tenant: Client, django_assert_num_queries: Any) -> None:
         with tenant_context(tenant), django_assert_num_queries(0):
             assert self.bucket_of(field="name") == tenant.name
+            tenant.name = "not-saved-yet"
+            assert self.bucket_of(field="name") == "not-saved-yet"
 
     def test_a_changed_row_is_read_again(self, tenant: Client, new_name: Callable[[str], str]) -> None:
         with schema_context(tenant.schema_name):

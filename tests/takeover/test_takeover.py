@@ -62,15 +62,19 @@ def test_a_project_with_files_moves_by_one_word(old: Project) -> None:
     guided = [command.split()[2:] for command in in_the_guide("python manage.py ")]
     assert [command[0] for command in guided] == ["check", "makemigrations", "initialize_buckets"]
 
-    migrated, checked, made, buckets, static, available, after, clean = new.journey(
+    migrated, checked, made, buckets, static, available, after, clean, uploaded = new.journey(
         ("manage", "migrate"),
         *(("manage", *command) for command in guided),
         ("manage", "collectstatic", "--no-input"),
         ("manage", "is_minio_available"),
         ("look", "first"),
         ("manage", "clean_orphaned_minio_files", "--check-missing", "--min-age=0", "--dry-run"),
+        ("upload", "second"),
     )
+    replace_in(new.folder, "django_minio_router", "django_minio_backend")
+    (back,) = old.journey(("look", "second"))
 
+    assert back == uploaded, "the original reads what was stored here"
     assert "No migrations to apply" in migrated
     assert made == "No changes detected\n"
     assert checked == "System check identified no issues (0 silenced).\n"

@@ -16,6 +16,7 @@ from minio import Minio
 from django_minio_router import MinioBackend, tenant_bucket_context
 from django_minio_router.files import ledger
 from django_minio_router.provisioning import creations
+from django_minio_router.storage.signals import object_deleted
 from django_minio_router.strategies import PerTenant
 from django_minio_router.testing import stored_files
 from tests.apps.orgs.models import Document, Note, Organization, Partner, organization
@@ -136,6 +137,37 @@ def test_usage_is_counted_for_each_tenant(orgs: Orgs) -> None:
 # Orphans
 
 
+def test_an_object_that_stored_its_file_stays_with_the_tenant_of_then(orgs: Orgs) -> None:
+    """Read again, a row without an owner does not say whose it is, and the active tenant counts."""
+    acme, globex = orgs
+    with organization(acme):
+        note = Note.objects.create(file=file(b"of acme"))
+    with organization(globex):
+        assert Note._meta.get_field("file").storage.save("a.txt", file(b"of globex")) == "a.txt"
+        assert note.file.read() == b"of acme"
+        assert Note.objects.get(pk=note.pk).file.read() == b"of globex"
+
+
+def test_commands_that_delete_send_no_signal(orgs: Orgs) -> None:
+    acme, _ = orgs
+    Document.objects.create(organization=acme, file=file(b"gone"))
+    Document.objects.all().delete()
+    heard: list[str] = []
+
+    def hear(*, name: str, **kwargs: Any) -> None:
+        heard.append(name)
+
+    object_deleted.connect(hear)
+    try:
+        assert "orphan: org-acme/a.txt" in sweep()
+        run("purge_tenant", "acme", "--no-input")
+    finally:
+        object_deleted.disconnect(hear)
+
+    assert "org-acme" not in stored_files()
+    assert heard == []
+
+
 def test_an_orphan_is_found_though_another_tenants_row_has_its_name(orgs: Orgs) -> None:
     acme, globex = orgs
     gone = Document.objects.create(organization=acme, file=file(b"gone"))
@@ -238,6 +270,21 @@ def test_files_move_from_one_bucket_to_one_for_each_tenant(orgs: Orgs, route: Ro
     assert stored_files()["org-globex"] == {"globex.txt": b"globex"}
     assert stored_files()["shared"] == {"note.txt": b"note"}, "nobody knows whose this is"
     assert "No tenant is active" in printed
+
+
+@pytest.mark.parametrize("how", ["update", "update_fields"])
+def test_an_owner_that_changes_without_the_file_copies_nothing(orgs: Orgs, how: str) -> None:
+    acme, globex = orgs
+    row = Document.objects.create(organization=acme, file=file(b"content"))
+    if how == "update":
+        Document.objects.update(organization=globex)
+    else:
+        row.organization = globex
+        row.save(update_fields=["organization"])
+
+    with pytest.raises(FileNotFoundError):
+        Document.objects.get().file.read()
+    assert stored_files()["org-acme"] == {"a.txt": b"content"}
 
 
 def test_after_a_rename_the_files_are_moved(orgs: Orgs) -> None:

@@ -162,6 +162,30 @@ def test_a_link_takes_one_request_and_none_once_the_file_was_seen_in_the_new_pla
     assert sent == ["HEAD"]
 
 
+def test_a_fallback_costs_the_requests_that_the_page_says(settings, caplog) -> None:
+    settings.MINIO_ENDPOINT = "memory:"
+    old, new = (FixedBucket(name, public_read=False) for name in ("costs-old", "costs-new"))
+    router, plain = MinioRouter(strategy=new, fallback=old), MinioRouter(strategy=new)
+    for name in ("old.txt", "both.txt"):
+        MinioRouter(strategy=old).save(name, ContentFile(b"x"))
+    for name in ("both.txt", "new.txt", "plain.txt"):
+        plain.save(name, ContentFile(b"x"))
+
+    def sent(call: Callable[[], object]) -> int:
+        caplog.clear()
+        with caplog.at_level("DEBUG", "django_minio_router.requests"):
+            call()
+        return len(caplog.records)
+
+    assert sent(lambda: plain.save("saved.txt", ContentFile(b"x"))) == 1
+    assert sent(lambda: router.save("also.txt", ContentFile(b"x"))) == 1 + 1
+    assert sent(lambda: plain.open("plain.txt").read()) == 1
+    assert sent(lambda: router.open("old.txt").read()) == 1 + 1
+    assert sent(lambda: plain.delete("plain.txt")) == 1
+    for name, more in (("new.txt", 1), ("old.txt", 1), ("both.txt", 1 + 2)):
+        assert sent(lambda name=name: router.delete(name)) == 1 + more, name
+
+
 def test_without_a_fallback_a_link_takes_no_request(
     per_tenant: PerTenant, inside: None, requests: Requests
 ) -> None:
