@@ -19,12 +19,13 @@ from minio.credentials import StaticProvider
 from django_minio_router import MinioBackend
 from tests.support.celery_in_files import worker
 from tests.support.processes import in_children
+from tests.support.quick_python import quick_python
 from tests.support.scale import scale
 from tools.servers.process import HOST, Process, free_ports, http_status
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 8
-OPERATIONS = scale(50, 500)  # for each process
+OPERATIONS = scale(25, 500)  # for each process
 LIMIT = scale(120, 600)  # seconds
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -50,7 +51,8 @@ def test_gunicorn_may_preload_the_site(
 ) -> None:
     """Workers are forked from a process with open connections, and forked anew under load."""
     (port,) = free_ports(1)
-    command = ["gunicorn", "--preload", f"--bind={HOST}:{port}", "--workers=4", "--max-requests=100"]
+    command = ["gunicorn", "--preload", f"--bind={HOST}:{port}", "--workers=4"]
+    command += [f"--max-requests={min(2 * OPERATIONS, 100)}"]
     command += ["--no-control-socket", "tests.reliability.site"]
     log = tmp_path / "gunicorn.log"
     numbers = range(PROCESSES * OPERATIONS)
@@ -83,13 +85,8 @@ print(sum(task.get(timeout={LIMIT}, interval=0.05) for task in tasks))
 
     forking = PROCESSES, "--max-tasks-per-child=2"
     with worker("tests.reliability.worker", tmp_path, environment, *forking) as log:
-        sent = subprocess.run(
-            [sys.executable, "-c", send],
-            env={**environment, "CELERY_PARENT": ""},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-        )
+        sender = {**environment, "CELERY_PARENT": ""}
+        sent = quick_python().run("-c", send, folder=ROOT, environment=sender, timeout=LIMIT)
 
     assert sent.stdout.strip() == str(OPERATIONS // 4 * PROCESSES * 4), sent.stderr + log.read_text()[-5000:]
 

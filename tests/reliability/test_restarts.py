@@ -27,7 +27,7 @@ from tools.servers.seaweedfs import SeaweedFS
 
 from .conftest import names_in, stored
 
-OPERATIONS = scale(1000, 10_000)
+OPERATIONS = scale(500, 10_000)
 KILLS = scale(1, 20)
 WORKERS = 8
 PART = 5 * 1024 * 1024

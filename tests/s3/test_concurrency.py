@@ -22,6 +22,7 @@ from django_minio_router.exceptions import ServerError
 from django_minio_router.s3 import client as clients
 from tests.support.processes import in_children
 from tests.support.proxy import Exchange, Proxy, answering, drop_answer, forward, without
+from tests.support.scale import scale
 from tests.support.server import names_in, stored, uploads_in
 from tests.support.storages import Make, keys
 
@@ -283,10 +284,10 @@ def save_and_read(storage: MinioBackend, files: dict[str, bytes], label: str, ro
 def test_forked_children_and_their_parent_work_side_by_side(
     storage: MinioBackend, files: dict[str, bytes]
 ) -> None:
-    parent = threading.Thread(target=save_and_read, args=(storage, files, "parent", 80))
+    parent = threading.Thread(target=save_and_read, args=(storage, files, "parent", scale(30, 80)))
     parent.start()
 
-    in_children(6, lambda number: save_and_read(storage, files, f"child-{number}", 60))
+    in_children(6, lambda number: save_and_read(storage, files, f"child-{number}", scale(20, 60)))
 
     parent.join()
     save_and_read(storage, files, "after", 3)
@@ -380,7 +381,7 @@ def test_a_projects_own_pool_is_not_shared_with_children(
     storage = make(http_client=own_pool)
     save_and_read(storage, files, "before", 3)
 
-    in_children(4, lambda number: save_and_read(storage, files, f"child-{number}", 30))
+    in_children(4, lambda number: save_and_read(storage, files, f"child-{number}", scale(10, 30)))
 
     save_and_read(storage, files, "after", 3)
 
