@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +12,7 @@ from django.db import connection
 
 from tests.apps.customers.models import Client
 from tests.support.celery_in_files import worker
+from tests.support.quick_python import quick_python
 
 from .conftest import Contents
 
@@ -62,9 +61,9 @@ def test_a_task_stores_for_the_tenant_that_it_names_or_that_the_worker_was_told_
         "CELERY_KNOWS_TENANTS": "1" if knows_tenants else "",
         "PYTHONPATH": str(ROOT),
     }
-    send = [sys.executable, "-c", SEND, north.schema_name, south.schema_name, "public"]
+    send = ["-c", SEND, north.schema_name, south.schema_name, "public"]
     with worker("tests.isolation.worker", tmp_path, environment) as log:
-        done = subprocess.run(send, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+        done = quick_python().run(*send, folder=ROOT, environment=environment)
 
     assert done.returncode == 0, done.stderr + log.read_text()[-5000:]
     assert json.loads(done.stdout) == {

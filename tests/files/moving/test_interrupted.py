@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +19,7 @@ from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.per_tenant.models import Receipt
 from tests.support.moving import Contents, Put, bucket_of, refer
+from tests.support.quick_python import quick_python
 from tests.support.schemas import make_schema
 
 ROOT = Path(__file__).parents[3]
@@ -89,10 +89,5 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     address = urlsplit(os.environ["DATABASE_URL"])
     database = urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
     env = {**os.environ, "DATABASE_URL": database, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(folder / "program.py"), *arguments]
-    return subprocess.run(
-        command,
-        env={**env, "DJANGO_SETTINGS_MODULE": "tests.support.settings"},
-        capture_output=True,
-        text=True,
-    )
+    env["DJANGO_SETTINGS_MODULE"] = "tests.support.settings"
+    return quick_python().run(folder / "program.py", *arguments, folder=folder, environment=env)
