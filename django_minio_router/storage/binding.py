@@ -22,6 +22,8 @@ from .router import MinioRouter
 from .rows import follow_rows
 from .signals import field_bound
 
+_attribute = object.__getattribute__
+
 
 class _LazyBound(LazyObject):  # type: ignore[type-arg]
     """A lazy storage, such as the default one, bound to a field on first use.
@@ -43,9 +45,10 @@ class _LazyBound(LazyObject):  # type: ignore[type-arg]
         self._wrapped = self._origin[0]._wrapped  # lazy as well, and set up by now
 
     def _bound(self) -> Any:
-        own = self.__dict__
+        # Around LazyObject's __getattribute__, which is slow: each link of a row comes here.
+        own = _attribute(self, "__dict__")
         # A test may also put another storage into the lazy one, or empty it.
-        if own["_wrapped"] is empty or own["_wrapped"] is not own["_origin"][0]._wrapped:
+        if own["_wrapped"] is empty or own["_wrapped"] is not _attribute(own["_origin"][0], "_wrapped"):
             self._setup()
         return own["_bound_storage"][0]
 
