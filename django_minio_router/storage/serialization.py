@@ -6,8 +6,10 @@ import copy
 import inspect
 import pickle
 from functools import partial
+from reprlib import repr as shortened
 from typing import Any, TypeVar
 
+from ..exceptions import RoutingError
 from ..settings.declared import PREFIX, SETTINGS
 from ..strategies import BucketStrategy
 from ..tenancy import get_tenancy
@@ -76,11 +78,15 @@ def _named(field: str, override: TenantOverride | None) -> tuple[str, tuple[str]
 
     Made from its own arguments, it would lack the model and the tenant, and so be that of other files.
     """
-    return (
-        _FIELD_STORAGE,
-        (field,),
-        {} if override is None else {"tenant": get_tenancy().key(override.tenant)},
-    )
+    if override is None:
+        return _FIELD_STORAGE, (field,), {}
+    key = get_tenancy().key_if_any(override.tenant)
+    if key is None:
+        raise RoutingError(
+            f"The storage of {field} acts for {shortened(override.tenant)}, which is not a tenant, so its "
+            "deconstruct() cannot name it. Give the task the row, and use the storage of its file there."
+        )
+    return _FIELD_STORAGE, (field,), {"tenant": key}
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ from django.utils.functional import LazyObject, empty
 from django.utils.module_loading import import_string
 from django_tenants.utils import tenant_context
 
-from django_minio_router import MinioBackend, MinioRouter, ModelRequired
+from django_minio_router import MinioBackend, MinioRouter, ModelRequired, RoutingError
 from django_minio_router.storage.binding import bind_models, file_fields, uses_default_storage
 from django_minio_router.strategies import FixedBucket, PerModel
 from tests.apps.customers.models import Client
@@ -143,6 +143,10 @@ class TestTheDefaultStorage:
             for storage in (storage_of(Note), pickle.loads(pickle.dumps(storage_of(Note)))):
                 path, args, options = json.loads(json.dumps(storage.deconstruct()))
                 assert import_string(path)(*args, **options) is storage_of(Note)
+
+    def test_no_task_can_be_given_an_owner_who_is_not_a_tenant(self) -> None:
+        with pytest.raises(RoutingError, match=r"docs\.Invoice\.file acts for .* which is not a tenant"):
+            storage_of(Invoice).on_behalf_of(Note()).deconstruct()
 
     def test_nested_changes(self) -> None:
         with routed_by(PerModel({"docs.Note": "outer"})):
