@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from minio import Minio
 
@@ -213,6 +213,18 @@ def test_missing_files_are_those_of_the_rows_owner(orgs: Orgs) -> None:
 
 
 # Purging
+
+
+def test_a_bucket_of_the_same_name_on_another_server_is_taken_for_the_same(orgs: Orgs, rows: Any) -> None:
+    acme, _ = orgs
+    Document.objects.create(organization=acme, file=file(b"content"))
+    Document.objects.all().delete()
+    other = {"MINIO_ENDPOINT": "other.example.com", "MINIO_ACCESS_KEY": "k", "MINIO_SECRET_KEY": "s"}
+    rows.MINIO_SERVERS = {"other": {**other, "MINIO_PRIVATE_BUCKETS": ["org-acme"]}}
+
+    with pytest.raises(CommandError, match=r"org-acme: .* uses it for all tenants"):
+        run("purge_tenant", "acme", "--no-input")
+    assert stored_files()["org-acme"] == {"a.txt": b"content"}
 
 
 def test_a_tenant_is_purged_also_when_its_row_is_gone(orgs: Orgs) -> None:

@@ -213,6 +213,19 @@ def test_the_current_owner_is_the_active_tenant_outside_of_owned_fields(orgs: Or
 # Quotas
 
 
+def test_of_two_files_that_fit_alone_the_second_is_refused_as_it_is_saved(orgs: Orgs, rows: Any) -> None:
+    acme, _ = orgs
+    rows.MINIO_QUOTA = lambda tenant: 8
+    form_class = modelform_factory(Document, fields=["organization", "file", "scan"])
+    files = {"file": file(b"five!"), "scan": file(b"four", "b.txt")}
+    form = form_class({"organization": acme.pk}, files)
+
+    assert form.is_valid(), form.errors
+    with pytest.raises(ValidationError, match="are left"):
+        form.save()
+    assert stored_files()["org-acme"] == {"a.txt": b"five!"}
+
+
 def test_a_quota_counts_for_the_owner(orgs: Orgs, rows: Any) -> None:
     acme, _ = orgs
     rows.MINIO_QUOTA = lambda tenant: 5 if tenant.slug == "acme" else None
