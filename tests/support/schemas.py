@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -31,8 +32,10 @@ def make_schema(tenant: Client) -> None:
     """Give the tenant the schema that `create_schema` would, in an eighth of its time: only the first is
     migrated."""
     if not statements:
-        with connection.execute_wrapper(_keep_what_writes):
+        written: list[str] = []
+        with connection.execute_wrapper(partial(_keep_what_writes, written)):
             tenant.create_schema(verbosity=0)
+        statements.extend(written)
         return
     name = connection.ops.quote_name(tenant.schema_name)
     with connection.cursor() as cursor:
@@ -41,10 +44,12 @@ def make_schema(tenant: Client) -> None:
         cursor.execute(";\n".join(statements))
 
 
-def _keep_what_writes(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+def _keep_what_writes(
+    written: list[str], execute: Any, sql: str, params: Any, many: bool, context: Any
+) -> Any:
     result = execute(sql, params, many, context)
     if sql.startswith(WRITES) and not sql.startswith("CREATE SCHEMA"):
-        statements.append(connection.ops.last_executed_query(context["cursor"], sql, params))
+        written.append(connection.ops.last_executed_query(context["cursor"], sql, params))
     return result
 
 
