@@ -78,7 +78,7 @@ class TestBytes:
     def test_a_glance_at_a_large_object_costs_no_more_than_a_quarter_megabyte(
         self, router: MinioRouter, wire: Proxy, put: Put
     ) -> None:
-        put("large.bin", 16 * MIB)
+        put("large.bin", 4 * MIB)
         wire.forget()
         with router.open("large.bin") as file:
             assert len(file.read(100)) == 100
@@ -95,7 +95,7 @@ class TestBytes:
         assert wire.sent == len(content)
 
     def test_a_jump_fetches_what_lies_there(self, router: MinioRouter, wire: Proxy, put: Put) -> None:
-        put("large.bin", 16 * MIB)
+        put("large.bin", 4 * MIB)
         wire.forget()
         with router.open("large.bin") as file:
             file.seek(-100, os.SEEK_END)

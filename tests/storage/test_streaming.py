@@ -198,7 +198,7 @@ def test_a_server_that_dies_breaks_off(
 def test_memory_does_not_grow_with_the_file(
     uvicorn: DownloadSite, storage: MinioBackend, proxy: Proxy
 ) -> None:
-    download_and_measure(uvicorn, storage, proxy, 192 * MIB)
+    download_and_measure(uvicorn, storage, proxy, 64 * MIB)
 
 
 @pytest.mark.full_scale
