@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import ssl
 import time
@@ -22,7 +23,7 @@ from urllib3.response import BaseHTTPResponse
 from ..settings.server import Server
 from .content import PIECE, Body, pieces
 from .errors import required_permission, unreachable, without_frames
-from .limits import restart_limit, time_left
+from .limits import attempts_end, restart_limit, time_left
 from .request_log import SentRequest
 
 BROKEN = (HTTPError, OSError)  # raised when a connection breaks
@@ -86,77 +87,46 @@ class _IdleConnections(LifoQueue[Any]):
 class _TimeLeft(urllib3.Timeout):
     """The time limits of one attempt, within the time left for all of them."""
 
-    def __init__(self, server: Server, ends: float) -> None:
-        super().__init__(connect=server.connect_timeout, read=server.read_timeout)
-        self._server, self._ends = server, ends
-
     def clone(self) -> urllib3.Timeout:  # called for each attempt
-        left = max(0.05, self._ends - time.monotonic())
-        return urllib3.Timeout(left, connect=self._server.connect_timeout, read=self._server.read_timeout)
+        left = attempts_end.get() - time.monotonic()
+        total = None if left == math.inf else max(0.05, left)
+        return urllib3.Timeout(total, connect=self._connect, read=self._read)
 
 
 class _Retry(urllib3.Retry):
     """Retries until the time for all attempts is over."""
 
-    server: Any = None
-    ends = float("inf")
-
-    def until(self, ends: float) -> _Retry:
-        limited = self.new()
-        limited.ends = ends
-        return limited
-
-    def new(self, **kwargs: Any) -> _Retry:
-        made = super().new(**kwargs)
-        made.server, made.ends = self.server, self.ends
-        return made
-
     def is_exhausted(self) -> bool:
-        return super().is_exhausted() or time.monotonic() >= self.ends
+        return super().is_exhausted() or time.monotonic() >= attempts_end.get()
 
 
-class _Limited:
-    """Give each request of the SDK, which sets no limits, one limit for all its attempts."""
-
-    retries: Any
-
-    def urlopen(
-        self,
-        method: str,
-        url: str,
-        body: Any = None,
-        headers: Any = None,
-        retries: Any = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        if retries is None and isinstance(self.retries, _Retry) and _is_small(body):
-            ends = _end_of_call(self.retries.server)
-            retries, kwargs["timeout"] = self.retries.until(ends), _TimeLeft(self.retries.server, ends)
-        return super().urlopen(method, url, body, headers, retries, *args, **kwargs)  # type: ignore[misc]
-
-
-class _Pool(_Limited, HTTPConnectionPool):  # type: ignore[misc]
+class _Pool(HTTPConnectionPool):
     ConnectionCls: Any = _Connection  # does not match urllib3's protocol in its class variables
     QueueCls = _IdleConnections
 
 
-class _TLSPool(_Limited, HTTPSConnectionPool):  # type: ignore[misc]
+class _TLSPool(HTTPSConnectionPool):
     ConnectionCls: Any = _TLSConnection
     QueueCls = _IdleConnections
 
 
 class _PoolManager(urllib3.PoolManager):
-    """Log the requests of the SDK. Our own use the pool of one host directly."""
+    """Limit and log the requests of the SDK. Our own use the pool of one host directly."""
+
+    call_timeout = math.inf
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]
         retries = kw.get("retries", self.connection_pool_kw.get("retries"))
         request = SentRequest.now(method, url, len(kw.get("body") or b""), retries)
+        is_limited = "retries" not in kw and _size_of(kw.get("body")) <= PIECE
+        token = attempts_end.set(_end_of_call(self.call_timeout) if is_limited else math.inf)
         try:
             response = super().urlopen(method, url, redirect, **kw)
         except HTTPError as error:
             request.failed(error, last=isinstance(error, MaxRetryError))
             raise
+        finally:
+            attempts_end.reset(token)
         request.answered(response)
         parts = urlsplit(url)
         return _with_permission(response, method, parts.path, parts.query)
@@ -177,11 +147,12 @@ def make_pool(server: Server) -> urllib3.PoolManager:
         maxsize=server.pool_size,
         block=False,
         blocksize=PIECE,
-        timeout=_timeout(server),
+        timeout=_time_left(server),
         retries=_retries(server),  # for the SDK's requests: repeat them, do not redirect
         **context,
     )
     pool.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    pool.call_timeout = server.call_timeout
     return pool
 
 
@@ -205,22 +176,25 @@ def without_sockets(pool: urllib3.PoolManager) -> urllib3.PoolManager:
     return own
 
 
-def _timeout(server: Server) -> urllib3.Timeout:
-    return urllib3.Timeout(connect=server.connect_timeout, read=server.read_timeout)
+def _time_left(server: Server) -> _TimeLeft:
+    return _TimeLeft(connect=server.connect_timeout, read=server.read_timeout)
 
 
-def _is_small(body: Body | None) -> bool:
-    if body is None or isinstance(body, bytes | memoryview):
-        return len(body or b"") <= PIECE
-    return isinstance(body, list | tuple) and sum(map(len, body)) <= PIECE
+def _size_of(body: Any) -> float:
+    """Return the size of the body of a request in bytes; infinite for one that is read while it is sent."""
+    if body is None:
+        return 0
+    if isinstance(body, bytes | memoryview):
+        return len(body)
+    return sum(map(len, body)) if isinstance(body, list | tuple) else math.inf
 
 
-def _end_of_call(server: Server) -> float:
-    return time.monotonic() + time_left(server.call_timeout)
+def _end_of_call(call_timeout: float) -> float:
+    return time.monotonic() + time_left(call_timeout)
 
 
 def _retries(server: Server) -> _Retry:
-    made = _Retry(
+    return _Retry(
         total=server.retries,
         backoff_factor=0.1,
         status_forcelist=_RETRY_STATUSES,
@@ -229,8 +203,6 @@ def _retries(server: Server) -> _Retry:
         raise_on_status=False,
         respect_retry_after_header=False,
     )
-    made.server = server
-    return made
 
 
 class Connections:
@@ -247,7 +219,8 @@ class Connections:
         own = _retries(server)
         configured = pool.connection_pool_kw.get("retries", own)
         self._retries = own if isinstance(configured, _Retry) else configured
-        self._timeout = pool.connection_pool_kw.get("timeout", _timeout(server))
+        self._time_left = _time_left(server)
+        self._timeout = pool.connection_pool_kw.get("timeout", self._time_left)
 
     def send(
         self,
@@ -267,25 +240,25 @@ class Connections:
         All attempts together must fit in the time of a call. With ``takes_long``, for requests that make the
         server move much data, the time limits apply to each attempt, as for a large body.
         """
-        takes_long = takes_long or not _is_small(body)
-        if body is not None and not (isinstance(body, bytes) and len(body) <= PIECE):
+        size = int(_size_of(body))
+        takes_long = takes_long or size > PIECE
+        if body is not None and not (isinstance(body, bytes) and size <= PIECE):
             # In pieces, so that the time limit applies to each and not to the whole body.
             body = list(pieces(body))
-            headers["Content-Length"] = str(sum(map(len, body)))
+            headers["Content-Length"] = str(size)
+        # A project's own pool sets its own limits.
+        is_limited = isinstance(self._retries, _Retry) and not takes_long
         options: dict[str, Any] = {
             "body": body,
             "headers": headers,
             "preload_content": not stream,
-            **self._limits(repeat=repeat, takes_long=takes_long),
+            "retries": self._retries if repeat else False,
+            "timeout": self._time_left if is_limited else self._timeout,
         }
-        size = len(body) if isinstance(body, bytes) else int(headers.get("Content-Length", 0))
         request = SentRequest.now(method, path, size, options["retries"])
+        ends = _end_of_call(self._server.call_timeout) if is_limited else math.inf
         try:
-            try:
-                response = self._urlopen(method, path, query, options)
-            except ClosedPoolError:  # a project's own pool discarded ours in favour of other hosts
-                self._to_host = self.pool.connection_from_url(self._origin)
-                response = self._urlopen(method, path, query, options)
+            response = self._urlopen(method, path, query, options, ends)
         except HTTPError as error:
             request.failed(error, last=isinstance(error, MaxRetryError))
             if takes_long:
@@ -295,7 +268,19 @@ class Connections:
         request.answered(response)
         return _with_permission(response, method, path, query)
 
-    def _urlopen(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
+    def _urlopen(
+        self, method: str, path: str, query: str, options: dict[str, Any], ends: float
+    ) -> BaseHTTPResponse:
+        token = attempts_end.set(ends)
+        try:
+            return self._urlopen_once(method, path, query, options)
+        except ClosedPoolError:  # a project's own pool discarded ours in favour of other hosts
+            self._to_host = self.pool.connection_from_url(self._origin)
+            return self._urlopen_once(method, path, query, options)
+        finally:
+            attempts_end.reset(token)
+
+    def _urlopen_once(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
         host, path = self._server.locate(path)
         origin, to_host = self._origin, self._to_host
         if host != self._server.host:
@@ -311,16 +296,6 @@ class Connections:
             decode_content=False,
             **options,
         )
-
-    def _limits(self, *, repeat: bool, takes_long: bool) -> dict[str, Any]:
-        """Return timeouts and retries. A project's own pool sets its own."""
-        if takes_long or not isinstance(self._retries, _Retry):
-            return {"retries": self._retries if repeat else False, "timeout": self._timeout}
-        ends = _end_of_call(self._server)
-        return {
-            "retries": self._retries.until(ends) if repeat else False,
-            "timeout": _TimeLeft(self._server, ends),
-        }
 
     def send_once(
         self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,42 +22,37 @@ cancelled: ContextVar[threading.Event | None] = ContextVar("minio_router_called_
 _began: ContextVar[list[float] | None] = ContextVar("minio_router_call_began", default=None)
 
 
-@contextmanager
-def call_limit() -> Iterator[None]:
-    """Give all requests within this block one limit; a nested block shares that of the outer one."""
-    if _began.get() is not None:
-        yield
-        return
-    token = _began.set([time.monotonic()])
-    try:
-        yield
-    finally:
-        _began.reset(token)
+# When the attempts of the current request must end, on the monotonic clock. As a variable, it lets requests
+# share one urllib3.Retry and one urllib3.Timeout.
+attempts_end: ContextVar[float] = ContextVar("minio_router_attempts_end", default=math.inf)
 
 
 def limited(method: Callable[P, T]) -> Callable[P, T]:
-    """Give all requests of the method one limit."""
+    """Give all requests of the method one limit; a nested call shares that of the outer one."""
 
     @wraps(method)
-    def within_limit(*args: P.args, **kwargs: P.kwargs) -> Any:
+    def within_limit(*args: P.args, **kwargs: P.kwargs) -> T:
         if _began.get() is not None:
             return method(*args, **kwargs)
-        with call_limit():
+        token = _began.set([time.monotonic()])
+        try:
             return method(*args, **kwargs)
+        finally:
+            _began.reset(token)
 
     return within_limit
 
 
-@contextmanager
-def pause_limit() -> Iterator[None]:
+class pause_limit:
     """Do not count the time of this block, in which content is transferred."""
-    entered = time.monotonic()
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        self._entered = time.monotonic()
+
+    def __exit__(self, *failure: object) -> None:
         began = _began.get()
         if began is not None:
-            began[0] += time.monotonic() - entered
+            began[0] += time.monotonic() - self._entered
 
 
 def restart_limit() -> None:

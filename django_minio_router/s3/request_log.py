@@ -38,27 +38,27 @@ class SentRequest(NamedTuple):
         return cls(method, url, sent, int(limit or 0), perf_counter())
 
     def answered(self, response: BaseHTTPResponse) -> None:
-        retries: Any = getattr(response, "retries", None)
-        repeats = len(getattr(retries, "history", None) or ())
-        length = response.headers.get("Content-Length", "")
-        received = int(length) if length.isdecimal() and self.method != "HEAD" else 0
-        self._log(response.status, self.sent or received, repeats)
+        retries = response.retries
+        repeats = len(retries.history) if retries else 0
+        self._log(response.status, repeats, response.headers)
 
     def failed(self, error: Exception, *, last: bool) -> None:
         """Log that there was no response; ``last`` after all retries."""
-        self._log(type(error).__name__, self.sent, self.limit if last else 0)
+        self._log(type(error).__name__, self.limit if last else 0, {})
 
-    def _log(self, status: int | str, size: int, repeats: int) -> None:
+    def _log(self, status: int | str, repeats: int, headers: Mapping[str, str]) -> None:
         """Log a request: as a warning if it needed more than half of its retries."""
         level = logging.WARNING if repeats * 2 > self.limit else logging.DEBUG
         if not logger.isEnabledFor(level):
             return
+        length = headers.get("Content-Length", "")
+        received = int(length) if length.isdecimal() and self.method != "HEAD" else 0
         record: Mapping[str, Any] = {
             "method": self.method,
             "bucket": urlsplit(self.url).path.lstrip("/").partition("/")[0] or "-",
             "tenant": _tenant(),
             "status": status,
-            "bytes": size,
+            "bytes": self.sent or received,
             "milliseconds": (perf_counter() - self.started) * 1000,
             "attempt": repeats + 1,
         }

@@ -68,13 +68,15 @@ class Server:
             return f"/minio-memory/{self.endpoint}"  # in testing/urls.py
         return f"{self.origin}{self.prefix or self.path}"
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether a request for ``/bucket/object`` uses exactly that path on the server's own host."""
         return not (self.virtual or self.path)
 
     def locate(self, path: str) -> tuple[str, str]:
         """Return the host and the path of a request for ``/``, ``/bucket`` or ``/bucket/object``."""
+        if self.is_plain:
+            return self.host, path
         bucket, _, key = path[1:].partition("/")
         if self._has_host(bucket):
             return f"{bucket}.{self.host}", f"{self.path}/{key}"
