@@ -22,6 +22,7 @@ _INCOMING = re.compile(rf"(?:.*/)?{INCOMING}\d{{4}}-\d\d-\d\d/[0-9a-f]{{32}}", r
 
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
 _PLAIN = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_HIDDEN_FOLDER = re.compile(r"(?:(?:^|/)\.uploads|\.versions)/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -58,7 +59,7 @@ def check_new_name(name: str) -> str:
     Also raise it for a name that a server would store but not list: SeaweedFS hides folders of its own.
     """
     name = check_object_name(name)
-    if any(folder == ".uploads" or folder.endswith(".versions") for folder in name.split("/")[:-1]):
+    if _HIDDEN_FOLDER.search(name):
         raise SuspiciousFileOperation(
             f"The object name {name[:200]!r} has a folder that SeaweedFS does not list: '.uploads', or one "
             "that ends in '.versions'. Rename the folder."
@@ -76,6 +77,8 @@ def text_of(name: object) -> str:
 
     On Windows, where Django joins names with ``os.path``, a backslash becomes a slash.
     """
+    if type(name) is str and os.sep == "/":
+        return name  # the common case
     if isinstance(name, os.PathLike):
         name = os.fspath(name)
     if not isinstance(name, str):

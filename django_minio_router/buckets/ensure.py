@@ -253,5 +253,5 @@ def make_bucket(client: Client, bucket: str) -> bool:
             raise
         return False
     finally:
-        client.known_buckets.discard(bucket)
+        client.forget_bucket(bucket)
     return True

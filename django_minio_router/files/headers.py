@@ -173,7 +173,7 @@ class _Files:
     def _new_headers(self, name: str, info: ObjectInfo) -> tuple[dict[str, str], list[str]]:
         """Return all headers to store the file with, and the new ones as ``name: value``."""
         stored = StoredFile(self.backend.objects, info, name, self._declared(name, info))
-        stored.key_headers = self.backend.headers.reading()
+        stored.key_headers = self.backend.reading_headers
         own = {key.lower(): value for key, value in self.backend.headers_of(name, stored).items()}
         stored.close()
         stored_keys = {key for key in own if key in KEPT_HEADERS or key.startswith("x-amz-meta-")}

@@ -298,11 +298,11 @@ def delete_orphans(sweep: Sweep, orphans: Iterable[Orphan], before: datetime) ->
 def _delete(backend: MinioBackend, before: datetime, orphan: Orphan) -> Deletion:
     objects = backend.objects
     try:
-        stored = objects.head(orphan.name, backend.headers.reading())
+        stored = objects.head(orphan.name, backend.reading_headers)
         # The time has whole seconds, so compare the entity tag too.
         if cast("datetime", stored.modified) >= before or stored.etag != orphan.etag:
             return Deletion(orphan, DeletionState.SPARED, "it was replaced meanwhile")
-        objects.delete(orphan.name, if_match=orphan.etag, headers=backend.headers.reading())
+        objects.delete(orphan.name, if_match=orphan.etag, headers=backend.reading_headers)
     except FileNotFoundError:
         return Deletion(orphan, DeletionState.SPARED, "it was gone already")
     except ServerError as error:

@@ -130,7 +130,7 @@ def _replaced_size(backend: MinioBackend, name: str | None) -> int:
     if not (name and backend.replace_existing):
         return 0
     try:
-        return backend.objects.head(backend.object_name(name), backend.headers.reading()).size
+        return backend.objects.head(backend.object_name(name), backend.reading_headers).size
     except FileNotFoundError:
         return 0
 
@@ -146,10 +146,21 @@ def _count(*, storage: MinioBackend, size: int, tenant: str | None, **kwargs: An
 
 
 def connect() -> None:
-    """Enforce the limit on each save and in forms."""
+    """Enforce the limit, if there is one, on each save and in forms."""
     field_bound.connect(_validate, dispatch_uid="minio_router.quota")
-    object_saving.connect(_refuse, dispatch_uid="minio_router.quota")
-    object_saved.connect(_count, dispatch_uid="minio_router.quota")
+    setting_changed.connect(_watch_saves, dispatch_uid="minio_router.quota")
+    _watch_saves()
+
+
+def _watch_saves(**kwargs: object) -> None:
+    """Follow the saves only if there is a limit: without receivers, a save need not look up its tenant."""
+    is_limited = True
+    with suppress(ConfigurationError):  # each save raises it
+        is_limited = Config().get("MINIO_QUOTA") is not None
+    for signal, receiver in ((object_saving, _refuse), (object_saved, _count)):
+        signal.disconnect(dispatch_uid="minio_router.quota")
+        if is_limited:
+            signal.connect(receiver, dispatch_uid="minio_router.quota")
 
 
 def _check_limit(allowed: Any, key: str) -> int | None:

@@ -122,7 +122,7 @@ class Folder:
             size, modified = self._storage.size(name), self._storage.get_modified_time(name)
         except FileNotFoundError:
             return None
-        return Found(ObjectInfo(name, size, modified=modified))
+        return Found(ObjectInfo(name, size, last_modified=modified.isoformat()))
 
     def read(self, name: str) -> AbstractContextManager[Any]:
         return self._storage.open(name, "rb")
@@ -181,19 +181,19 @@ class BucketFiles:
 
     def find(self, name: str) -> Found | None:
         try:
-            return Found(self.objects.head(self.object_name(name), self._backend.headers.reading()))
+            return Found(self.objects.head(self.object_name(name), self._backend.reading_headers))
         except (FileNotFoundError, BucketNotFound):
             return None
 
     def read(self, name: str) -> AbstractContextManager[Any]:
-        return self.objects.open(self.object_name(name), self._backend.headers.reading())
+        return self.objects.open(self.object_name(name), self._backend.reading_headers)
 
     def object_names(self) -> Iterator[str]:
         return (found.key for found in self.objects.list(self._backend.prefix))
 
     def remove(self, name: str, version: str) -> None:
         refuse_in_tests(self.objects.client.server, self.key)
-        key_headers = self._backend.headers.reading()
+        key_headers = self._backend.reading_headers
         self.objects.delete(self.object_name(name), if_match=version, headers=key_headers)
 
     def send_moved(self, name: str, found: Found) -> None:

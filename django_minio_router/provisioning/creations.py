@@ -50,7 +50,7 @@ class _Stored(NamedTuple):
             self.storage.objects.delete(
                 self.storage.object_name(self.name),
                 if_match=self.etag,
-                headers=self.storage.headers.reading(),
+                headers=self.storage.reading_headers,
             )
         except ServerError as error:
             if error.status != 412:

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from .copying import Copy
 from .deleting import Deletion
 from .limits import limited
 from .listing import objects
-from .reading import ObjectFile, ObjectReader, modified_time
+from .reading import ObjectFile, ObjectReader
 from .uploads import KEPT_HEADERS, Upload, checksum_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ NO_COPY: Mapping[str, str] = {"x-amz-copy-source-if-match": '"none"'}
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as the server describes it: ``size`` in bytes, ``etag`` without quotes, ``modified`` aware.
+    """An object as the server describes it: ``size`` in bytes, ``etag`` without quotes.
+
+    ``last_modified`` is the time as the server wrote it: an HTTP date, or in a listing one of ISO 8601.
 
     A listing has no ``headers``. In a listing of one level, a key that ends with ``/`` is a folder.
     """
@@ -54,12 +57,18 @@ class ObjectInfo:
     key: str
     size: int = 0
     etag: str = ""
-    modified: datetime | None = None
+    last_modified: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_folder(self) -> bool:
         return self.key.endswith("/")
+
+    @property
+    def modified(self) -> datetime | None:
+        """When it was stored, with its time zone; None if the server did not say."""
+        text = self.last_modified
+        return (parse_datetime(text) or parsedate_to_datetime(text)) if text else None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -76,10 +85,7 @@ def _object_info(entry: Element) -> ObjectInfo:
     """Return an object or a folder from a listing."""
     name = entry.findtext("Key") or entry.findtext("Prefix") or ""
     etag = (entry.findtext("ETag") or "").strip('"')
-    modified = entry.findtext("LastModified")
-    return ObjectInfo(
-        name, int(entry.findtext("Size") or 0), etag, parse_datetime(modified) if modified else None
-    )
+    return ObjectInfo(name, int(entry.findtext("Size") or 0), etag, entry.findtext("LastModified") or "")
 
 
 @dataclass(frozen=True)
@@ -123,11 +129,14 @@ class Bucket:
         response = self.client.head(self.path(key), headers)
         if response.status != 200:
             self.client.refuse(response, self.name, key, is_head=True)
-        self.client.check_object(response, f"{self.name}/{key}")
-        self.client.known_buckets.set(self.name, True)
+        self.client.saw_bucket(self.name)
         found = response.headers
-        etag = found["ETag"].strip('"')
-        return ObjectInfo(key, int(found["Content-Length"]), etag, modified_time(found), found)
+        try:
+            size, etag, modified = int(found["Content-Length"]), found["ETag"], found["Last-Modified"]
+        except KeyError as missing:  # S3 sends all three for every object
+            place = f"{self.name}/{key}"
+            raise self.client.not_s3(place, f"its response has no {missing.args[0]}") from None
+        return ObjectInfo(key, size, etag.strip('"'), modified, found)
 
     @limited
     def stat(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> Any:

@@ -6,8 +6,10 @@ Requests go directly through the pool with our own signature. Hooks and projects
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 from django.core.signals import setting_changed
 from django.utils.functional import cached_property
 
-from ..caches import BoundedCache
 from ..exceptions import ConfigurationError, ServerError
 from ..naming import quote_object_name
 from ..settings.declared import PREFIX
@@ -60,7 +61,7 @@ class Client:
         self._signer = Signer(server.host, server.region, self._keys)
         self._sdk: Minio | None = None
         self._sdk_lock = threading.Lock()
-        self.known_buckets: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_SEEN_FOR)
+        self._seen: dict[str, float] = {}  # when a response showed each bucket, on the monotonic clock
         self.sends_checksums = server.checksums
         self.conditions = Conditions(self, server.conditional_writes)
 
@@ -117,15 +118,16 @@ class Client:
                 method, path, query, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
             )
 
-        response = send(headers or {})
-        without = {k: v for k, v in (headers or {}).items() if not k.startswith("x-amz-checksum-")}
-        if len(without) < len(headers or {}) and self._refuses_checksums(response):
-            return send(without)  # nothing was stored
+        headers = headers or {}
+        response = send(headers)
+        if response.status in (400, 501) and self._refuses_checksums(response, headers):
+            # Nothing was stored.
+            return send({k: v for k, v in headers.items() if not _is_checksum(k)})
         return response
 
-    def _refuses_checksums(self, response: BaseHTTPResponse) -> bool:
+    def _refuses_checksums(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> bool:
         """Return whether the server does not support checksums. If so, stop sending them."""
-        if response.status not in (400, 501):
+        if not any(map(_is_checksum, sent)):
             return False
         code, message = _code_and_message(response)
         if code not in _UNKNOWN_HEADER or "checksum" not in message.lower():
@@ -177,7 +179,7 @@ class Client:
         except late.sdk().ERRORS as error:
             plain: ServerError = late.sdk().plain_error(error, self.server, bucket)
             if plain.code == "NoSuchBucket":
-                self.known_buckets.discard(bucket)
+                self.forget_bucket(bucket)
             raise plain from without_frames(error)
 
     def refuse(
@@ -194,7 +196,7 @@ class Client:
             where = f"{bucket}/{name}" if name else bucket
             raise self.not_s3(where, "its 404 does not come from S3", status=404)
         if code == "NoSuchBucket" or (missing and not code and not self.has_bucket(bucket)):
-            self.known_buckets.discard(bucket)
+            self.forget_bucket(bucket)
             raise bucket_not_found(self.server, bucket)
         if missing and code in {"", "NoSuchKey"}:
             raise FileNotFoundError(f"There is no object {name!r} in the bucket {bucket!r}.")
@@ -209,22 +211,26 @@ class Client:
         permission = getattr(response, "permission", None)
         raise refused(self.server, place, response.status, code, message, permission)
 
-    def check_object(self, response: BaseHTTPResponse, place: str) -> None:
-        """Raise ``ServerError`` if the response lacks headers that S3 sends for every object."""
-        for header in ("Content-Length", "ETag", "Last-Modified"):
-            if header not in response.headers:
-                raise self.not_s3(place, f"its response has no {header}")
+    def saw_bucket(self, bucket: str) -> None:
+        """Note that the bucket exists, after a response for one of its objects."""
+        if len(self._seen) >= _KNOWN_BUCKETS:
+            self._seen.clear()
+        self._seen[bucket] = time.monotonic()
+
+    def forget_bucket(self, bucket: str) -> None:
+        """Request the bucket again the next time that its existence matters."""
+        self._seen.pop(bucket, None)
 
     def has_bucket(self, bucket: str) -> bool:
         """Return whether the bucket exists: the 404 of a HEAD does not say what is missing.
 
         A bucket seen within the last 30 seconds is not requested again.
         """
-        if self.known_buckets.get(bucket):
+        if time.monotonic() - self._seen.get(bucket, -math.inf) < _SEEN_FOR:
             return True
         response = self.request("HEAD", f"/{bucket}")
         if response.status == 200:
-            self.known_buckets.set(bucket, True)
+            self.saw_bucket(bucket)
             return True
         if response.status != 404:
             self.refuse(response, bucket)
@@ -266,6 +272,10 @@ def _is_from_s3(headers: Mapping[str, str]) -> bool:
     if headers.get("Server", "").startswith(_SERVERS):
         return True
     return any(header.lower().startswith(("x-amz-", "x-minio-")) for header in headers)
+
+
+def _is_checksum(header: str) -> bool:
+    return header.startswith("x-amz-checksum-")
 
 
 def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:

@@ -193,7 +193,7 @@ def _send_delete(client: Client, bucket: str, name: str, query: str) -> None:
 
 def remove_bucket(client: Client, bucket: str) -> bool:
     """Remove the bucket and return True, or return False if it is not empty."""
-    client.known_buckets.discard(bucket)
+    client.forget_bucket(bucket)
     response = client.request("DELETE", f"/{bucket}")
     if response.status in (200, 204):
         return True

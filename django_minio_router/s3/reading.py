@@ -8,8 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from django.core.files import File
@@ -348,8 +346,3 @@ def _span(response: BaseHTTPResponse) -> Span:
         raise ValueError(response.headers["Content-Range"])
     start, last, total = map(int, match.groups())
     return Span(start, last + 1, total, tag)
-
-
-def modified_time(headers: Mapping[str, str]) -> datetime:
-    """Return the aware time of a ``Last-Modified`` header."""
-    return parsedate_to_datetime(headers["Last-Modified"])

@@ -240,7 +240,7 @@ class Upload:
             raise
         if _is_success(response):
             self._check_checksum(response, headers)
-            self.client.known_buckets.set(self.bucket, True)
+            self.client.saw_bucket(self.bucket)
             remember(token)
             return
         outcome_unknown = _was_repeated(response) or response.status == 200 or response.status >= 500

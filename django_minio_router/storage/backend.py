@@ -74,13 +74,8 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         if not hasattr(content, "chunks"):
             content = File(content, name)
         name = check_new_name(name or "")
-        only_new = not self.replace_existing and self._creating_bucket(
-            lambda: self.refuses_taken_names(name, content)
-        )
         source = self.objects.source(content)
-        save = PendingSave(storage, self, content, source, only_new, self.replace_existing)
-        if not only_new and not self.replace_existing:
-            save.taken.add(name)
+        save = PendingSave(storage, self, content, source, self.replace_existing)
         stored = self._creating_bucket(lambda: self._save_under_free_name(save, name, max_length))
         tell(object_saved, self, stored, source.sent or source.size)
         return stored
@@ -101,7 +96,10 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             return store()
 
     def _save_under_free_name(self, save: PendingSave, name: str, max_length: int | None) -> str:
-        with save.active():
+        save.only_new = not save.may_replace and self.refuses_taken_names(name, save.content)
+        if not save.only_new and not save.may_replace:
+            save.taken.add(name)
+        with save:
             for _ in range(_MAX_NAMES):
                 candidate = save.choose_name(name, max_length)
                 save.source.start()
@@ -178,10 +176,10 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         return ObjectWriter(store, name, mode, bucket.multipart[0], **text)
 
     def _read(self, name: str) -> ObjectReader:
-        return self.objects.open(self.object_name(name), self.headers.reading())
+        return self.objects.open(self.object_name(name), self.reading_headers)
 
     def _head(self, name: str) -> ObjectInfo:
-        return self.objects.head(self.object_name(name), self.headers.reading())
+        return self.objects.head(self.object_name(name), self.reading_headers)
 
     @traced
     def exists(self, name: str) -> bool:
@@ -235,7 +233,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     @traced
     def stat(self, name: str) -> Any:
         """Return the SDK's description of the object. Raise ``FileNotFoundError`` if it is missing."""
-        return self.objects.stat(self.object_name(name), self.headers.reading())
+        return self.objects.stat(self.object_name(name), self.reading_headers)
 
     @traced
     def listdir(self, path: str = "") -> tuple[list[str], list[str]]:
@@ -258,7 +256,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
     @traced
     def delete(self, name: str) -> None:
         """Delete the object. A missing object is not an error, as in Django's contract."""
-        self.objects.delete(self.object_name(name), headers=self.headers.reading())
+        self.objects.delete(self.object_name(name), headers=self.reading_headers)
         tell(object_deleted, self, text_of(name))
 
     # Links

@@ -218,6 +218,11 @@ class BucketStorage(SerializableStorage, Storage):
         """Return the headers to store this file with."""
         return self.headers.of(name, content)
 
+    @property
+    def reading_headers(self) -> Mapping[str, str]:
+        """The headers for reading objects: none unless they are encrypted."""
+        return {} if self.sse is None else self.headers.reading()
+
     # The server
 
     def check_bucket_existence(self) -> None:

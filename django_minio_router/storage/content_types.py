@@ -9,7 +9,7 @@ from __future__ import annotations
 import mimetypes
 import os.path
 import posixpath
-from functools import cache
+from functools import cache, lru_cache
 
 from .active_content import SAFE_EXTENSIONS
 
@@ -44,13 +44,16 @@ def guess_type(name: str) -> str | None:
 
     Types that the project added with ``mimetypes.add_type`` take precedence.
     """
-    extension = posixpath.splitext(name)[1].lower()
-    added = mimetypes.types_map.get(extension)
-    if added is not None and added != _system_types().types_map[True].get(extension):
+    extension = posixpath.splitext(name)[1]
+    added = mimetypes.types_map.get(extension.lower())
+    if added is not None and added != _system_types().types_map[True].get(extension.lower()):
         return added
-    guessed, compression = _mime_types().guess_type(
-        f"/{name}"
-    )  # the slash keeps a colon from making it a URL
+    return _known_type(extension)
+
+
+@lru_cache(maxsize=1024)
+def _known_type(extension: str) -> str | None:
+    guessed, compression = _mime_types().guess_type(f"name{extension}")
     return guessed if compression is None else _COMPRESSED_TYPES.get(compression, "application/octet-stream")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,8 +28,8 @@ class PendingSave:
     backend: MinioBackend
     content: File[Any]
     source: Source
-    only_new: bool
     may_replace: bool
+    only_new: bool = False
     taken: set[str] = field(default_factory=set)
     offered: str | None = None
 
@@ -41,13 +39,11 @@ class PendingSave:
         save = _current.get()
         return save if save is not None and (save.storage is storage or save.backend is storage) else None
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+    def __enter__(self) -> None:
+        self._token = _current.set(self)
+
+    def __exit__(self, *failure: object) -> None:
+        _current.reset(self._token)
 
     def choose_name(self, name: str, max_length: int | None) -> str:
         """Return the available name that the storage's hook chooses."""

@@ -55,6 +55,8 @@ if hasattr(os, "register_at_fork"):
 def tell(signal: Signal, storage: MinioBackend, name: str, size: int | None = None) -> None:
     """Send the signal with ``storage``, ``bucket``, ``name``, ``size`` (bytes; 0 or None if unknown) and
     ``tenant``, its key or None. Exceptions in receivers are logged only."""
+    if not signal.receivers:
+        return
     tenant = None
     with suppress(RoutingError):  # irrelevant for a single bucket
         tenant = get_tenancy().active_key()

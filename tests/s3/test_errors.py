@@ -16,7 +16,6 @@ from minio import Minio
 from django_minio_router import MinioBackend, MinioRouter
 from django_minio_router.buckets.ensure import make_bucket
 from django_minio_router.buckets.policies import read_policy
-from django_minio_router.caches import BoundedCache
 from django_minio_router.exceptions import BucketNotFound, ServerError
 from django_minio_router.s3.listing import versions
 from django_minio_router.strategies import FixedBucket
@@ -298,7 +297,7 @@ def test_a_404_of_a_proxy_shows_no_stale_file(make: Make, proxy: Proxy) -> None:
 def test_a_bucket_that_is_dropped_is_missed_by_every_call(
     storage: MinioBackend, bare: Minio, bucket: str, ask: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.objects.client, "known_buckets", BoundedCache(8, ttl=0.001))
+    monkeypatch.setattr("django_minio_router.s3.client._SEEN_FOR", 0)
     storage.exists("x.txt")
     bare.remove_bucket(bucket_name=bucket)
 
