@@ -113,7 +113,7 @@ def _behind_proxy(
         filename or posixpath.basename(name), content_type, _disposition(as_attachment)
     )
     key, life, query = backend.object_name(name), seconds_of(expires), overrides.query(name, False)
-    link = backend.objects.client.link(backend.objects.name, key, life, int(time.time()), query)
+    link = backend.objects.client.links_in(backend.objects.name)(key, life, int(time.time()), query)
     parts = urlsplit(link)
     return f"{parts.path}?{parts.query}"
 

@@ -333,11 +333,8 @@ class Bucket:
 
     @cached_property
     def link(self) -> Callable[..., str]:
-        """Return a link to ``key`` that works for anybody for ``life`` seconds from ``at``, with a ``query``.
-
-        Not a method: a page has hundreds of links, and an extra call would take a tenth of the time.
-        """
-        return partial(self.links.link, self.name)
+        """Return a link to a key that anybody can read for ``life`` seconds from ``at``, with a ``query``."""
+        return self.links.links_in(self.name)
 
     def link_for_put(self, key: str, life: int, at: int) -> str:
         """Return a URL to which anybody may PUT with ``NO_COPY``, for ``life`` seconds from ``at``."""

@@ -238,12 +238,18 @@ class Client:
             raise self.not_s3(bucket, "its 404 does not come from S3", status=404)
         return False
 
-    def link(self, bucket: str, name: str, life: int, at: int, extra: Query = "") -> str:
-        """Return a link with which anybody can read an object; see ``Signer.presign``.
+    def links_in(self, bucket: str) -> Callable[[str, int, int, Query], str]:
+        """Return the function that makes links with which anybody can read an object of the bucket.
 
-        ``extra`` may be a function of the name, called only if the link is not cached.
+        Its arguments are a name and those of ``Signer.presign``; ``extra`` may be a function of the name,
+        called only if the link is not cached.
         """
-        return self._link(self._keys(), bucket, name, life, at, extra)
+        keys, cached_link = self._keys, self._link
+
+        def link(name: str, life: int, at: int, extra: Query = "") -> str:
+            return cached_link(keys(), bucket, name, life, at, extra)
+
+        return link
 
     @lru_cache(maxsize=_CACHED_LINKS)  # noqa: B019  clients live as long as the process
     def _link(self, keys: Keys, bucket: str, name: str, life: int, at: int, extra: Query) -> str:
@@ -267,15 +273,15 @@ class Client:
         return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
 
 
+def _is_checksum(header: str) -> bool:
+    return header.startswith("x-amz-checksum-")
+
+
 def _is_from_s3(headers: Mapping[str, str]) -> bool:
     """Return whether a response without a body comes from S3: all servers send a request id."""
     if headers.get("Server", "").startswith(_SERVERS):
         return True
     return any(header.lower().startswith(("x-amz-", "x-minio-")) for header in headers)
-
-
-def _is_checksum(header: str) -> bool:
-    return header.startswith("x-amz-checksum-")
 
 
 def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:

@@ -54,6 +54,7 @@ class SigningContext(NamedTuple):
     amz_date: str
     scope: str
     key: SigningKey
+    head: str
 
 
 class Signer:
@@ -157,7 +158,8 @@ class Signer:
             key = last.key
         else:
             key = _signing_key(keys.secret, scope)
-        self._last = SigningContext(at, keys, amz_date, scope, key)
+        head = f"{ALGORITHM}\n{amz_date}\n{scope}\n"
+        self._last = SigningContext(at, keys, amz_date, scope, key, head)
         return self._last
 
 
@@ -170,4 +172,4 @@ def _signing_key(secret_key: str, scope: str) -> SigningKey:
 
 def _signature(context: SigningContext, canonical_request: str) -> str:
     digest = sha256(canonical_request.encode()).hexdigest()
-    return context.key.sign(f"{ALGORITHM}\n{context.amz_date}\n{context.scope}\n{digest}")
+    return context.key.sign(context.head + digest)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.files import File
@@ -24,11 +23,14 @@ from ..s3.reading import ObjectFile, ObjectReader
 from ..s3.writing import ObjectWriter
 from .asynchronous import AsyncMethods
 from .base import BucketStorage
-from .links import ResponseOverrides, check_put_link, seconds_of, sign_with
+from .links import NO_OVERRIDES, LinkOptions, ResponseOverrides, check_put_link, seconds_of, window_start
 from .saving import ChoosesNames, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
 from .tracing import traced
 from .uploaded import UploadedObject
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 
@@ -261,19 +263,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
 
     # Links
 
-    def url(
-        self,
-        name: str | None,
-        *,
-        expires: timedelta | int | None = None,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: str | None = None,
-        cache_control: str | None = None,
-        content_encoding: str | None = None,
-        content_language: str | None = None,
-        method: str = "GET",
-    ) -> str:
+    def url(self, name: str | None, **options: Unpack[LinkOptions]) -> str:
         """Return a link for browsers, on the external endpoint: plain for a public bucket, else signed.
 
         A signed link is valid for at least ``expires`` (a ``timedelta`` or seconds; default
@@ -290,29 +280,26 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         if not name and (name is None or name == ""):
             return connection.objects.plain_link(f"{self._prefix}_").removesuffix("_")
         key = self._prefix + name if type(name) is str and name[0] != "/" else self.object_name(name)
-        # Most links have no options; for these, a tuple would take half the time of an unsigned link.
-        is_default = method == "GET" and filename is None and content_type is None and disposition is None
-        is_default = is_default and cache_control is None and content_encoding is None
-        is_default = is_default and content_language is None
-        if is_default and connection.plain_root and expires is None:
-            return connection.plain_root + quote_object_name(key)
+        if options:
+            return self._link_with(key, **options)
+        if connection.plain_root:
+            return connection.plain_root + quote_object_name(key)  # plain_link() would be a call more
+        return connection.link(key)
+
+    def _link_with(
+        self, key: str, *, expires: timedelta | int | None = None, method: str = "GET", **headers: str | None
+    ) -> str:
+        connection, overrides = self._connection(), ResponseOverrides(**headers)
+        is_default = expires is None and method == "GET" and overrides == NO_OVERRIDES
+        if is_default and connection.plain_root:
+            return connection.objects.plain_link(key)
         config = connection.config
         life, window = config.url_expiry if expires is None else config.expiry(seconds_of(expires))
-        now = int(time.time())
-        start = now - now % window if window else now
-        if is_default:
-            query = connection.link_query
-        else:
-            overrides = ResponseOverrides(
-                filename, content_type, disposition, cache_control, content_encoding, content_language
-            )
-            if method != "GET":
-                check_put_link(method, overrides)
-                return connection.objects.link_for_put(key, life, start)
-            query = overrides.query(name, connection.downloads_active)
-        if connection.url_signer is None:
-            return connection.objects.link(key, life, start, query)
-        return sign_with(connection.url_signer, connection.objects.plain_link(key), key, query, start + life)
+        if method != "GET":
+            check_put_link(method, overrides)
+            return connection.objects.link_for_put(key, life, window_start(window))
+        query = overrides.query(key, connection.downloads_active)
+        return connection.sign(key, life, window_start(window), query)
 
     # Not supported by S3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
@@ -23,14 +23,12 @@ from ..settings.redacted import Hidden
 from ..settings.testing import test_state
 from .headers import Metadata, ObjectHeaders
 from .installed import check_if_installed, warn_if_not_installed
-from .links import default_query
+from .links import default_query, sign_with, signed_links
 from .serialization import SerializableStorage
 
 if TYPE_CHECKING:
     from django.core.files import File
     from minio import Minio
-
-    from ..s3.client import Query
 
 _WHERE = "The setting or option of a storage"
 
@@ -45,8 +43,8 @@ class Connection:
     objects: Bucket
     plain_root: str  # the base of unsigned links; empty if links are signed
     downloads_active: bool
-    link_query: Query
-    url_signer: Callable[[str, datetime], str] | None
+    sign: Callable[..., str]  # Bucket.link, or the same with MINIO_URL_SIGNER
+    link: Callable[[str], str]  # signs a link to a key that has no options
 
 
 class BucketStorage(SerializableStorage, Storage):
@@ -170,11 +168,14 @@ class BucketStorage(SerializableStorage, Storage):
     def _connection(self) -> Connection:
         known = self._connected
         # A call less is a tenth of a plain link. A test's prefix changes with its database.
-        in_tests = test_state() if "django.test.utils" in sys.modules else None
-        if known is not None and known.epoch == clients.epoch and known.test_state == in_tests:
+        if (
+            known is not None
+            and known.epoch == clients.epoch
+            and ("django.test.utils" not in sys.modules or known.test_state == test_state())
+        ):
             return known
         warn_if_not_installed()
-        epoch = clients.epoch
+        epoch, in_tests = clients.epoch, test_state()
         config = self.config
         on_server = config.internal.bucket_name(check_bucket_name(self.bucket, _WHERE))
         objects = Bucket(
@@ -185,6 +186,8 @@ class BucketStorage(SerializableStorage, Storage):
             config.public_url(on_server),
         )
         downloads_active = self._downloads_active(config)
+        signer = config.url_signer
+        sign = objects.link if signer is None else partial(sign_with, signer, objects)
         self._connected = connection = Connection(
             epoch,
             in_tests,
@@ -192,8 +195,8 @@ class BucketStorage(SerializableStorage, Storage):
             objects,
             objects.plain_root if self._has_plain_links() else "",
             downloads_active,
-            default_query if downloads_active else "",
-            config.url_signer,
+            sign,
+            signed_links(sign, config, default_query if downloads_active else ""),
         )
         if config.makes_buckets_at_once and not objects.exists():
             self.check_bucket_existence()
@@ -214,14 +217,14 @@ class BucketStorage(SerializableStorage, Storage):
             self.metadata, self.sse, connection.objects.client.server, connection.downloads_active
         )
 
-    def headers_of(self, name: str, content: File[Any]) -> dict[str, str]:
-        """Return the headers to store this file with."""
-        return self.headers.of(name, content)
-
     @property
     def reading_headers(self) -> Mapping[str, str]:
         """The headers for reading objects: none unless they are encrypted."""
         return {} if self.sse is None else self.headers.reading()
+
+    def headers_of(self, name: str, content: File[Any]) -> dict[str, str]:
+        """Return the headers to store this file with."""
+        return self.headers.of(name, content)
 
     # The server
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from urllib.parse import quote, urlencode
 
 from django.utils.http import content_disposition_header
@@ -14,7 +15,9 @@ from ..exceptions import ConfigurationError
 from .active_content import is_safe_to_display, link_disposition
 
 if TYPE_CHECKING:
+    from ..s3.bucket import Bucket
     from ..s3.client import Query
+    from ..settings.config import Config
 
 
 def seconds_of(life: timedelta | float) -> int:
@@ -25,6 +28,19 @@ def seconds_of(life: timedelta | float) -> int:
         raise ConfigurationError(
             f"A link cannot live for {life!r}. Set 'expires' to a timedelta or a number of seconds."
         ) from error
+
+
+class LinkOptions(TypedDict, total=False):
+    """The options of ``url()``: see ``MinioBackend.url``."""
+
+    expires: timedelta | int | None
+    filename: str | None
+    content_type: str | None
+    disposition: str | None
+    cache_control: str | None
+    content_encoding: str | None
+    content_language: str | None
+    method: str
 
 
 class ResponseOverrides(NamedTuple):
@@ -76,7 +92,26 @@ def check_put_link(method: str, overrides: ResponseOverrides) -> None:
         raise ValueError("A link for PUT has no response headers. Leave them out.")
 
 
-def sign_with(signer: Callable[[str, datetime], str], url: str, key: str, query: Query, ends: int) -> str:
-    """Return the link that ``MINIO_URL_SIGNER`` makes from an unsigned one; ``ends`` is Unix time."""
-    parameters = query if isinstance(query, str) else query(key)
-    return signer(f"{url}?{parameters}" if parameters else url, datetime.fromtimestamp(ends, timezone.utc))
+def signed_links(sign: Callable[..., str], config: Config, query: Query) -> Callable[[str], str]:
+    """Return the function that signs links, of a key, that live as long as the settings say."""
+
+    def link(key: str) -> str:
+        life, window = config.url_expiry
+        return sign(key, life, window_start(window), query)
+
+    return link
+
+
+def window_start(window: int) -> int:
+    """Return when the current window of so many seconds started, as Unix time: links are signed for that."""
+    now = int(time.time())
+    return now - now % window if window else now
+
+
+def sign_with(
+    signer: Callable[[str, datetime], str], bucket: Bucket, key: str, life: int, at: int, query: Query
+) -> str:
+    """Return the link that ``MINIO_URL_SIGNER`` makes; the arguments are those of ``Bucket.link``."""
+    url, parameters = bucket.plain_link(key), query if isinstance(query, str) else query(key)
+    ends = datetime.fromtimestamp(at + life, timezone.utc)
+    return signer(f"{url}?{parameters}" if parameters else url, ends)

@@ -141,7 +141,10 @@ class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
         if self.strategy is None:
             return self._unrouted
         try:
-            answer = self._answer(self.strategy)
+            if self._override is None:
+                answer = self.strategy.bucket_for(self._model)
+            else:
+                answer = self._answer_for(self._override, self.strategy)
         except RoutingError as error:
             error.field = error.field or self._field
             raise
@@ -153,11 +156,9 @@ class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
                 check_bucket_name(answer.bucket, repr(self.strategy))
         return self._backend_at(answer)
 
-    def _answer(self, strategy: BucketStrategy) -> str | Location:
-        if self._override is None:
-            return strategy.bucket_for(self._model)
+    def _answer_for(self, tenant: TenantOverride, strategy: BucketStrategy) -> str | Location:
         # Not override_tenant(), which is slower: each link of a row comes here.
-        token = tenant_override.set(self._override)
+        token = tenant_override.set(tenant)
         try:
             return strategy.bucket_for(self._model)
         finally:

@@ -64,8 +64,9 @@ class PerModel(BucketStrategy):
 
     def _bucket_of(self, model: type[Model]) -> str | None:
         meta = model._meta
-        if meta.label_lower in self.buckets:
-            return self.buckets[meta.label_lower]
+        label = meta.label_lower
+        if label in self.buckets:
+            return self.buckets[label]
         if self.template is None:
             return self.default
         return bucket_template(self.template).render(

@@ -52,7 +52,7 @@ def _is_signed(host: str, bucket: str, key: str, query: str) -> bool:
     extra = "&".join(part for part in query.split("&") if not part.startswith("X-Amz-"))
     at = int(begin.timestamp())
     ours = (
-        client.link(bucket, key, life, at, extra)
+        client.links_in(bucket)(key, life, at, extra)
         for client in known_clients()
         if client.server.memory and client.server.endpoint == host
     )

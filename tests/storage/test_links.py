@@ -179,7 +179,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_700_000_000.0 - 1_700_000_000 % 900
-        monkeypatch.setattr("django_minio_router.storage.backend.time.time", lambda: self.now)
+        monkeypatch.setattr("django_minio_router.storage.links.time.time", lambda: self.now)
 
 
 @pytest.fixture
