@@ -19,6 +19,7 @@ from minio import Minio
 
 from django_minio_router import ConfigurationError, MinioRouter, tenant_bucket_context
 from django_minio_router.files import quota
+from django_minio_router.storage.signals import object_saved, object_saving
 from django_minio_router.strategies import FixedBucket, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import Font, router
 from tests.apps.customers.models import Client
@@ -298,3 +299,18 @@ def test_fields_that_do_not_route_are_left_alone(settings: Any) -> None:
 
 def test_migrations_do_not_show_it(db: None) -> None:
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_saves_are_watched_only_while_there_is_a_limit(settings: Any) -> None:
+    def watching() -> set[Any]:
+        signals = (object_saving, object_saved)
+        return {r for signal in signals for r in signal._live_receivers(MinioRouter)[0]} & {
+            quota._refuse,
+            quota._count,
+        }
+
+    assert watching() == {quota._refuse, quota._count}
+    settings.MINIO_QUOTA = None
+    assert watching() == set()
+    settings.MINIO_QUOTA = 3  # an error, which each save raises
+    assert watching() == {quota._refuse, quota._count}

@@ -79,6 +79,13 @@ def test_what_a_plain_link_cannot_say_is_signed_for_the_server(public: Any, sett
     assert answer.headers["Content-Disposition"] == 'attachment; filename="own.txt"'
 
 
+def test_options_that_are_none_leave_a_link_as_it_is_and_unknown_ones_are_refused(public: Any) -> None:
+    for storage in (public(), MinioBackend(public().bucket, public=False)):
+        assert storage.url("x.txt", expires=None, filename=None, method="GET") == storage.url("x.txt")
+        with pytest.raises(TypeError, match="lifetime"):
+            storage.url("x.txt", lifetime=60)
+
+
 def test_the_public_url_of_flat_settings_is_not_for_another_server(settings: Any, bucket: str) -> None:
     settings.MINIO_PUBLIC_URL = CDN
     settings.MINIO_SERVERS = {
