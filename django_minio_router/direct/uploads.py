@@ -95,7 +95,7 @@ def complete(upload: Upload, etags: object) -> dict[str, Any]:
 
 
 def _complete(upload: Upload, etags: list[str]) -> str:
-    """Return the entity tag of the object; empty if the upload no longer exists."""
+    """Return the entity tag of the object; empty if the server omits it or has no such upload any more."""
     try:
         return upload.stored.complete(upload.upload_id, etags)
     except ServerError as error:
@@ -211,6 +211,7 @@ def _incomplete() -> ValidationError:
     return ValidationError(_("The upload is incomplete. Please upload the file again."), code="incomplete")
 
 
-def is_gone(error: ServerError) -> bool:
-    """Return whether the server does not know the upload, or its parts."""
-    return error.code in {"NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
+def is_gone(error: Exception) -> bool:
+    """Return whether the server does not know the upload, or its parts; Ceph says there is no object."""
+    codes = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
+    return isinstance(error, FileNotFoundError) or getattr(error, "code", "") in codes

@@ -48,7 +48,7 @@ class DirectUploadView(View):
         except (Refused, RoutingError) as error:
             logger.warning("A direct upload was refused: %s", error)
             return _answer(403, _("This upload is not allowed, or no longer. Please reload the page."))
-        except ServerError as error:
+        except (ServerError, FileNotFoundError) as error:
             if uploads.is_gone(error):
                 return _answer(404, _("The upload is incomplete. Please upload the file again."))
             logger.error("A direct upload failed: %s", error)

@@ -39,10 +39,16 @@ _SAFE_COPIES = ("AmazonS3", "VERSITYGW")
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-# MinIO accepts headers that are not signed: with x-amz-copy-source, an upload link could copy any file that
-# our keys may read. No object has this entity tag, so with this signed condition nothing can be copied; a
-# plain PUT ignores it.
-NO_COPY: Mapping[str, str] = {"x-amz-copy-source-if-match": '"none"'}
+
+def _if_source_is(etag: str) -> dict[str, str]:
+    """Return the condition of a copy. Ceph RGW knows it by the second name, and ignores the first."""
+    return dict.fromkeys(("x-amz-copy-source-if-match", "x-amz-copy-if-match"), f'"{etag}"')
+
+
+# MinIO and Ceph accept headers that are not signed: with x-amz-copy-source, an upload link could copy any
+# file that our keys may read. No object has this entity tag, so with this signed condition nothing can be
+# copied; a plain PUT ignores it.
+NO_COPY: Mapping[str, str] = _if_source_is("none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,10 +296,7 @@ class Bucket:
             headers=headers,
             only_new=only_new,
             if_match=if_match,
-            source={
-                "x-amz-copy-source": source.path(info.key),
-                "x-amz-copy-source-if-match": f'"{info.etag}"',
-            },
+            source={"x-amz-copy-source": source.path(info.key), **_if_source_is(info.etag)},
         )
 
     @limited

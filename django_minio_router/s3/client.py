@@ -281,7 +281,7 @@ def _is_from_s3(headers: Mapping[str, str]) -> bool:
     """Return whether a response without a body comes from S3: all servers send a request id."""
     if headers.get("Server", "").startswith(_SERVERS):
         return True
-    return any(header.lower().startswith(("x-amz-", "x-minio-")) for header in headers)
+    return any(header.lower().startswith(("x-amz-", "x-amzn-", "x-minio-")) for header in headers)
 
 
 def _code_and_message(response: BaseHTTPResponse) -> tuple[str, str]:

@@ -27,8 +27,9 @@ def wire(settings: Any) -> Iterator[Proxy]:
 
 @pytest.mark.parametrize(("size", "parts", "most"), [(5, 1, 5), (11 * MIB, 3, 6)])
 def test_the_s3_server_gets_the_parts_and_at_most_six_requests(
-    ann: Browser, wire: Proxy, size: int, parts: int, most: int
+    ann: Browser, wire: Proxy, size: int, parts: int, most: int, server_name: str
 ) -> None:
+    most += server_name == "ceph" and parts > 1  # it does not tell the entity tag of what it put together
     with tenant_bucket_context(ann.tenant), TestCase.captureOnCommitCallbacks():
         FIELD.storage.save("before.txt", form_file(ann, ann.upload(b"now it knows the server")))
         wire.forget()

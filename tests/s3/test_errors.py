@@ -279,6 +279,14 @@ def test_a_404_of_a_proxy_says_nothing_about_an_object(
     assert caught.value.status == 404
 
 
+@pytest.mark.parametrize("sign", ["x_amz_request_id", "x_amzn_requestid"], ids=["AWS", "moto"])
+def test_a_404_with_the_sign_of_an_s3_server_means_absent(through: Make, proxy: Proxy, sign: str) -> None:
+    storage = through()
+    proxy.when(answering(404, b"", **{sign: "1"}), method="HEAD")
+
+    assert storage.exists("x.txt") is False
+
+
 def test_a_404_of_a_proxy_shows_no_stale_file(make: Make, proxy: Proxy) -> None:
     """What the old place still holds is read only if the new one says that it has nothing."""
     old = InMemoryStorage()
