@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _THREADS = 32  # concurrent calls from async code; others wait
+_AHEAD = 2  # pieces that wait for a visitor
+_TURN = 8  # pieces that a thread reads for one visitor before it looks after others
 PIECE = 1024 * 1024  # bytes that a thread reads at once
 
 
@@ -153,22 +156,66 @@ class AsyncOpening:
 
 
 async def read_ahead(take: Callable[[], T]) -> AsyncGenerator[T, None]:
-    """Yield the results of ``take`` until one is empty, fetching one ahead from the second on.
-
-    The first is yielded at once, since somebody waits for it.
-    """
-    # Not in_thread(), whose overhead exceeds the time to read a piece.
-    fetch = partial(asyncio.get_running_loop().run_in_executor, _executor(), take)
-    piece = await fetch()
-    pending: asyncio.Future[T] | None = None
+    """Yield the results of ``take`` until one is empty, while a thread calls it for the next ones."""
+    reader = _Reader(take)
     try:
-        while piece:
+        while piece := await reader.next():
             yield piece
-            piece = await (pending or fetch())
-            pending = fetch() if piece else None
     finally:
-        if pending is not None and not (pending.cancel() or pending.cancelled()):
-            pending.exception()  # retrieved, so that asyncio does not log it
+        reader.stop()
+
+
+class _Reader(Generic[T]):
+    """The results of a call that one thread at a time repeats, as long as fewer than ``_AHEAD`` wait.
+
+    While somebody takes them as fast as they come, the thread stays for a turn: to hand over each call takes
+    longer than to read a piece. Then others that wait for a thread have theirs.
+    """
+
+    def __init__(self, take: Callable[[], T]) -> None:
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._came = asyncio.Event()
+        self._lock = threading.Lock()
+        self._results: deque[Future[T]] = deque()
+        self._is_reading = self._is_over = False
+
+    async def next(self) -> T:
+        """Return the next result, or raise the exception of the call."""
+        while not self._results:
+            self._came.clear()
+            self._start()
+            await self._came.wait()
+        result = self._results.popleft()
+        self._start()
+        return result.result()
+
+    def stop(self) -> None:
+        self._is_over = True
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._is_reading or self._is_over or len(self._results) >= _AHEAD:
+                return
+            self._is_reading = True
+        _executor().submit(self._read)
+
+    def _read(self) -> None:
+        for _ in range(_TURN):
+            result: Future[T] = Future()
+            try:
+                result.set_result(self._take())
+            except BaseException as error:
+                result.set_exception(error)
+            with self._lock:
+                self._results.append(result)
+                self._is_over = self._is_over or result.exception() is not None or not result.result()
+                self._is_reading = not self._is_over and len(self._results) < _AHEAD
+                reads_on = self._is_reading
+            self._loop.call_soon_threadsafe(self._came.set)
+            if not reads_on:
+                return
+        _executor().submit(self._read)
 
 
 async def in_thread(call: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:

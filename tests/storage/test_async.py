@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ from minio import Minio
 from django_minio_router import MinioBackend, MinioRouter, RoutingError, TenantRequired, tenant_bucket_context
 from django_minio_router.exceptions import ServerError
 from django_minio_router.s3.reading import FIRST_RANGE
+from django_minio_router.storage import asynchronous
+from django_minio_router.storage.asynchronous import read_ahead
 from django_minio_router.storage.signals import object_saved
 from django_minio_router.strategies import FixedBucket, PerTenant
 from django_minio_router.tenancy import current_key
@@ -394,6 +398,51 @@ def test_chunks_that_nobody_reads_on_let_the_connection_go(through: Make, proxy:
 
     wait_until(lambda: proxy.open_connections <= 1)
     assert storage.exists("large.bin")
+
+
+def test_pieces_are_read_ahead_until_two_wait() -> None:
+    taken: list[int] = []
+
+    def take() -> bytes:
+        taken.append(len(taken))
+        if len(taken) == 7:
+            raise OSError("the seventh")
+        return bytes([len(taken)])
+
+    async def use() -> None:
+        pieces = read_ahead(take)
+        for number in range(1, 7):
+            assert await anext(pieces) == bytes([number])
+            last = min(number + 2, 7)
+            while len(taken) < last:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
+            assert len(taken) == last
+        with pytest.raises(OSError, match="the seventh"):
+            await anext(pieces)
+
+    run(use)
+
+
+def test_a_download_lets_others_have_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asynchronous, "_executor", cache(lambda: ThreadPoolExecutor(1)))
+
+    order: list[str] = []
+
+    def read(name: str) -> bool:
+        time.sleep(0.001)  # slower than the visitor, so the thread could read on for ever
+        order.append(name)
+        return len(order) < 100
+
+    async def consume(name: str) -> None:
+        async for _ in read_ahead(lambda: read(name)):
+            pass
+
+    async def use() -> None:
+        await asyncio.gather(consume("a"), consume("b"))
+
+    run(use)
+    assert set(order[:50]) == {"a", "b"}
 
 
 def test_a_call_that_waits_for_its_turn_never_begins_if_it_is_cancelled(through: Make, proxy: Proxy) -> None:

@@ -152,13 +152,14 @@ class Run:
                 self.results.large["read"][name].append(read)
 
     def downloads(self) -> None:
-        self.results.downloads = {"WSGI": [], "ASGI": []}
+        """Many downloads in one process, as a worker of a site has them."""
         there = self._large_object()
-        for number in range(self.size.large_rounds):
-            for kind, results in self.results.downloads.items():
-                with self.worker("ours") as worker:
-                    measured = worker.measure(downloads.stream, there, kind == "ASGI", bool(number % 2))
-                results.append(measured)
+        for kind in ("WSGI", "ASGI"):
+            with self.worker("ours") as worker:
+                self.results.downloads[kind] = [
+                    worker.measure(downloads.stream, there, kind == "ASGI", bool(number % 2))
+                    for number in range(2 * self.size.large_rounds)
+                ]
 
     def _large_object(self) -> str:
         with self.worker("ours") as worker:
