@@ -28,7 +28,6 @@ T = TypeVar("T")
 
 _THREADS = 32  # concurrent calls from async code; others wait
 _AHEAD = 2  # pieces that wait for a visitor
-_TURN = 8  # pieces that a thread reads for one visitor before it looks after others
 PIECE = 1024 * 1024  # bytes that a thread reads at once
 
 
@@ -168,8 +167,8 @@ async def read_ahead(take: Callable[[], T]) -> AsyncGenerator[T, None]:
 class _Reader(Generic[T]):
     """The results of a call that one thread at a time repeats, as long as fewer than ``_AHEAD`` wait.
 
-    While somebody takes them as fast as they come, the thread stays for a turn: to hand over each call takes
-    longer than to read a piece. Then others that wait for a thread have theirs.
+    While somebody takes them as fast as they come and nobody waits for a thread, it stays: to hand over each
+    call takes longer than to read a piece.
     """
 
     def __init__(self, take: Callable[[], T]) -> None:
@@ -201,7 +200,8 @@ class _Reader(Generic[T]):
         _executor().submit(self._read)
 
     def _read(self) -> None:
-        for _ in range(_TURN):
+        threads = _executor()
+        while True:
             result: Future[T] = Future()
             try:
                 result.set_result(self._take())
@@ -210,12 +210,13 @@ class _Reader(Generic[T]):
             with self._lock:
                 self._results.append(result)
                 self._is_over = self._is_over or result.exception() is not None or not result.result()
-                self._is_reading = not self._is_over and len(self._results) < _AHEAD
-                reads_on = self._is_reading
+                reads_on = self._is_reading = not self._is_over and len(self._results) < _AHEAD
             self._loop.call_soon_threadsafe(self._came.set)
             if not reads_on:
                 return
-        _executor().submit(self._read)
+            if not threads._work_queue.empty():  # others wait for a thread; that has no public name
+                threads.submit(self._read)
+                return
 
 
 async def in_thread(call: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
