@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _THREADS = 32  # concurrent calls from async code; others wait
 _AHEAD = 2  # pieces that wait for a visitor
-PIECE = 1024 * 1024  # bytes that a thread reads at once
+PIECE = 512 * 1024  # bytes that a thread reads at once
 
 
 class AsyncMethods(Storage):
