@@ -23,6 +23,7 @@ from minio import Minio
 from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings import testing
 from tests.support.quick_flush import delete_all_rows
+from tests.support.storages import set_storage
 from tests.support.which_server import is_minio
 from tools import server_table
 
@@ -142,7 +143,7 @@ def use(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def use(model: type[Model], storage: Storage, name: str = "file") -> None:
         field = model._meta.get_field(name)
         bound = storage.bind(field) if isinstance(storage, MinioRouter) else storage
-        monkeypatch.setattr(field, "storage", bound)
+        set_storage(monkeypatch, field, bound)
 
     return use
 

@@ -112,7 +112,8 @@ def bind_field(field: FileField) -> None:
         return
     # FileField.deconstruct() prefers this attribute, so migrations show the original storage, and omit the
     # default one.
-    field.__dict__.setdefault("_storage_callable", original)
+    if not callable(field.__dict__.get("_storage_callable")):  # unless it is the project's own
+        field.__dict__["_storage_callable"] = original
     follow_rows(field)
     field_bound.send(type(field), field=field)
 

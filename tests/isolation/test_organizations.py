@@ -12,6 +12,7 @@ from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import PerTenant, PerTenantPrefix
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.orgs.models import Document, Note, Organization, organization
+from tests.support.storages import set_storage
 
 from .files import OF_THE_PACKAGE, UNTIL_FOUND, FirstCome, OnlyTurns, Project, run
 
@@ -74,7 +75,7 @@ def route(hears: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Fi
                 leaks.append(FirstCome(strategy))
             field = model._meta.get_field(name)
             routed = leaks[-1] if kind == leaky else strategy
-            monkeypatch.setattr(field, "storage", MinioRouter(strategy=routed))
+            set_storage(monkeypatch, field, MinioRouter(strategy=routed))
             bind_field(field)
         return leaks
 

@@ -37,9 +37,11 @@ from django_minio_router import (
     iso_date_prefix,
 )
 from django_minio_router.models import MinioBackend as MovedBackend
+from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.apps.docs.models import Invoice, Note
 from tests.support.quick_python import quick_python
+from tests.support.storages import set_storage
 
 ROOT = Path(__file__).parents[2]
 ROUTED = {"BACKEND": "django_minio_router.MinioRouter", "OPTIONS": {"strategy": PerModel(default="media")}}
@@ -192,6 +194,17 @@ class TestWhatIsWritten:
     def test_a_bound_router_is_written_as_the_router(self) -> None:
         field = Invoice._meta.get_field("file")
         assert field.deconstruct()[3]["storage"] is field.storage.origin
+
+    def test_a_router_that_takes_the_place_of_another_is_written(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        field, other = Invoice._meta.get_field("file"), MinioRouter(strategy=FixedBucket("others"))
+        set_storage(monkeypatch, field, other)
+        bind_field(field)
+        assert field.deconstruct()[3]["storage"] is other
+        monkeypatch.setattr(field, "storage", newer := MinioRouter(strategy=FixedBucket("newer")))
+        bind_field(field)
+        assert field.deconstruct()[3]["storage"] is newer
 
     def test_the_default_storage_is_left_out(self) -> None:
         with override_settings(STORAGES={**settings.STORAGES, "default": ROUTED}):

@@ -19,6 +19,7 @@ from minio import Minio
 from django_minio_router import MinioRouter
 from django_minio_router.inventory.uses import uses
 from tests.apps.customers.models import Client
+from tests.support.storages import set_storage
 
 Use = Callable[..., None]
 Clean = Callable[..., str]
@@ -94,7 +95,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
         for name in names or ("file",):
             field = model._meta.get_field(name)
             bound = storage.bind(field) if isinstance(storage, MinioRouter) else storage
-            monkeypatch.setattr(field, "storage", bound)
+            set_storage(monkeypatch, field, bound)
 
     return use
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
+from django.core.files.storage import Storage
 from django.core.signals import setting_changed
 
 from django_minio_router import MinioBackend
@@ -19,6 +20,12 @@ Make: TypeAlias = Callable[..., MinioBackend]
 def keys() -> dict[str, str]:
     """The options that a storage with its own endpoint needs."""
     return {name: os.environ[name] for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")}
+
+
+def set_storage(monkeypatch: pytest.MonkeyPatch, field: Any, storage: Storage) -> None:
+    """Give the field a storage until the test ends, and with it what `bind_field` notes for migrations."""
+    monkeypatch.setattr(field, "storage", storage)
+    monkeypatch.setattr(field, "_storage_callable", storage, raising=False)
 
 
 @pytest.fixture

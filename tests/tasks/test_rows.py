@@ -12,6 +12,7 @@ from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import PerTenant
 from django_minio_router.testing import stored_files
 from tests.apps.orgs.models import Note, Organization
+from tests.support.storages import set_storage
 from tests.tenancy.conftest import ROW_TENANCY
 
 from .conftest import Enqueue, Read, Work
@@ -24,7 +25,7 @@ def organizations(project: Any, minio_memory: None, monkeypatch: pytest.MonkeyPa
     project.MINIO_TESTING = "memory"
     project.MINIO_TENANCY = ROW_TENANCY
     field = Note._meta.get_field("file")
-    monkeypatch.setattr(field, "storage", MinioRouter(strategy=PerTenant("org-{slug}")))
+    set_storage(monkeypatch, field, MinioRouter(strategy=PerTenant("org-{slug}")))
     bind_field(field)
     Organization.objects.bulk_create([Organization(slug="acme"), Organization(slug="globex")])
 

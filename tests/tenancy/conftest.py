@@ -14,6 +14,7 @@ from django_minio_router import MinioRouter
 from django_minio_router.storage.binding import bind_field
 from django_minio_router.strategies import BucketStrategy, PerTenant
 from tests.apps.orgs.models import Document, Note, Organization, Page
+from tests.support.storages import set_storage
 
 ROW_TENANCY = {
     "BACKEND": "django_minio_router.tenancy.RowTenancy",
@@ -44,7 +45,7 @@ def route(rows: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[BucketStrateg
     def route(strategy: BucketStrategy, **options: Any) -> None:
         for model, name in FIELDS:
             field = model._meta.get_field(name)
-            monkeypatch.setattr(field, "storage", MinioRouter(strategy=strategy, **options))
+            set_storage(monkeypatch, field, MinioRouter(strategy=strategy, **options))
             bind_field(field)
 
     return route

@@ -32,6 +32,7 @@ from tests.apps.customers.models import Client
 from tests.apps.docs.models import Contract, Invoice, InvoiceProxy, Letter, PaidInvoice, Photo
 from tests.apps.everywhere.models import Paper
 from tests.apps.in_public.models import Notice
+from tests.support.storages import set_storage
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +56,7 @@ def fields(strategy: PerTenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     for model in (Contract, Letter, Notice, Paper, Invoice, PaidInvoice, Photo):
         for field in model._meta.local_fields:
             if isinstance(field, models.FileField):
-                monkeypatch.setattr(field, "storage", MinioRouter(strategy=strategy))
+                set_storage(monkeypatch, field, MinioRouter(strategy=strategy))
                 bind_field(field)
     yield
     connections["default"].set_schema_to_public()
@@ -237,7 +238,7 @@ def test_a_shared_row_has_no_bucket_if_public_has_none(
     north: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     field = Notice._meta.get_field("file")
-    monkeypatch.setattr(field, "storage", MinioRouter(strategy=PerTenant()))
+    set_storage(monkeypatch, field, MinioRouter(strategy=PerTenant()))
     bind_field(field)
 
     with tenant_context(north), pytest.raises(TenantRequired):
@@ -301,7 +302,7 @@ def test_whoever_sends_a_query_on_public_for_a_quota_the_row_goes_to_its_schema(
     north: Client, strategy: PerTenant, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     field = Paper._meta.get_field("file")
-    monkeypatch.setattr(field, "storage", MinioRouter(strategy=Asking(strategy.template)))
+    set_storage(monkeypatch, field, MinioRouter(strategy=Asking(strategy.template)))
     bind_field(field)
     settings.MINIO_QUOTA = lambda tenant: 10_000
 
