@@ -135,13 +135,13 @@ class Bucket:
         response = self.client.head(self.path(key), headers)
         if response.status != 200:
             self.client.refuse(response, self.name, key, is_head=True)
-        self.client.saw_bucket(self.name)
         found = response.headers
         try:
             size, etag, modified = int(found["Content-Length"]), found["ETag"], found["Last-Modified"]
-        except KeyError as missing:  # S3 sends all three for every object
-            place = f"{self.name}/{key}"
-            raise self.client.not_s3(place, f"its response has no {missing.args[0]}") from None
+        except KeyError:  # S3 sends all three for every object
+            missing = next(one for one in ("Content-Length", "ETag", "Last-Modified") if one not in found)
+            raise self.client.not_s3(f"{self.name}/{key}", f"its response has no {missing}") from None
+        self.client.saw_bucket(self.name)
         return ObjectInfo(key, size, etag.strip('"'), modified, found)
 
     @limited

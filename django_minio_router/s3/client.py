@@ -6,10 +6,8 @@ Requests go directly through the pool with our own signature. Hooks and projects
 from __future__ import annotations
 
 import logging
-import math
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 from django.core.signals import setting_changed
 from django.utils.functional import cached_property
 
+from ..caches import BoundedCache
 from ..exceptions import ConfigurationError, ServerError
 from ..naming import quote_object_name
 from ..settings.declared import PREFIX
@@ -61,7 +60,7 @@ class Client:
         self._signer = Signer(server.host, server.region, self._keys)
         self._sdk: Minio | None = None
         self._sdk_lock = threading.Lock()
-        self._seen: dict[str, float] = {}  # when a response showed each bucket, on the monotonic clock
+        self._seen: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_SEEN_FOR)
         self.sends_checksums = server.checksums
         self.conditions = Conditions(self, server.conditional_writes)
 
@@ -213,20 +212,18 @@ class Client:
 
     def saw_bucket(self, bucket: str) -> None:
         """Note that the bucket exists, after a response for one of its objects."""
-        if len(self._seen) >= _KNOWN_BUCKETS:
-            self._seen.clear()
-        self._seen[bucket] = time.monotonic()
+        self._seen.set(bucket, True)
 
     def forget_bucket(self, bucket: str) -> None:
         """Request the bucket again the next time that its existence matters."""
-        self._seen.pop(bucket, None)
+        self._seen.discard(bucket)
 
     def has_bucket(self, bucket: str) -> bool:
         """Return whether the bucket exists: the 404 of a HEAD does not say what is missing.
 
         A bucket seen within the last 30 seconds is not requested again.
         """
-        if time.monotonic() - self._seen.get(bucket, -math.inf) < _SEEN_FOR:
+        if self._seen.get(bucket):
             return True
         response = self.request("HEAD", f"/{bucket}")
         if response.status == 200:

@@ -271,7 +271,7 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
         file. ``filename``, ``disposition`` (``"inline"`` or ``"attachment"``) and the arguments named after a
         header set response headers; a plain link cannot carry them, so such a link is always signed. With the
         ``method`` ``"PUT"``, the link stores content under the name, and replaces what is there; see
-        ``NO_COPY`` for the header that the request needs. If active content is downloaded
+        ``NO_COPY`` for the headers that the request needs. If active content is downloaded
         (``MINIO_ACTIVE_CONTENT``), a signed link to a name that is not known to be safe requests
         ``attachment``, unless you pass ``disposition``. Without a name, return the unsigned address of the
         bucket, or of the folder that contains all names.

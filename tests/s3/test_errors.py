@@ -365,6 +365,20 @@ def test_a_page_that_is_xml_is_no_list_and_no_policy(through: Make, proxy: Proxy
             ask()
 
 
+def test_a_page_that_answers_for_an_object_shows_no_bucket(through: Make, proxy: Proxy, bucket: str) -> None:
+    storage = through()
+    client = storage.objects.client
+    client.forget_bucket(bucket)
+    proxy.when(answering(200, b""), method="HEAD")
+
+    with pytest.raises(ServerError, match="is not from an S3 server: its response has no ETag"):
+        storage.exists("x.txt")
+
+    proxy.forget()
+    assert client.has_bucket(bucket)
+    assert proxy.methods == ["HEAD"]
+
+
 LIST = "<ListBucketResult>{}<Contents><Key>a%2Bb+c.txt</Key><Size>1</Size></Contents></ListBucketResult>"
 
 

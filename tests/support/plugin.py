@@ -162,9 +162,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         if where(item.path).startswith(ON_ANY_SERVER) and not item.get_closest_marker("each_server"):
             item.add_marker("any_server")  # before -m chooses
     yield
-    items.sort(
-        key=lambda item: rank(item.path)
-    )  # after pytest-django, which puts all that needs no database at the end
+    # After pytest-django, which puts all that needs no database at the end.
+    items.sort(key=lambda item: rank(item.path))
 
 
 def pytest_runtest_setup() -> None:
