@@ -156,7 +156,8 @@ def whose(request: HttpRequest, field: FileField) -> tuple[str, str | None, str,
 
 def _digest(*said: str | None) -> str:
     """Return what stands for this on a computer that others may use."""
-    return salted_hmac("django_minio_router.direct.keep", json.dumps(said)).hexdigest()[:32]
+    digest = salted_hmac("django_minio_router.direct.keep", json.dumps(said), algorithm="sha256")
+    return digest.hexdigest()[:32]
 
 
 def _user_of(request: HttpRequest) -> str:
