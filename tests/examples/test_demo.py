@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,13 +221,9 @@ def test_a_page_says_that_the_s3_server_is_gone_while_it_is_open(second_start):
     assert "late.txt" not in page
 
 
-def test_a_check_that_does_not_hold_fails_the_demo_by_name(on_own_servers, tmp_path, monkeypatch):
-    _, env = on_own_servers
-    for name in OF_THE_TEST_RUN:
-        monkeypatch.delenv(name)
-    with servers.running(data=tmp_path) as addresses:
-        open_to_anybody("demo-harbour", "documents/*", addresses)
-        result = run([DEMO, "--once"], env | addresses)
+def test_a_check_that_does_not_hold_fails_the_demo_by_name(first_start, empty):
+    with open_to_anybody(client_of(empty), "demo-harbour", "documents/*"):
+        result = run([DEMO, "--once"], empty)
 
     assert result.returncode == 1
     assert f"\n1 of {CHECKS} checks did not hold:\n" in result.stderr
@@ -236,9 +233,8 @@ def test_a_check_that_does_not_hold_fails_the_demo_by_name(on_own_servers, tmp_p
     )
 
 
-def open_to_anybody(bucket: str, objects: str, addresses: Mapping[str, str]) -> None:
-    client = client_of(addresses)
-    client.make_bucket(bucket_name=bucket)
+@contextmanager
+def open_to_anybody(client: Minio, bucket: str, objects: str) -> Iterator[None]:
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": ["*"]},
@@ -247,6 +243,10 @@ def open_to_anybody(bucket: str, objects: str, addresses: Mapping[str, str]) -> 
     }
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     client.set_bucket_policy(bucket_name=bucket, policy=json.dumps(policy))
+    try:
+        yield
+    finally:
+        client.delete_bucket_policy(bucket_name=bucket)
 
 
 def test_a_wrong_key_fails_the_demo_with_one_clear_line(empty):
