@@ -19,7 +19,6 @@ HOST = "127.0.0.1"
 DOMAIN = "s3.localhost"  # below which each bucket has a host, beside its path; no resolver need know it
 GRPC_OFFSET = 10_000  # SeaweedFS listens there too, for each of its ports
 STARTS_WITHIN = 60.0  # seconds; a cold disk or a busy CI machine takes its time
-STOPS_WITHIN = 5.0
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -40,6 +39,7 @@ class Process:
     log: Path
     env: Mapping[str, str] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    stops_within: float = 5.0  # seconds
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
@@ -59,12 +59,12 @@ class Process:
         self._wait_for_answer(self._child)
 
     def stop(self) -> None:
-        """End the server with its own signal, or by force after five seconds."""
+        """End the server with its own signal, or by force when it has had its time."""
         if self._child is None:
             return
         self._child.send_signal(self.stop_signal)
         try:
-            self._child.wait(STOPS_WITHIN)
+            self._child.wait(self.stops_within)
         except subprocess.TimeoutExpired:
             self._child.kill()
         self._child.wait()

@@ -78,7 +78,8 @@ class SeaweedFS:
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
         }
-        return Process(name, command, answers, log=self._data / "weed.log", env=env)
+        # Everything is on disk after a second. Then it waits for its own clients, and would wait for ever.
+        return Process(name, command, answers, log=self._data / "weed.log", env=env, stops_within=2)
 
     def _mini(self, *flags: str) -> list[str]:
         return [
