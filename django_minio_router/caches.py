@@ -39,15 +39,6 @@ class BoundedCache(Generic[K, V]):
             if since is None or since == self.discards:
                 self._items[key] = value
 
-    def get_or_make(self, key: K, make: Callable[[K], V]) -> V:
-        """Return the item, made outside the lock if it is missing; one added meanwhile wins."""
-        found = self.get(key)
-        if found is not None:
-            return found
-        made = make(key)
-        with _lock:
-            return self._items.setdefault(key, made)
-
     def discard(self, key: K) -> None:
         with _lock:
             self.discards += 1

@@ -1,10 +1,9 @@
-"""The bounded cache keeps what was used last, makes each item once, and survives threads and forks."""
+"""The bounded cache keeps what was used last, and survives threads and forks."""
 
 from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -67,42 +66,6 @@ def test_what_was_read_before_a_discard_is_not_kept_after_it() -> None:
         assert cache.get("a") is None
 
 
-def test_an_item_is_made_when_it_is_missing() -> None:
-    cache: BoundedCache[str, list[str]] = BoundedCache(2)
-    made: list[str] = []
-
-    def make(key: str) -> list[str]:
-        made.append(key)
-        return [key]
-
-    first = cache.get_or_make("a", make)
-
-    assert cache.get_or_make("a", make) is first
-    assert made == ["a"]
-
-
-def test_all_threads_get_the_same_item() -> None:
-    cache: BoundedCache[int, object] = BoundedCache(100)
-    start = threading.Barrier(16)
-
-    def ask(_: int) -> list[object]:
-        start.wait()
-        return [cache.get_or_make(key, lambda key: object()) for key in range(100)]
-
-    with ThreadPoolExecutor(16) as threads:
-        results = list(threads.map(ask, range(16)))
-
-    assert all(result == results[0] for result in results)
-
-
-def test_an_item_that_is_made_may_use_the_cache() -> None:
-    cache: BoundedCache[str, str] = BoundedCache(5)
-
-    outer = cache.get_or_make("outer", lambda key: cache.get_or_make("inner", str.upper) + key)
-
-    assert outer == "INNERouter"
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_that_is_forked_while_threads_use_caches_can_use_them() -> None:
     cache: BoundedCache[int, int] = BoundedCache(50)
@@ -119,7 +82,7 @@ def test_a_child_that_is_forked_while_threads_use_caches_can_use_them() -> None:
         thread.start()
     try:
         for _ in range(20):
-            in_children(1, lambda number: cache.get_or_make(1000 + number, int))
+            in_children(1, lambda number: cache.set(1000 + number, cache.get(number) or 0))
     finally:
         done.set()
         for thread in threads:
