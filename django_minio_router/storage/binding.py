@@ -19,7 +19,7 @@ from django.utils.functional import LazyObject, empty, unpickle_lazyobject
 from django.utils.module_loading import import_string
 
 from .router import MinioRouter
-from .rows import follow_rows
+from .rows import follow_inherited, follow_rows, follow_saves
 from .signals import field_bound
 
 _attribute = object.__getattribute__
@@ -95,6 +95,7 @@ def _unbound(storage: Any) -> Storage:
 def bind_fields(sender: type[Model], **kwargs: Any) -> None:
     for field in file_fields(sender):
         bind_field(field)
+    follow_inherited(sender)
 
 
 def bind_field(field: FileField) -> None:
@@ -169,5 +170,6 @@ def _bind_late_fields() -> None:
 def connect() -> None:
     """Bind fields when their models are prepared or they are added, and when the default storage changes."""
     _bind_late_fields()
+    follow_saves()
     class_prepared.connect(bind_fields, dispatch_uid="minio_router.bind_fields")
     setting_changed.connect(_rebind, dispatch_uid="minio_router.rebind")

@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
-from functools import cache, lru_cache, partial, wraps
+from functools import cache, lru_cache, wraps
 from typing import Any, cast
 
 from django.core.files.storage import Storage
@@ -28,7 +28,7 @@ _saved_to: ContextVar[tuple[Model | None, str | None]] = ContextVar(
     "minio_router_saved_to", default=(None, None)
 )
 
-_KEY = "_minio_router_tenant"  # attribute of a row: the key of the tenant, or of what is shared, of its table
+_KEY = "_minio_router_tenant"  # attribute of a row: the key that its connection had when it was read
 
 
 def _key_of(field: FileField) -> str:
@@ -48,8 +48,7 @@ class RowFile(FieldFile):
 
     def __init__(self, instance: Model, field: FileField, name: str | None) -> None:
         super().__init__(instance, field, name)
-        known = vars(instance)
-        self.tenant_key = known.get(_key_of(field)) or known.get(_KEY) or _shared_key(type(instance))
+        self.tenant_key = _key_in(instance, field)
 
     @property
     def storage(self) -> Storage:
@@ -71,7 +70,7 @@ class RowFile(FieldFile):
     def save(self, name: str, content: Any, save: bool = True) -> None:
         """Store the content where the row will be saved: for the active tenant, or as shared."""
         before, stored = self.tenant_key, self.name
-        self._assign_to(_shared_key(type(self.instance)) or get_tenancy().active_key())
+        self._assign_to(_shared_key(self.field.model) or get_tenancy().active_key())
         try:
             super().save(name, content, save=save)
         except BaseException:
@@ -119,21 +118,39 @@ def _unpickled(attr_class: type[FieldFile]) -> RowFile:
 
 def follow_rows(field: FileField) -> None:
     """Make the files of this field follow their rows; an owner takes precedence."""
-    if not isinstance(field, OwnedField):
-        if not issubclass(field.attr_class, RowFile):
-            field.attr_class = _row_file_class(cast("Any", field.attr_class))
-        field.pre_save = partial(_pre_save, field)  # type: ignore[method-assign]
-        field.get_db_prep_save = partial(_get_db_prep_save, field)  # type: ignore[method-assign]
-    _remember_tenant(field.model)
-    _track_save_alias(field.model)
+    if not isinstance(field, OwnedField) and not issubclass(field.attr_class, RowFile):
+        field.attr_class = _row_file_class(cast("Any", field.attr_class))
+    follow_inherited(field.model)
+
+
+def follow_inherited(model: type[Model]) -> None:
+    """Make rows remember their tenant if a file of theirs follows them.
+
+    Proxies and children inherit it, unless they have a ``from_db`` of their own.
+    """
+    files = (field for field in model._meta.fields if isinstance(field, FileField))
+    if any(isinstance(field, OwnedField) or issubclass(field.attr_class, RowFile) for field in files):
+        _remember_tenant(model)
+        _track_save_alias(model)
+        for below in model.__subclasses__():
+            follow_inherited(below)
 
 
 # What a row remembers
 
 
 def _shared_key(model: type[Model]) -> str | None:
+    """Return the shared key if the table of the model has it.
+
+    For a file that is the field's model: a proxy or a child may be in an app of the tenants.
+    """
     tenancy = get_tenancy()
     return tenancy.shared_key if tenancy.is_shared(model) else None
+
+
+def _key_in(row: Model, field: FileField) -> str | None:
+    known = vars(row)
+    return known.get(_key_of(field)) or _shared_key(field.model) or known.get(_KEY)
 
 
 def _remember_tenant(model: type[Model]) -> None:
@@ -147,7 +164,7 @@ def _remember_tenant(model: type[Model]) -> None:
         cls: type[Model], db: str | None, field_names: Collection[str], values: Any
     ) -> Model:
         row = original(cls, db, field_names, values)
-        key = _shared_key(cls) or get_tenancy().key_of_rows(db)
+        key = get_tenancy().key_of_rows(db)
         state = vars(row)
         if key is not None:
             state[_KEY] = key
@@ -155,7 +172,7 @@ def _remember_tenant(model: type[Model]) -> None:
             state[READ] = dict(zip(field_names, values, strict=False))
         for name in _sized_images(cls):  # Django has created their file objects already
             if isinstance(state.get(name), RowFile):
-                state[name].tenant_key = key
+                state[name].tenant_key = _key_in(row, state[name].field)
             elif isinstance(state.get(name), OwnedFile):
                 state[name].row_as_read = state[READ]
         return row
@@ -196,42 +213,68 @@ def _track_save_alias(model: type[Model]) -> None:
     model.save_base = save_base  # type: ignore[method-assign]
 
 
-def _get_db_prep_save(field: FileField, value: Any, connection: Any) -> Any:
-    """Refuse a row that is saved to another connection than was known when its file was stored.
+def follow_saves() -> None:
+    """Look after the files of rows that are saved.
 
-    ``using(…).bulk_create()`` does not tell the rows.
+    In the class: a copy of a field that history packages make into another kind must not take it along.
     """
-    if isinstance(value, RowFile) and _key_of(field) in vars(value.instance):
-        tenancy, model = get_tenancy(), type(value.instance)
-        if tenancy.divides(model) and not tenancy.is_shared(model):
-            row_key = tenancy.key_of_rows(connection.alias)
-            if row_key not in {None, value.tenant_key or tenancy.shared_key}:
-                raise _mismatch_error(value.instance, str(row_key), value.tenant_key)
-    return type(field).get_db_prep_save(field, value, connection)
+    original: Any = FileField.pre_save
+    if not hasattr(original, "minio_router_follows"):
+        for name, wrapper in (("pre_save", _pre_save), ("get_db_prep_save", _get_db_prep_save)):
+            setattr(FileField, name, wrapper(getattr(FileField, name)))
 
 
-def _pre_save(field: FileField, instance: Model, add: bool) -> Any:
-    """Copy the row's file to the tenant that the row is about to be saved for."""
-    file = getattr(instance, field.attname)
-    if not (file and isinstance(file, RowFile) and isinstance(field.storage, MinioRouter)):
-        return type(field).pre_save(field, instance, add)
-    key, tenancy = _target_key(instance), get_tenancy()
-    if file._committed and key is not None:
-        _copy_to_tenant(file, field.storage, key)
-    is_other_tenant = key not in {None, tenancy.shared_key, tenancy.active_key()}
-    with tenancy.bucket_context(key) if is_other_tenant else nullcontext():
-        return type(field).pre_save(field, instance, add)
+def _get_db_prep_save(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def get_db_prep_save(field: FileField, value: Any, connection: Any) -> Any:
+        if value and isinstance(value, RowFile) and isinstance(field.storage, MinioRouter):
+            _refuse_other_tenants(field, field.storage, value, connection.alias)
+        return original(field, value, connection)
+
+    return get_db_prep_save
 
 
-def _target_key(instance: Model) -> str | None:
+def _refuse_other_tenants(field: FileField, storage: MinioRouter, file: RowFile, alias: str) -> None:
+    """Refuse a row that would name a file of another tenant: only ``save()`` copies it.
+
+    ``using(…).bulk_create()`` does not tell the rows their connection, ``update()`` knows no rows.
+    """
+    tenancy = get_tenancy()
+    key = file.tenant_key or (tenancy.shared_key if _key_of(field) in vars(file.instance) else None)
+    if key is None or _shared_key(field.model) is not None or not tenancy.divides(field.model):
+        return
+    row_key = tenancy.key_of_rows(alias)
+    if row_key is not None and row_key != key and not _share_a_bucket(storage, key, row_key):
+        raise _mismatch_error(field.model, str(row_key), file.tenant_key)
+
+
+def _pre_save(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def pre_save(field: FileField, instance: Model, add: bool) -> Any:
+        """Copy the row's file to the tenant that the row is about to be saved for."""
+        file = getattr(instance, field.attname)
+        if not (file and isinstance(file, RowFile) and isinstance(field.storage, MinioRouter)):
+            return original(field, instance, add)
+        key, tenancy = _target_key(instance, field), get_tenancy()
+        if file._committed and key is not None:
+            _copy_to_tenant(file, field.storage, key)
+        is_other_tenant = key not in {None, tenancy.shared_key, tenancy.active_key()}
+        with tenancy.bucket_context(key) if is_other_tenant else nullcontext():
+            return original(field, instance, add)
+
+    pre_save.minio_router_follows = True  # type: ignore[attr-defined]
+    return pre_save
+
+
+def _target_key(instance: Model, field: FileField) -> str | None:
     """Return the key of the tenant in whose table the row is about to be saved; None if unknown.
 
     Raise ``RoutingError`` if its file would be another tenant's. If no tenant is active, the connection of
     the save decides.
     """
     tenancy, model = get_tenancy(), type(instance)
-    shared = _shared_key(model)
-    if shared is not None or not tenancy.divides(model):
+    shared = _shared_key(field.model)
+    if shared is not None or not tenancy.divides(field.model):
         return shared
     row, using = _saved_to.get()
     named = using if row is instance else None
@@ -243,14 +286,15 @@ def _target_key(instance: Model) -> str | None:
         and not is_other_database
         and active != (None if row_key == tenancy.shared_key else row_key)
     ):
-        raise _mismatch_error(instance, row_key, active)
+        raise _mismatch_error(model, row_key, active)
     return row_key or active
 
 
-def _mismatch_error(instance: Model, row_key: str, whose: str | None) -> RoutingError:
+def _mismatch_error(model: type[Model], row_key: str, whose: str | None) -> RoutingError:
     return RoutingError(
-        f"A row of {instance._meta.label} would be saved for {row_key!r}, but its file stored for {whose!r}. "
-        "Enter tenant_context() for both, instead of tenant_bucket_context()."
+        f"A row of {model._meta.label} would be saved for {row_key!r}, but its file stored for {whose!r}. "
+        "Enter tenant_context() for both, instead of tenant_bucket_context(). Only save() copies a file to "
+        "another tenant; update() and bulk_update() do not."
     )
 
 

@@ -19,6 +19,7 @@ from django.db import connections, models, transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
 from django.template import Context, Template
+from django.test.utils import isolate_apps
 from django.utils.module_loading import import_string
 from django_tenants.utils import schema_context, tenant_context
 from minio import Minio
@@ -346,6 +347,77 @@ def test_proxies_know_it_too(north: Client, south: Client) -> None:
         proxy = InvoiceProxy.objects.get(pk=row.pk)
     with tenant_context(south):
         assert content_of(proxy) == b"north"
+
+
+def test_a_proxy_that_makes_its_rows_itself_knows_it_too(north: Client, south: Client) -> None:
+    """As Django's documentation shows it for ``from_db``, without ``super()``."""
+    with isolate_apps("tests.apps.docs"):
+
+        class Own(Contract):
+            class Meta:
+                proxy = True
+                app_label = "docs"
+
+            @classmethod
+            def from_db(cls, db: Any, field_names: Any, values: Any) -> Own:
+                row = cls(*values)
+                row._state.adding, row._state.db = False, db
+                return row
+
+    row, _ = store(north), store(south)
+    with tenant_context(north):
+        proxy = Own.objects.get(pk=row.pk)
+    with tenant_context(south):
+        assert content_of(proxy) == b"north"
+
+
+def test_a_proxy_in_an_app_of_the_tenants_stays_publics(north: Client, strategy: PerTenant) -> None:
+    """Such as the employees of a tenant, who are users: their table is on public."""
+    with isolate_apps("tests.apps.docs"):
+
+        class Shown(Notice):
+            class Meta:
+                proxy = True
+                app_label = "docs"
+
+    with tenant_context(north):
+        made = Shown.objects.create(file=ContentFile(b"public", name="a.txt"))
+        assert made.file.storage.backend.bucket == strategy.public
+        for model in (Shown, Notice):
+            assert content_of(model.objects.get(pk=made.pk)) == b"public"
+
+
+@pytest.mark.parametrize("how", ["update", "bulk_update"])
+def test_a_query_gives_no_row_the_file_of_another_tenant(north: Client, south: Client, how: str) -> None:
+    made, other = store(north), store(south)
+    with tenant_context(north):
+        row = Contract.objects.get(pk=made.pk)
+
+    def assign() -> None:
+        if how == "update":
+            Contract.objects.filter(pk=other.pk).update(file=row.file)
+        else:
+            Contract.objects.bulk_update([row], ["file"])
+
+    with (
+        tenant_context(south),
+        pytest.raises(RoutingError, match=r"Only save\(\) copies a file"),
+        transaction.atomic(),
+    ):
+        assign()
+    with tenant_context(north):
+        assign()
+
+
+def test_a_field_that_is_copied_into_another_kind_keeps_nothing_of_a_file() -> None:
+    """As django-simple-history makes its fields, whose rows are saved again for a reason of change."""
+    text = copy.copy(Contract._meta.get_field("file"))
+    text.__class__ = models.TextField
+    row = Contract()
+    vars(row)["file"] = "a.txt"
+    with mock.patch.object(Contract, "file", "a.txt"):
+        assert text.pre_save(row, add=False) == "a.txt"
+    assert text.get_db_prep_save("a.txt", connections["default"]) == "a.txt"
 
 
 def test_rows_of_a_data_migration_know_it(north: Client, south: Client, strategy: PerTenant) -> None:
