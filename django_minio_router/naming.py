@@ -56,9 +56,15 @@ def check_object_name(name: str) -> str:
 def check_new_name(name: str) -> str:
     """Return the name, or raise ``SuspiciousFileOperation`` as ``check_object_name`` does.
 
-    Also raise it for a name that a server would store but not list: SeaweedFS hides folders of its own.
+    Also raise it for a name that would be stored but not listed: SeaweedFS hides folders of its own, and the
+    mark of a bucket is not a file.
     """
     name = check_object_name(name)
+    if name == MARK_OBJECT:
+        raise SuspiciousFileOperation(
+            f"The object name {name!r} is reserved: it marks a bucket that 'purge_tenant' may delete. Rename "
+            "the file."
+        )
     if _HIDDEN_FOLDER.search(name):
         raise SuspiciousFileOperation(
             f"The object name {name[:200]!r} has a folder that SeaweedFS does not list: '.uploads', or one "

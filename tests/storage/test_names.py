@@ -25,6 +25,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.exceptions import ServerError
+from django_minio_router.naming import MARK_OBJECT
 from tests.support.proxy import Proxy
 from tests.support.scale import scale
 from tests.support.server import names_in, stored
@@ -106,6 +107,15 @@ def test_a_folder_that_some_server_hides_is_refused_for_new_files_alone(
     assert proxy.requests == []
     assert storage.exists(name) is False
     storage.delete(name)
+
+
+def test_nobody_who_uploads_marks_a_bucket(storage: MinioBackend, bare: Minio, bucket: str) -> None:
+    """Which ``purge_tenant`` would then take for one that it may delete."""
+    with pytest.raises(SuspiciousFileOperation, match="is reserved"):
+        storage.save(MARK_OBJECT, ContentFile(b"created"))
+    with pytest.raises(SuspiciousFileOperation, match="is reserved"):
+        storage.open(MARK_OBJECT, "wb")
+    assert names_in(bare, bucket) == []
 
 
 @pytest.mark.parametrize("name", ["a.uploads/x.txt", "a.versions.d/x.txt", "b.versions", ".uploads"])
