@@ -78,6 +78,20 @@ class RowFile(FieldFile):
                 self._assign_to(before)
             raise
 
+    def delete(self, save: bool = True) -> None:
+        """Delete the file. ``RoutingError`` if the row would then be saved in another tenant's table.
+
+        The row of that tenant with the same primary key would lose the name of its file.
+        """
+        if save and self and isinstance(self.field.storage, MinioRouter):
+            model = type(self.instance)
+            other = _other_tenant(self, database_router.db_for_write(model, instance=self.instance))
+            if other is not None:
+                raise _mismatch_error(model, other, self.tenant_key)
+        super().delete(save=save)
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # templates must not call it
+
     def _assign_to(self, key: str | None) -> None:
         """Note whose file it is, here and on the row for later file objects."""
         self.tenant_key = vars(self.instance)[_key_of(self.field)] = key
@@ -228,24 +242,30 @@ def _get_db_prep_save(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def get_db_prep_save(field: FileField, value: Any, connection: Any) -> Any:
         if value and isinstance(value, RowFile) and isinstance(field.storage, MinioRouter):
-            _refuse_other_tenants(field, field.storage, value, connection.alias)
+            _refuse_other_tenants(field.storage, value, connection.alias)
         return original(field, value, connection)
 
     return get_db_prep_save
 
 
-def _refuse_other_tenants(field: FileField, storage: MinioRouter, file: RowFile, alias: str) -> None:
+def _refuse_other_tenants(storage: MinioRouter, file: RowFile, alias: str) -> None:
     """Refuse a row that would name a file of another tenant: only ``save()`` copies it.
 
     ``using(…).bulk_create()`` does not tell the rows their connection, ``update()`` knows no rows.
     """
-    tenancy = get_tenancy()
+    other = _other_tenant(file, alias)
+    if other is not None and not _share_a_bucket(storage, file.tenant_key, other):
+        raise _mismatch_error(file.field.model, other, file.tenant_key)
+
+
+def _other_tenant(file: RowFile, alias: str) -> str | None:
+    """Return the key of the tenant in whose table this connection writes, unless it is the file's."""
+    tenancy, field = get_tenancy(), file.field
     key = file.tenant_key or (tenancy.shared_key if _key_of(field) in vars(file.instance) else None)
     if key is None or _shared_key(field.model) is not None or not tenancy.divides(field.model):
-        return
+        return None
     row_key = tenancy.key_of_rows(alias)
-    if row_key is not None and row_key != key and not _share_a_bucket(storage, key, row_key):
-        raise _mismatch_error(field.model, str(row_key), file.tenant_key)
+    return None if row_key == key else row_key
 
 
 def _pre_save(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -409,6 +409,26 @@ def test_a_query_gives_no_row_the_file_of_another_tenant(north: Client, south: C
         assign()
 
 
+def test_a_file_is_not_deleted_if_another_tenants_row_would_lose_its_name(
+    north: Client, south: Client
+) -> None:
+    """``file.delete()`` saves the row, by its primary key: to the table of the tenant that is active."""
+    row, other = store(north), store(south)
+    with tenant_context(north):
+        row = Contract.objects.get(pk=row.pk)
+    other_pk, row.pk = row.pk, other.pk  # as it happens in schemas, whose keys all begin with 1
+
+    with tenant_context(south):
+        with pytest.raises(RoutingError, match="Enter tenant_context"):
+            row.file.delete()
+        assert content_of(Contract.objects.get(pk=other.pk)) == b"south"
+    row.pk = other_pk
+    assert content_of(row) == b"north"
+    with tenant_context(north):
+        row.file.delete()
+        assert not Contract.objects.get(pk=row.pk).file
+
+
 def test_a_field_that_is_copied_into_another_kind_keeps_nothing_of_a_file() -> None:
     """As django-simple-history makes its fields, whose rows are saved again for a reason of change."""
     text = copy.copy(Contract._meta.get_field("file"))
