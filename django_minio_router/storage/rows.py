@@ -7,7 +7,7 @@ it is pickled or assigned to another row. When the row is saved for another tena
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import cache, lru_cache, wraps
@@ -17,8 +17,9 @@ from django.core.files.storage import Storage
 from django.db import router as database_router
 from django.db.models import FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile, ImageFieldFile
+from django.db.models.query import ModelIterable, RawModelIterable
 
-from ..exceptions import RoutingError
+from ..exceptions import ConfigurationError, RoutingError
 from ..tenancy import get_tenancy
 from .fields import READ, OwnedField, OwnedFile
 from .router import MinioRouter
@@ -27,6 +28,9 @@ from .router import MinioRouter
 _saved_to: ContextVar[tuple[Model | None, str | None]] = ContextVar(
     "minio_router_saved_to", default=(None, None)
 )
+
+# The key of the tenant whose rows are made now: that of the query, which is also faster than to ask for each.
+_read_for: ContextVar[str | None] = ContextVar("minio_router_read_for", default=None)
 
 _KEY = "_minio_router_tenant"  # attribute of a row: the key that its connection had when it was read
 
@@ -178,7 +182,7 @@ def _remember_tenant(model: type[Model]) -> None:
         cls: type[Model], db: str | None, field_names: Collection[str], values: Any
     ) -> Model:
         row = original(cls, db, field_names, values)
-        key = get_tenancy().key_of_rows(db)
+        key = _read_for.get() or get_tenancy().key_of_rows(db)
         state = vars(row)
         if key is not None:
             state[_KEY] = key
@@ -193,6 +197,7 @@ def _remember_tenant(model: type[Model]) -> None:
 
     from_db_and_remember.minio_router_remembers = True  # type: ignore[attr-defined]
     model.from_db = classmethod(from_db_and_remember)  # type: ignore[method-assign, assignment]
+    _follow_queries()
 
 
 @cache
@@ -204,6 +209,39 @@ def _has_owners(model: type[Model]) -> bool:
 def _sized_images(model: type[Model]) -> Sequence[str]:
     images: list[Any] = [field for field in model._meta.fields if isinstance(field, ImageField)]
     return [field.attname for field in images if field.width_field or field.height_field]
+
+
+def _follow_queries() -> None:
+    """Make the rows of an iterator belong to the tenant of the query, whoever is active at a later row."""
+    for kind in (ModelIterable, RawModelIterable):
+        original: Any = kind.__iter__
+        if not hasattr(original, "minio_router_follows"):
+            kind.__iter__ = cast("Any", _of_one_tenant(original))  # type: ignore[method-assign]
+
+
+def _of_one_tenant(original: Callable[[Any], Iterator[Model]]) -> Callable[[Any], Iterator[Model]]:
+    @wraps(original)
+    def __iter__(self: Any) -> Iterator[Model]:
+        rows, key = original(self), _key_of_query(self.queryset.db)
+        while True:
+            token = _read_for.set(key)
+            try:
+                row = next(rows, None)
+            finally:
+                _read_for.reset(token)
+            if row is None:
+                return
+            yield row
+
+    __iter__.minio_router_follows = True  # type: ignore[attr-defined]
+    return __iter__
+
+
+def _key_of_query(alias: str) -> str | None:
+    try:
+        return get_tenancy().key_of_rows(alias)
+    except ConfigurationError:  # a check reports it, and models without files can still be read
+        return None
 
 
 # When a row is written

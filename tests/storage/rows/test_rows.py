@@ -387,6 +387,34 @@ def test_a_proxy_in_an_app_of_the_tenants_stays_publics(north: Client, strategy:
             assert content_of(model.objects.get(pk=made.pk)) == b"public"
 
 
+@pytest.mark.parametrize("query", ["rows", "raw", "joined"])
+def test_rows_of_a_query_that_goes_on_in_another_tenant_keep_their_files(
+    north: Client, south: Client, query: str
+) -> None:
+    """As with two exports that are read in turns."""
+
+    def read() -> Any:
+        if query == "raw":
+            return Contract.objects.raw("SELECT * FROM docs_contract").iterator()
+        if query == "joined":
+            return (row.invoice_ptr for row in PaidInvoice.objects.select_related("invoice_ptr").iterator())
+        return Contract.objects.iterator()
+
+    model, values = (PaidInvoice, {"proof": "x"}) if query == "joined" else (Contract, {})
+    exports = []
+    for tenant in (north, south):
+        for _ in range(3):
+            store(tenant, model, **values)
+        with tenant_context(tenant):
+            rows = read()
+            next(rows)  # which sends the query
+            exports.append(rows)
+
+    for tenant, rows, other in zip((north, south), exports, (south, north), strict=True):
+        with tenant_context(other):
+            assert [content_of(row) for row in rows] == [tenant.name.encode()] * 2
+
+
 @pytest.mark.parametrize("how", ["update", "bulk_update"])
 def test_a_query_gives_no_row_the_file_of_another_tenant(north: Client, south: Client, how: str) -> None:
     made, other = store(north), store(south)
