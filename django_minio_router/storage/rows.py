@@ -7,6 +7,7 @@ it is pickled or assigned to another row. When the row is saved for another tena
 from __future__ import annotations
 
 import posixpath
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
@@ -29,8 +30,14 @@ _saved_to: ContextVar[tuple[Model | None, str | None]] = ContextVar(
     "minio_router_saved_to", default=(None, None)
 )
 
-# The key of the tenant whose rows are made now: that of the query, which is also faster than to ask for each.
-_read_for: ContextVar[str | None] = ContextVar("minio_router_read_for", default=None)
+
+class _Reading(threading.local):
+    """The key of the tenant whose rows are made now: that of the query. A context variable takes longer."""
+
+    key: str | None = None
+
+
+_reading = _Reading()
 
 _KEY = "_minio_router_tenant"  # attribute of a row: the key that its connection had when it was read
 
@@ -182,7 +189,7 @@ def _remember_tenant(model: type[Model]) -> None:
         cls: type[Model], db: str | None, field_names: Collection[str], values: Any
     ) -> Model:
         row = original(cls, db, field_names, values)
-        key = _read_for.get() or get_tenancy().key_of_rows(db)
+        key = _reading.key or get_tenancy().key_of_rows(db)
         state = vars(row)
         if key is not None:
             state[_KEY] = key
@@ -222,19 +229,28 @@ def _follow_queries() -> None:
 def _of_one_tenant(original: Callable[[Any], Iterator[Model]]) -> Callable[[Any], Iterator[Model]]:
     @wraps(original)
     def __iter__(self: Any) -> Iterator[Model]:
-        rows, key = original(self), _key_of_query(self.queryset.db)
-        while True:
-            token = _read_for.set(key)
-            try:
-                row = next(rows, None)
-            finally:
-                _read_for.reset(token)
-            if row is None:
-                return
-            yield row
+        query, model = self.queryset.query, self.queryset.model
+        may_follow = hasattr(model.from_db, "minio_router_remembers") or getattr(
+            query, "select_related", False
+        )
+        rows = original(self)
+        return _read_for_one(rows, self.queryset.db) if may_follow else rows
 
     __iter__.minio_router_follows = True  # type: ignore[attr-defined]
     return __iter__
+
+
+def _read_for_one(rows: Iterator[Model], alias: str) -> Iterator[Model]:
+    key = _key_of_query(alias)
+    while True:
+        before, _reading.key = _reading.key, key
+        try:
+            row = next(rows, None)
+        finally:
+            _reading.key = before
+        if row is None:
+            return
+        yield row
 
 
 def _key_of_query(alias: str) -> str | None:
