@@ -196,6 +196,16 @@ def test_e001_an_alias_that_is_no_dictionary(project, entry):
     assert "STORAGES['media']" in only("E001").msg
 
 
+@pytest.mark.parametrize("alias", ["default", "media"])
+@pytest.mark.parametrize("backend", [MinioBackend, MinioBackend("papers")], ids=["class", "instance"])
+def test_e001_a_backend_that_is_no_path(project, alias, backend):
+    project.STORAGES = {**project.STORAGES, alias: {"BACKEND": backend}}
+
+    message = only("E001").msg
+    assert f"STORAGES['{alias}'] is MinioBackend, not a text" in message
+    assert "'django_minio_router.MinioBackend'" in message
+
+
 @pytest.mark.parametrize(
     ("strategy", "options"),
     [

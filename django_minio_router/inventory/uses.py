@@ -101,10 +101,16 @@ def _storage(alias: str) -> MinioBackend | MinioRouter:
         raise ConfigurationError(f"STORAGES[{alias!r}]: {error}") from error
 
 
-def _is_ours(alias: str, backend: str | type) -> bool:
+def _is_ours(alias: str, backend: object) -> bool:
     """Decide by its class, since creating a storage of another package may send a request."""
+    if not isinstance(backend, str):  # Django splits it as a text; an instance may show keys
+        kind = backend if isinstance(backend, type) else type(backend)
+        raise ConfigurationError(
+            f"The BACKEND of STORAGES[{alias!r}] is {kind.__name__}, not a text. "
+            "Write a dotted path, such as 'django_minio_router.MinioBackend', and the arguments in OPTIONS."
+        )
     try:
-        backend_class = import_string(backend) if isinstance(backend, str) else backend
+        backend_class = import_string(backend)
     except ImportError as error:
         raise ConfigurationError(
             f"STORAGES[{alias!r}] names {backend!r}, which cannot be imported: {error}. Correct the path."

@@ -135,8 +135,8 @@ def _default_storage_routes() -> bool:
         return False
     try:
         storage_class = import_string(settings.STORAGES["default"]["BACKEND"])
-    except (ImportError, KeyError):
-        return False  # Django reports it when the storage is used
+    except (ImportError, KeyError, AttributeError, TypeError):
+        return False  # a check reports it, and Django when the storage is used
     return isinstance(storage_class, type) and issubclass(storage_class, MinioRouter)
 
 
