@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,28 @@ def test_the_page_of_the_package_index_has_no_link_or_picture_that_leads_nowhere
     assert rest, "the first fragment ends where README says it does"
     assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []
     assert "storage=MinioRouter(strategy=PerTenant())" in text
+
+
+def test_a_release_names_the_addresses_of_the_repository_that_makes_it(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    github = {
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "someone/storage",
+        "GITHUB_REPOSITORY_OWNER": "someone",
+        "GITHUB_REF_NAME": "v1.2",
+    }
+    subprocess.run([tmp_path / ".ci" / "add_project_urls"], env=os.environ | github, check=True)
+
+    before, after = (load_toml(folder / "pyproject.toml") for folder in (ROOT, tmp_path))
+    assert after["project"].pop("urls") == {
+        "Documentation": "https://someone.github.io/storage/",
+        "Source": "https://github.example/someone/storage",
+        "Changelog": "https://github.example/someone/storage/blob/v1.2/CHANGELOG.md",
+        "Issues": "https://github.example/someone/storage/issues",
+    }
+    assert after == before
+    assert "run: .ci/add_project_urls\n" in (ROOT / ".github" / "workflows" / "release.yml").read_text()
 
 
 README_COLUMNS = {"this package": "**this package**", "django-storages": "dst-u"}
