@@ -23,6 +23,7 @@ MATRIX = [
     nox.param("3.11", "5.2", id="django-5.2"),
     nox.param("3.12", "6.0", id="django-6.0"),
     nox.param("3.13", "6.1", id="django-6.1"),
+    nox.param("3.14", "6.1", id="python-3.14"),
 ]
 ENVIRONMENT = "-e.[dev,tenants]"
 LOCK = "requirements.lock"

@@ -185,10 +185,11 @@ def _remember_tenant(model: type[Model]) -> None:
         return  # inherited from a parent
     original: Callable[..., Model] = from_db.__func__
 
+    @wraps(original)  # Django looks at the arguments: those that it added later are passed on
     def from_db_and_remember(
-        cls: type[Model], db: str | None, field_names: Collection[str], values: Any
+        cls: type[Model], db: str | None, field_names: Collection[str], values: Any, **options: Any
     ) -> Model:
-        row = original(cls, db, field_names, values)
+        row = original(cls, db, field_names, values, **options)
         key = _reading.key or get_tenancy().key_of_rows(db)
         state = vars(row)
         if key is not None:
@@ -203,7 +204,7 @@ def _remember_tenant(model: type[Model]) -> None:
         return row
 
     from_db_and_remember.minio_router_remembers = True  # type: ignore[attr-defined]
-    model.from_db = classmethod(from_db_and_remember)  # type: ignore[method-assign, assignment]
+    model.from_db = cast("Any", classmethod(from_db_and_remember))  # type: ignore[arg-type, method-assign]
     _follow_queries()
 
 

@@ -27,7 +27,7 @@ def holds(requirement: Requirement, environment: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system["sys_platform"])
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_each_requirement_is_pinned_to_a_version_that_it_allows(python: str, system: dict[str, str]) -> None:
     environment = {**system, "python_version": python, "python_full_version": f"{python}.1"}
     pins = {canonicalize_name(pin.name): pin.specifier for pin in PINNED if holds(pin, environment)}

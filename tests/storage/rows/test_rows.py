@@ -359,7 +359,7 @@ def test_a_proxy_that_makes_its_rows_itself_knows_it_too(north: Client, south: C
                 app_label = "docs"
 
             @classmethod
-            def from_db(cls, db: Any, field_names: Any, values: Any) -> Own:
+            def from_db(cls, db: Any, field_names: Any, values: Any, **options: Any) -> Own:
                 row = cls(*values)
                 row._state.adding, row._state.db = False, db
                 return row
@@ -369,6 +369,14 @@ def test_a_proxy_that_makes_its_rows_itself_knows_it_too(north: Client, south: C
         proxy = Own.objects.get(pk=row.pk)
     with tenant_context(south):
         assert content_of(proxy) == b"north"
+
+
+@pytest.mark.skipif(not hasattr(models, "FETCH_PEERS"), reason="Django 6.1 added fetch modes")
+def test_rows_fetch_what_they_lack_as_their_query_says(north: Client) -> None:
+    row = store(north)
+    with tenant_context(north):
+        found = Contract.objects.fetch_mode(models.FETCH_PEERS).get(pk=row.pk)  # type: ignore[attr-defined]
+        assert found._state.fetch_mode is models.FETCH_PEERS  # type: ignore[attr-defined]
 
 
 def test_a_proxy_in_an_app_of_the_tenants_stays_publics(north: Client, strategy: PerTenant) -> None:
