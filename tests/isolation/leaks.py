@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
 from django.core import signing
 
@@ -102,10 +103,11 @@ LEAKS: list[Leak] = [
     rows_part_from_files,
     replicas_are_taken_for_the_tenants,
     copies_leave_the_file_behind,
-    reading_a_tenant_moves_the_schema,
     tickets_are_for_anybody,
     receipts_are_for_anybody,
 ]
+if django.VERSION < (6, 0):  # from then on, save() stores the files before the cursor of its INSERT is open
+    LEAKS.append(reading_a_tenant_moves_the_schema)
 LEAKS_OF_WRITING = (bucket_contexts_win, rows_part_from_files)
 LEAKS_AT_COMMIT = (rows_forget,)
 LEAKS_OF_UPLOADS = (tickets_are_for_anybody, receipts_are_for_anybody)
