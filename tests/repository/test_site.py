@@ -48,14 +48,19 @@ def test_the_commands_are_described_as_they_are() -> None:
     assert command_reference.PAGE.read_text() == command_reference.page()
 
 
-def test_the_page_of_the_package_index_has_no_link_or_picture_that_leads_nowhere() -> None:
-    """The index has none of the repository's files."""
-    told = load_toml(ROOT / "pyproject.toml")["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+def page_on_the_index(pyproject: dict[str, Any]) -> str:
+    told = pyproject["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
     text, _, rest = (ROOT / "README.md").read_text().partition(told["fragments"][0]["end-before"])
+    assert rest, "the first fragment ends where README says it does"
     for change in told["substitutions"]:
         text = re.sub(change["pattern"], change["replacement"], text)
+    return text
 
-    assert rest, "the first fragment ends where README says it does"
+
+def test_the_page_of_the_package_index_has_no_link_or_picture_that_leads_nowhere() -> None:
+    """The index has none of the repository's files."""
+    text = page_on_the_index(load_toml(ROOT / "pyproject.toml"))
+
     assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []
     assert "storage=MinioRouter(strategy=PerTenant())" in text
 
@@ -72,13 +77,16 @@ def test_a_release_names_the_addresses_of_the_repository_that_makes_it(tmp_path:
     subprocess.run([tmp_path / ".ci" / "add_project_urls"], env=os.environ | github, check=True)
 
     before, after = (load_toml(folder / "pyproject.toml") for folder in (ROOT, tmp_path))
+    files = "https://github.example/someone/storage/blob/v1.2"
+    assert f"[takes over]({files}/docs/moving.md)" in page_on_the_index(after)
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", page_on_the_index(after)) == []
     assert after["project"].pop("urls") == {
         "Documentation": "https://someone.github.io/storage/",
         "Source": "https://github.example/someone/storage",
-        "Changelog": "https://github.example/someone/storage/blob/v1.2/CHANGELOG.md",
+        "Changelog": f"{files}/CHANGELOG.md",
         "Issues": "https://github.example/someone/storage/issues",
     }
-    assert after == before
+    assert after["project"] == before["project"]
     assert "run: .ci/add_project_urls\n" in (ROOT / ".github" / "workflows" / "release.yml").read_text()
 
 
