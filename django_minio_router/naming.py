@@ -22,7 +22,7 @@ _INCOMING = re.compile(rf"(?:.*/)?{INCOMING}\d{{4}}-\d\d-\d\d/[0-9a-f]{{32}}", r
 
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
 _PLAIN = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
-_HIDDEN_FOLDER = re.compile(r"(?:(?:^|/)\.uploads|\.versions)/")
+_HIDDEN_FOLDER = re.compile(r"\.(?:versions|(?<![^/]\.)uploads)/")  # a dot first: found faster
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")

@@ -117,7 +117,7 @@ class _PoolManager(urllib3.PoolManager):
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]
         retries = kw.get("retries", self.connection_pool_kw.get("retries"))
-        request = SentRequest.now(method, url, len(kw.get("body") or b""), retries)
+        request = SentRequest(method, url, len(kw.get("body") or b""), retries)
         is_limited = "retries" not in kw and _size_of(kw.get("body")) <= PIECE
         token = attempts_end.set(_end_of_call(self.call_timeout) if is_limited else math.inf)
         try:
@@ -255,7 +255,7 @@ class Connections:
             "retries": self._retries if repeat else False,
             "timeout": self._time_left if is_limited else self._timeout,
         }
-        request = SentRequest.now(method, path, size, options["retries"])
+        request = SentRequest(method, path, size, options["retries"])
         ends = _end_of_call(self._server.call_timeout) if is_limited else math.inf
         try:
             response = self._urlopen(method, path, query, options, ends)

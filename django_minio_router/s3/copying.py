@@ -16,7 +16,7 @@ COPY_LIMIT = 5 * 1024**3  # bytes; a larger object is copied in parts
 COPY_PART = 512 * 1024**2
 
 
-@dataclass(frozen=True)
+@dataclass
 class Copy(Upload):
     """An object that the server copies from another one, which the ``source`` headers name."""
 

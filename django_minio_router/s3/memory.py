@@ -113,7 +113,7 @@ class MemoryConnections:
         self, method: str, path: str, query: str, body: Any, headers: Mapping[str, str], **options: Any
     ) -> Any:
         data = _bytes(body)
-        request = SentRequest.now(method, path, len(data), retries=0)
+        request = SentRequest(method, path, len(data), retries=0)
         response: Any = MemoryResponse(answer(self._host, method, f"{path}?{query}", headers, data))
         request.answered(response)
         return response

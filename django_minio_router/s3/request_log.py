@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..exceptions import ConfigurationError, RoutingError
@@ -23,24 +23,23 @@ _TEXT = (
 )
 
 
-class SentRequest(NamedTuple):
-    """A request in progress; ``sent`` is the size of its body in bytes, ``limit`` its number of retries."""
+class SentRequest:
+    """A request in progress; ``sent`` is the size of its body in bytes."""
 
-    method: str
-    url: str
-    sent: int
-    limit: int
-    started: float
+    def __init__(self, method: str, url: str, sent: int, retries: Any) -> None:
+        self.method, self.url, self.sent, self.retries = method, url, sent, retries
+        self.started = perf_counter()
 
-    @classmethod
-    def now(cls, method: str, url: str, sent: int, retries: Any) -> SentRequest:
-        limit = getattr(retries, "total", retries)  # a project's own pool may use a number
-        return cls(method, url, sent, int(limit or 0), perf_counter())
+    @property
+    def limit(self) -> int:
+        """The number of retries."""
+        return int(getattr(self.retries, "total", self.retries) or 0)  # a project's own pool may use a number
 
     def answered(self, response: BaseHTTPResponse) -> None:
         retries = response.retries
         repeats = len(retries.history) if retries else 0
-        self._log(response.status, repeats, response.headers)
+        if repeats or logger.isEnabledFor(logging.DEBUG):  # mostly neither
+            self._log(response.status, repeats, response.headers)
 
     def failed(self, error: Exception, *, last: bool) -> None:
         """Log that there was no response; ``last`` after all retries."""

@@ -65,7 +65,7 @@ def checksum_of(block: Block, client: Client) -> dict[str, str]:
     return {CHECKSUM_HEADER: block.checksum} if client.sends_checksums else {}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Upload:
     """One save of one object.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from django.utils.module_loading import import_string
 
@@ -39,8 +38,7 @@ _REQUEST_HEADERS = (  # they describe the request, not the object
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectHeaders:
+class ObjectHeaders(NamedTuple):
     """The headers of one storage's objects; ``sse`` is an encryption object of the SDK."""
 
     metadata: Metadata

@@ -69,6 +69,7 @@ class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
         self.origin = self
         self._model: type[Model] | None = None
         self._settled: MinioBackend | None = None
+        self._override: TenantOverride | None = None
         self._newer: tuple[MinioRouter, ...] = ()  # the routers that have this one as their fallback
         self._options = options
         self._unrouted = MinioBackend(**options)

@@ -74,8 +74,6 @@ class SchemaTenancy(Tenancy):
         key: str | None = connection.schema_name
         return key
 
-    _certain_key = connected_key  # a call less
-
     def connected_tenant(self) -> Any:
         return self.connection().tenant
 
