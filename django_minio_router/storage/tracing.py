@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import wraps
+from functools import cache, wraps
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -48,25 +48,35 @@ def traced(method: Method) -> Method:
     if not _IS_INSTALLED:
         return method
 
+    name = f"storage {method.__name__}"
+
     @wraps(method)
     def within_span(storage: Any, *args: Any, **kwargs: Any) -> Any:
-        if _call.get() is None:
-            with _started_span(storage, method.__name__):
-                return method(storage, *args, **kwargs)
-        _call.get().record(storage)
-        return method(storage, *args, **kwargs)
+        call = _call.get()
+        if call is not None:
+            call.record(storage)
+            return method(storage, *args, **kwargs)
+        span = _tracer().start_span(name)
+        if not span.get_span_context().is_valid:  # the project did not set up OpenTelemetry
+            return method(storage, *args, **kwargs)
+        with _current_span(span, storage, method.__name__):
+            return method(storage, *args, **kwargs)
 
     return within_span  # type: ignore[return-value]
 
 
-@contextmanager
-def _started_span(storage: Any, operation: str) -> Iterator[None]:
+@cache
+def _tracer() -> Any:
     from opentelemetry import trace
 
-    tracer = trace.get_tracer("django_minio_router")
-    with tracer.start_as_current_span(
-        f"storage {operation}", record_exception=False, set_status_on_exception=False
-    ) as span:
+    return trace.get_tracer("django_minio_router")
+
+
+@contextmanager
+def _current_span(span: Any, storage: Any, operation: str) -> Iterator[None]:
+    from opentelemetry import trace
+
+    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         span.set_attribute("storage.operation", operation)
         token = _call.set(_Call(span))
         try:

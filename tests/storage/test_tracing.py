@@ -141,6 +141,23 @@ def test_it_is_the_parent_of_what_happens_within(papers: MinioBackend, inner: No
     assert within.parent.span_id == call.get_span_context().span_id
 
 
+def test_a_trace_that_is_not_recorded_stays_whole(papers: MinioBackend) -> None:
+    seen = []
+
+    def look(**kwargs: object) -> None:
+        seen.append(trace.get_current_span().get_span_context())
+
+    dropped = trace.SpanContext(trace_id=1, span_id=1, is_remote=True, trace_flags=trace.TraceFlags(0))
+    object_saved.connect(look)
+    try:
+        with trace.use_span(trace.NonRecordingSpan(dropped)):
+            put(papers)
+    finally:
+        object_saved.disconnect(look)
+    assert [(context.trace_id, context.trace_flags.sampled) for context in seen] == [(1, False)]
+    assert exporter.get_finished_spans() == ()
+
+
 def test_without_the_package_calls_run_as_they_are(tmp_path) -> None:
     site = QuickSite(tmp_path, SERVER, "MINIO_ENDPOINT = 'memory:'")
     site.at_start("import sys; sys.modules['opentelemetry'] = None")
