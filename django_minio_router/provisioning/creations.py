@@ -246,4 +246,4 @@ def connect() -> None:
     for known in models:
         post_save.connect(_when_saved, sender=known, dispatch_uid="minio_router.creations")
         post_delete.connect(_when_deleted, sender=known, dispatch_uid="minio_router.creations")
-    object_saved.connect(_add_file, dispatch_uid="minio_router.creations")
+        object_saved.connect(_add_file, dispatch_uid="minio_router.creations")

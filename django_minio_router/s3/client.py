@@ -110,18 +110,16 @@ class Client:
             refuse_foreign_bucket(self.server, path)
         payload = EMPTY_PAYLOAD if body is None else UNSIGNED_PAYLOAD
         host, wire_path = self.server.locate(path)
-
-        def send(headers: Mapping[str, str]) -> BaseHTTPResponse:
-            signed = self._signer.authorize(method, wire_path, query, headers, payload, host)
-            return self.connections.send(
-                method, path, query, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
-            )
-
-        headers = headers or {}
-        response = send(headers)
+        headers = {} if headers is None else headers
+        signed = self._signer.authorize(method, wire_path, query, headers, payload, host)
+        response = self.connections.send(
+            method, path, query, body, signed, stream=stream, repeat=repeat, takes_long=takes_long
+        )
         if response.status in (400, 501) and self._refuses_checksums(response, headers):
             # Nothing was stored.
-            return send({k: v for k, v in headers.items() if not _is_checksum(k)})
+            headers = {k: v for k, v in headers.items() if not _is_checksum(k)}
+            options: Any = {"stream": stream, "repeat": repeat, "takes_long": takes_long}
+            return self.request(method, path, query, headers=headers, body=body, **options)
         return response
 
     def _refuses_checksums(self, response: BaseHTTPResponse, sent: Mapping[str, str]) -> bool:

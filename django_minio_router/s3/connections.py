@@ -119,7 +119,7 @@ class _PoolManager(urllib3.PoolManager):
         retries = kw.get("retries", self.connection_pool_kw.get("retries"))
         request = SentRequest(method, url, len(kw.get("body") or b""), retries)
         is_limited = "retries" not in kw and _size_of(kw.get("body")) <= PIECE
-        token = attempts_end.set(_end_of_call(self.call_timeout) if is_limited else math.inf)
+        token = attempts_end.set(time.monotonic() + time_left(self.call_timeout) if is_limited else math.inf)
         try:
             response = super().urlopen(method, url, redirect, **kw)
         except HTTPError as error:
@@ -189,10 +189,6 @@ def _size_of(body: Any) -> float:
     return sum(map(len, body)) if isinstance(body, list | tuple) else math.inf
 
 
-def _end_of_call(call_timeout: float) -> float:
-    return time.monotonic() + time_left(call_timeout)
-
-
 def _retries(server: Server) -> _Retry:
     return _Retry(
         total=server.retries,
@@ -215,10 +211,11 @@ class Connections:
         self._to_host = pool.connection_from_url(self._origin)
         # A proxy for plain HTTP needs the whole URL.
         self._asks_for_urls = bool(pool.proxy) and not server.use_https
-        # A project's own pool may set timeouts and retries.
+        # A project's own pool may set timeouts and retries, and has no limit for a call then.
         own = _retries(server)
         configured = pool.connection_pool_kw.get("retries", own)
-        self._retries = own if isinstance(configured, _Retry) else configured
+        self._has_own_limits = isinstance(configured, _Retry)
+        self._retries = own if self._has_own_limits else configured
         self._time_left = _time_left(server)
         self._timeout = pool.connection_pool_kw.get("timeout", self._time_left)
 
@@ -246,56 +243,54 @@ class Connections:
             # In pieces, so that the time limit applies to each and not to the whole body.
             body = list(pieces(body))
             headers["Content-Length"] = str(size)
-        # A project's own pool sets its own limits.
-        is_limited = isinstance(self._retries, _Retry) and not takes_long
-        options: dict[str, Any] = {
-            "body": body,
-            "headers": headers,
-            "preload_content": not stream,
-            "retries": self._retries if repeat else False,
-            "timeout": self._time_left if is_limited else self._timeout,
-        }
-        request = SentRequest(method, path, size, options["retries"])
-        ends = _end_of_call(self._server.call_timeout) if is_limited else math.inf
+        is_limited = self._has_own_limits and not takes_long
+        retries = self._retries if repeat else False
+        request = SentRequest(method, path, size, retries)
+        token = attempts_end.set(
+            time.monotonic() + time_left(self._server.call_timeout) if is_limited else math.inf
+        )
         try:
-            response = self._urlopen(method, path, query, options, ends)
+            response = self._urlopen(
+                method,
+                path,
+                query,
+                body=body,
+                headers=headers,
+                preload_content=not stream,
+                retries=retries,
+                timeout=self._time_left if is_limited else self._timeout,
+            )
         except HTTPError as error:
             request.failed(error, last=isinstance(error, MaxRetryError))
             if takes_long:
                 restart_limit()
             raise unreachable(self._server, error) from without_frames(error)
+        finally:
+            attempts_end.reset(token)
         restart_limit()
         request.answered(response)
         return _with_permission(response, method, path, query)
 
-    def _urlopen(
-        self, method: str, path: str, query: str, options: dict[str, Any], ends: float
-    ) -> BaseHTTPResponse:
-        token = attempts_end.set(ends)
-        try:
-            return self._urlopen_once(method, path, query, options)
-        except ClosedPoolError:  # a project's own pool discarded ours in favour of other hosts
-            self._to_host = self.pool.connection_from_url(self._origin)
-            return self._urlopen_once(method, path, query, options)
-        finally:
-            attempts_end.reset(token)
-
-    def _urlopen_once(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
+    def _urlopen(self, method: str, path: str, query: str, **options: Any) -> BaseHTTPResponse:
         host, path = self._server.locate(path)
         origin, to_host = self._origin, self._to_host
         if host != self._server.host:
             origin = f"{origin.partition(':')[0]}://{host}"
             to_host = self.pool.connection_from_url(origin)
         target = f"{path}?{query}" if query else path
-        return to_host.urlopen(
-            method,
-            origin + target if self._asks_for_urls else target,
-            pool_timeout=self._server.read_timeout,  # type: ignore[arg-type]  # a project's pool may block
-            redirect=False,
-            assert_same_host=not self._asks_for_urls,
-            decode_content=False,
-            **options,
-        )
+        if self._asks_for_urls:
+            target = origin + target
+        options |= {
+            "pool_timeout": self._server.read_timeout,  # a project's pool may block
+            "redirect": False,
+            "assert_same_host": not self._asks_for_urls,
+            "decode_content": False,
+        }
+        try:
+            return to_host.urlopen(method, target, **options)
+        except ClosedPoolError:  # a project's own pool discarded ours in favour of other hosts
+            self._to_host = self.pool.connection_from_url(self._origin)
+            return self.pool.connection_from_url(origin).urlopen(method, target, **options)
 
     def send_once(
         self, time_limit: float, query: str = "", headers: Mapping[str, str] | None = None

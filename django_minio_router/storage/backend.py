@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -200,14 +201,10 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             return self.objects.exists()
         if name.endswith("/"):
             return self._is_folder(name)
-        return self._is_stored(name) or self._may_be_folder(name)
-
-    def _is_stored(self, name: str) -> bool:
-        try:
+        with suppress(FileNotFoundError):
             self._head(name)
-        except FileNotFoundError:
-            return False
-        return True
+            return True
+        return self._may_be_folder(name)
 
     def _may_be_folder(self, name: str) -> bool:
         try:
