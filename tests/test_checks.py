@@ -202,7 +202,7 @@ def test_e001_a_backend_that_is_no_path(project, alias, backend):
     project.STORAGES = {**project.STORAGES, alias: {"BACKEND": backend}}
 
     message = only("E001").msg
-    assert f"STORAGES['{alias}'] is MinioBackend, not a text" in message
+    assert f"STORAGES['{alias}'] is MinioBackend, not a string" in message
     assert "'django_minio_router.MinioBackend'" in message
 
 

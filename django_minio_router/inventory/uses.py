@@ -103,10 +103,10 @@ def _storage(alias: str) -> MinioBackend | MinioRouter:
 
 def _is_ours(alias: str, backend: object) -> bool:
     """Decide by its class, since creating a storage of another package may send a request."""
-    if not isinstance(backend, str):  # Django splits it as a text; an instance may show keys
+    if not isinstance(backend, str):  # Django splits it as a string; an instance may show keys
         kind = backend if isinstance(backend, type) else type(backend)
         raise ConfigurationError(
-            f"The BACKEND of STORAGES[{alias!r}] is {kind.__name__}, not a text. "
+            f"The BACKEND of STORAGES[{alias!r}] is {kind.__name__}, not a string. "
             "Write a dotted path, such as 'django_minio_router.MinioBackend', and the arguments in OPTIONS."
         )
     try:
