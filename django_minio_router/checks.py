@@ -176,7 +176,7 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     return [
         *_strategy_messages(found, distinct),
         *_single_buckets(readable),
-        *_contradictions(readable, distinct),
+        *_fixed_buckets(readable, distinct),
         *_colliding_templates(readable, distinct),
         *_shared_by_tenants(readable),
         *_shared_rows(readable),
@@ -211,7 +211,8 @@ def _single_buckets(found: list[StorageUse]) -> Iterator[CheckMessage]:
             yield messages.undeclared_bucket(use.single.bucket, use.where)
 
 
-def _contradictions(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
+def _fixed_buckets(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
+    """Report buckets that are both private and public, or part of an endpoint."""
     plan = Plan()
     for source in _tenant_independent_sources(found, distinct):
         try:
@@ -220,6 +221,15 @@ def _contradictions(found: list[StorageUse], distinct: list[Config]) -> Iterator
             yield messages.private_and_public(error)
         except (ConfigurationError, RoutingError):
             continue  # another check reports it
+    yield from _buckets_in_endpoints(plan)
+
+
+def _buckets_in_endpoints(plan: Plan) -> Iterator[CheckMessage]:
+    for planned in plan.buckets.values():
+        for setting in ("MINIO_ENDPOINT", "MINIO_EXTERNAL_ENDPOINT"):
+            path = split_endpoint(planned.config.get(setting))[2]
+            if path.rpartition("/")[2] == planned.name:
+                yield messages.bucket_in_endpoint(setting, path, planned.name)
 
 
 def _tenant_independent_sources(found: list[StorageUse], distinct: list[Config]) -> Iterator[BucketSource]:

@@ -158,6 +158,16 @@ def shared_rows(where: str, strategy: Any, problem: str) -> Error:
     )
 
 
+def bucket_in_endpoint(setting: str, path: str, bucket: str) -> Warning:
+    return Warning(
+        f"{setting} has the path {path!r}, which ends in the bucket {bucket!r}, so the bucket is looked for "
+        f"at '{path}/{bucket}'.",
+        hint=f"Remove {bucket!r} from {setting}: the package adds the bucket. Silence this check if a proxy "
+        "serves the S3 server there.",
+        id="minio_router.W009",
+    )
+
+
 def plain_http(setting: str, endpoint: str) -> Warning:
     return Warning(
         f"{setting} is off, so files and links of {endpoint} are sent unencrypted.",

@@ -752,6 +752,35 @@ def test_w001_plain_http_for_links(project):
     assert ids(deploy=True) == []
 
 
+@pytest.mark.parametrize("where", ["the settings", "a named server", "an alias"])
+@pytest.mark.parametrize("setting", ["MINIO_ENDPOINT", "MINIO_EXTERNAL_ENDPOINT"])
+def test_w009_an_endpoint_that_ends_in_a_bucket(project, setting, where):
+    address = "https://s3.example.com/v1/papers/"
+    values = {"MINIO_ENDPOINT": "https://s3.example.com", setting: address}
+    values |= {"MINIO_ACCESS_KEY": "k", "MINIO_SECRET_KEY": "s", "MINIO_PRIVATE_BUCKETS": ["papers"]}
+    if where == "the settings":
+        for name, value in values.items():
+            setattr(project, name, value)
+    elif where == "a named server":
+        project.MINIO_SERVERS = {"eu": values}
+    else:
+        storage = {"BACKEND": "django_minio_router.MinioBackend", "OPTIONS": values}
+        project.STORAGES = {**project.STORAGES, "papers": storage}
+
+    message = only("W009")
+
+    assert message.msg.startswith(f"{setting} has the path '/v1/papers', which ends in the bucket 'papers'")
+    assert f"Remove 'papers' from {setting}" in message.hint
+
+
+def test_w009_not_for_the_path_of_a_proxy(project):
+    project.MINIO_PRIVATE_BUCKETS = ["papers"]
+    project.MINIO_ENDPOINT = "https://papers.example.com/v1/s3"
+    project.MINIO_EXTERNAL_ENDPOINT = "https://example.com/papers/s3"
+
+    assert ids() == []
+
+
 @pytest.mark.parametrize("name", ["Client", "customers.Nobody", "nowhere.Client", 7, None])
 def test_e001_a_tenant_model_that_is_none(project, use, name):
     use(Contract, MinioRouter(strategy=PerTenant("media-{id}")))

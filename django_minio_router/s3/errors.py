@@ -39,6 +39,7 @@ _LISTS = {
     "versions": "ListBucketVersions",
 }
 CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
+NOT_BUCKETS = (404, 405, 501)  # answers to requests about buckets where there can be none
 OUTCOME_UNKNOWN = (429, 500, 502, 503, 504)
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 
@@ -66,12 +67,18 @@ def is_outcome_unknown(error: ServerError) -> bool:
 
 
 def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
-    return BucketNotFound(
+    message = (
         f"The bucket {bucket!r} does not exist at {server.endpoint}. "
-        f"Create it with '{creating_command(_active_key())}'.",
-        status=404,
-        code="NoSuchBucket",
+        f"Create it with '{creating_command(_active_key())}'. {path_remedy(server)}"
     )
+    return BucketNotFound(message.rstrip(), status=404, code="NoSuchBucket")
+
+
+def path_remedy(server: Server) -> str:
+    """Return the remedy for an endpoint that has a bucket as its path; empty without a path."""
+    if not server.path:
+        return ""
+    return f"If {server.path!r} in MINIO_ENDPOINT is a bucket, remove it: the package adds the bucket."
 
 
 def creating_command(key: str | None) -> str:
@@ -108,6 +115,8 @@ def _remedy(server: Server, status: int | None, code: str, permission: Permissio
     if code == "SignatureDoesNotMatch":
         secret = "MINIO_SECRET_KEY" if server.credentials is None else "The secret"
         return f"{secret} does not belong to {_key_of(server)}, or a proxy changes the host or the path."
+    if status in NOT_BUCKETS:
+        return path_remedy(server)
     if status != 403:
         return ""
     if permission is None or code not in ("AccessDenied", ""):

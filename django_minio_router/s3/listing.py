@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus
 
-from ..exceptions import ServerError
+from ..exceptions import BucketNotFound, ServerError
 from .client import Client
 from .xml import Element, can_hold, element, fetch, parsed, send
 
@@ -42,10 +43,22 @@ def bucket_names(client: Client) -> Iterator[str]:
     token: str | None = ""
     while token is not None:
         after = f"continuation-token={_quoted(token)}&" if token else ""
-        root = fetch(client, "", f"{after}max-buckets={_PAGE}")
+        root = _list_buckets(client, f"{after}max-buckets={_PAGE}")
         for bucket in root.iter("Bucket"):
             yield bucket.findtext("Name") or ""
         token = root.findtext("ContinuationToken") or None
+
+
+def _list_buckets(client: Client, query: str) -> Element:
+    """Return a page. ``ServerError`` if the endpoint is a bucket, which would pass for an empty server."""
+    with suppress(BucketNotFound):
+        root = fetch(client, "", query)
+        if root.tag != "ListBucketResult":
+            return root
+    raise ServerError(
+        f"{client.server.endpoint} is a bucket, not an S3 server. Remove the name from MINIO_ENDPOINT: the "
+        "package adds the bucket."
+    )
 
 
 def versions(client: Client, bucket: str, prefix: str = "") -> Iterator[Version]:

@@ -11,7 +11,7 @@ from ..exceptions import ConfigurationError, ServerError
 from ..settings.config import Config
 from .bucket import Bucket
 from .client import get_client
-from .errors import CHECK_KEYS, cause_of
+from .errors import CHECK_KEYS, NOT_BUCKETS, cause_of, path_remedy
 from .late import connections
 
 TIME_LIMIT = 5.0  # seconds
@@ -90,5 +90,7 @@ def _ask(config: Config, *, signed: bool) -> MinioServerStatus:
     if problem:
         details = f"{server.base_url} is reachable, keys refused: {problem}. {CHECK_KEYS}"
         return MinioServerStatus(False, details, response.status)
-    available = response.status < 500
-    return MinioServerStatus(available, f"{server.base_url} answered {response.status}.", response.status)
+    details = f"{server.base_url} answered {response.status}."
+    if response.status in NOT_BUCKETS:
+        details = f"{details} {path_remedy(server)}".rstrip()
+    return MinioServerStatus(response.status < 500, details, response.status)

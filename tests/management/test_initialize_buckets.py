@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django_tenants.utils import tenant_context
 
-from django_minio_router import MinioBackend, MinioRouter
+from django_minio_router import BucketNotFound, MinioBackend, MinioRouter
 from django_minio_router.strategies import PerModel, PerTenant
 from tests.apps.docs.models import Contract, Receipt
 from tests.support.provisioning import logos_only, refusing
 from tests.support.proxy import answering
+from tests.support.storages import keys
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -322,6 +325,40 @@ class TestStorages:
         assert "third" in str(run.error)
         assert "first" in str(run.error), "what there is"
         assert not bare.bucket_exists(bucket_name=two[0])
+
+
+class TestBucketInTheEndpoint:
+    @pytest.mark.each_server
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_is_named_with_the_remedy(self, project, new_name, bare, exists):
+        name = new_name("papers")
+        if exists:
+            bare.make_bucket(bucket_name=name)
+        project.MINIO_PRIVATE_BUCKETS = [name]
+        project.MINIO_ENDPOINT = f"{project.MINIO_ENDPOINT}/{name}"
+
+        message = str(Run().error)
+
+        assert message.startswith("Nothing was changed.")
+        assert project.MINIO_ENDPOINT in message
+        assert re.search(r"MINIO_ENDPOINT.*: the package adds the bucket\.$", message)
+
+    @pytest.mark.parametrize(
+        "answer", [answering(200, b"<ListBucketResult/>"), refusing(404, "NoSuchBucket")]
+    )
+    def test_is_named_where_the_server_answers_as_a_bucket_does(self, project, proxy, answer):
+        proxy.when(answer, times=None)
+        project.MINIO_PRIVATE_BUCKETS = ["papers"]
+        project.MINIO_ENDPOINT = f"{proxy.endpoint}/papers"
+
+        assert f"{proxy.endpoint}/papers is a bucket, not an S3 server" in str(Run().error)
+
+    def test_is_named_where_a_file_is_saved(self, project, proxy):
+        proxy.when(refusing(404, "NoSuchBucket"), times=None)
+        storage = MinioBackend("papers", MINIO_ENDPOINT=f"{proxy.endpoint}/papers", **keys())
+
+        with pytest.raises(BucketNotFound, match="If '/papers' in MINIO_ENDPOINT is a bucket, remove it"):
+            storage.save("a.txt", ContentFile(b""))
 
 
 @pytest.mark.full_scale
