@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -201,10 +200,14 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             return self.objects.exists()
         if name.endswith("/"):
             return self._is_folder(name)
-        with suppress(FileNotFoundError):
+        return self._is_stored(name) or self._may_be_folder(name)
+
+    def _is_stored(self, name: str) -> bool:
+        try:
             self._head(name)
-            return True
-        return self._may_be_folder(name)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _may_be_folder(self, name: str) -> bool:
         try:
