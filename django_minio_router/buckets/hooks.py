@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from django.utils.module_loading import import_string
-
-from ..exceptions import ConfigurationError, ServerError
+from ..exceptions import ServerError
 from ..s3.client import Client
-from ..settings.config import Config
+from ..settings.config import Config, import_callable
 from ..tenancy import get_tenancy
 
 if TYPE_CHECKING:
@@ -50,22 +47,8 @@ def bucket_hooks(config: Config) -> list[BucketHook]:
 
 
 def _load(hook: BucketHook | str) -> BucketHook:
-    return _imported(hook) if isinstance(hook, str) else hook
-
-
-@lru_cache(maxsize=256)
-def _imported(path: str) -> BucketHook:
-    try:
-        hook: BucketHook = import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"MINIO_BUCKET_HOOKS names {path!r}, which cannot be imported: {error}. Correct the path."
-        ) from error
-    if not callable(hook):
-        raise ConfigurationError(
-            f"MINIO_BUCKET_HOOKS names {path!r}, which is not callable. Name a function of (client, bucket)."
-        )
-    return hook
+    loaded: BucketHook = import_callable("MINIO_BUCKET_HOOKS names", hook, "a function of (client, bucket)")
+    return loaded
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.utils.module_loading import import_string
-
 from ..exceptions import ConfigurationError
-from ..settings.config import Config
+from ..settings.config import Config, import_callable
 
 if TYPE_CHECKING:
     from django.db.models import FileField
@@ -71,17 +69,8 @@ def _bytes(setting: Mapping[str, Any], name: str, default: int, *, least: int) -
 
 def _callable(setting: Mapping[str, Any], name: str) -> Any:
     found = setting.get(name)
-    if isinstance(found, str):
-        try:
-            found = import_string(found)
-        except ImportError as error:
-            raise ConfigurationError(
-                f"MINIO_DIRECT_UPLOAD[{name!r}] is {setting[name]!r}, which cannot be imported: {error}. "
-                "Correct the path."
-            ) from error
-    if found is not None and not callable(found):
-        raise _error(name, setting[name], "a callable or its dotted path")
-    return found
+    what = f"MINIO_DIRECT_UPLOAD[{name!r}] is"
+    return None if found is None else import_callable(what, found, "a callable or its dotted path")
 
 
 def _error(name: str, value: object, expected: str) -> ConfigurationError:

@@ -17,12 +17,11 @@ from django.core.cache import cache as store
 from django.core.exceptions import ValidationError
 from django.core.signals import setting_changed
 from django.template.defaultfilters import filesizeformat
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from ..inventory.places import Place
-from ..settings.config import Config
+from ..settings.config import Config, import_callable
 from ..storage.router import MinioRouter
 from ..storage.signals import field_bound, object_saved, object_saving
 from ..tenancy import get_tenancy
@@ -43,21 +42,8 @@ _FRESH_FOR = 10  # seconds; an older measurement is repeated before a file is re
 @cache
 def quota() -> Quota | None:
     """Return the imported ``MINIO_QUOTA``. ``ConfigurationError`` if the import fails."""
-    found = Config().get("MINIO_QUOTA")
-    if not isinstance(found, str):
-        limit: Quota | None = found
-        return limit
-    try:
-        imported: Quota = import_string(found)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"MINIO_QUOTA names {found!r}, which cannot be imported: {error}. Correct the path."
-        ) from error
-    if not callable(imported):
-        raise ConfigurationError(
-            f"MINIO_QUOTA names {found!r}, which is not callable. Name a function of the tenant."
-        )
-    return imported
+    found: Quota | None = Config().get("MINIO_QUOTA")
+    return None if found is None else import_callable("MINIO_QUOTA names", found, "a function of the tenant")
 
 
 def _forget(**kwargs: object) -> None:

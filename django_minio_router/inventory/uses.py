@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from django.apps import apps
 from django.conf import settings
 from django.core.files.storage import storages
-from django.utils.module_loading import import_string
 
 from ..exceptions import (
     BucketTaken,
@@ -18,7 +17,7 @@ from ..exceptions import (
     PrivatePublicMixedError,
     TenantRequired,
 )
-from ..settings.config import Config, options_of, refuse_unknown_keys, server_names
+from ..settings.config import Config, import_named, options_of, refuse_unknown_keys, server_names
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields, uses_default_storage
 from ..storage.router import MinioRouter, load_strategy
@@ -109,12 +108,7 @@ def _is_ours(alias: str, backend: object) -> bool:
             f"The BACKEND of STORAGES[{alias!r}] is {kind.__name__}, not a string. "
             "Write a dotted path, such as 'django_minio_router.MinioBackend', and the arguments in OPTIONS."
         )
-    try:
-        backend_class = import_string(backend)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"STORAGES[{alias!r}] names {backend!r}, which cannot be imported: {error}. Correct the path."
-        ) from error
+    backend_class = import_named(f"STORAGES[{alias!r}] names", backend)
     if not isinstance(backend_class, type):  # a function, which must be called
         return isinstance(_storage(alias), MinioBackend | MinioRouter)
     return issubclass(backend_class, MinioBackend | MinioRouter)

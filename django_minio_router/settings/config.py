@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, PrivatePublicMixedError
 from .declared import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
-from .endpoints import endpoint_problem, shown_endpoint, split_endpoint
+from .endpoints import refuse_endpoint, split_endpoint
 from .redacted import Hidden
 from .server import Server
 from .testing import MEMORY, is_isolated, memory_options, prefix_of_tests
@@ -136,7 +136,7 @@ class Config:
                 "MINIO_ENDPOINT is not set. Give it the address of the S3 server, such as "
                 "'127.0.0.1:9000' or 'https://s3.example.com'."
             )
-        _refuse_endpoint("MINIO_ENDPOINT", self.get("MINIO_ENDPOINT"))
+        refuse_endpoint("MINIO_ENDPOINT", self.get("MINIO_ENDPOINT"))
         scheme, host, path = split_endpoint(self.get("MINIO_ENDPOINT"))
         return self._server(host, path, scheme == "https" if scheme else bool(self.get("MINIO_USE_HTTPS")))
 
@@ -145,7 +145,7 @@ class Config:
         """The server as browsers see it; links are signed for it."""
         if self.in_memory or not self.get("MINIO_EXTERNAL_ENDPOINT"):
             return self.internal
-        _refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", self.get("MINIO_EXTERNAL_ENDPOINT"))
+        refuse_endpoint("MINIO_EXTERNAL_ENDPOINT", self.get("MINIO_EXTERNAL_ENDPOINT"))
         scheme, host, path = split_endpoint(self.get("MINIO_EXTERNAL_ENDPOINT"))
         use_https = self.get("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS")
         if scheme:
@@ -200,7 +200,12 @@ class Config:
     def url_signer(self) -> Callable[[str, datetime], str] | None:
         """The function of a URL and its expiry time that signs links instead of S3."""
         given = None if self.in_memory else self.get("MINIO_URL_SIGNER")
-        return _signer(given) if isinstance(given, str) else given
+        if given is None:
+            return None
+        signer: Callable[[str, datetime], str] = import_callable(
+            "MINIO_URL_SIGNER names", given, "a function of (url, expires)"
+        )
+        return signer
 
     @property
     def in_memory(self) -> bool:
@@ -244,8 +249,10 @@ class Config:
     @cached_property
     def declared(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names in ``MINIO_PRIVATE_BUCKETS`` and in ``MINIO_PUBLIC_BUCKETS``, without strategies."""
-        private = frozenset(_names(self.get("MINIO_PRIVATE_BUCKETS")))
-        public = frozenset(_names(self.get("MINIO_PUBLIC_BUCKETS")))
+        private, public = (
+            frozenset(entry for entry in self.get(name) if isinstance(entry, str))
+            for name in ("MINIO_PRIVATE_BUCKETS", "MINIO_PUBLIC_BUCKETS")
+        )
         if private & public:
             names = ", ".join(sorted(private & public))
             raise PrivatePublicMixedError(
@@ -355,8 +362,22 @@ def refuse_unknown_keys(what: str, entry: Mapping[Any, Any]) -> None:
         )
 
 
-def _names(entries: Iterable[object]) -> Iterable[str]:
-    return (entry for entry in entries if isinstance(entry, str))
+def import_named(what: str, path: str) -> Any:
+    """Return the object at the dotted path. ``what`` begins the ``ConfigurationError``."""
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{what} {path!r}, which cannot be imported: {error}. Correct the path."
+        ) from error
+
+
+def import_callable(what: str, given: Any, remedy: str) -> Any:
+    """Return the callable, or the one at the dotted path. ``ConfigurationError`` if it is not callable."""
+    found = import_named(what, given) if isinstance(given, str) else given
+    if not callable(found):
+        raise ConfigurationError(f"{what} {given!r}, which is not callable. Name {remedy}.")
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -376,25 +397,3 @@ def _provider(path: str) -> Provider:
             "minio.credentials, or a function that returns an instance of one."
         )
     return provider
-
-
-@lru_cache(maxsize=64)
-def _signer(path: str) -> Callable[[str, datetime], str]:
-    try:
-        signer: Callable[[str, datetime], str] = import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"MINIO_URL_SIGNER names {path!r}, which cannot be imported: {error}. Correct the path."
-        ) from error
-    if not callable(signer):
-        raise ConfigurationError(
-            f"MINIO_URL_SIGNER names {path!r}, which is not callable. Name a function of (url, expires)."
-        )
-    return signer
-
-
-def _refuse_endpoint(setting: str, endpoint: str) -> None:
-    problem = endpoint_problem(endpoint)
-    endpoint = shown_endpoint(endpoint)  # a debug page must not show a password in a local variable
-    if problem:
-        raise ConfigurationError(f"{setting} {endpoint} {problem}.")

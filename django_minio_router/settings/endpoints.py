@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ..exceptions import ConfigurationError
+
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?")
 _ENDPOINT = re.compile(r"(?:(https?)://)?([^/?#]*)((?:/[A-Za-z0-9._~-]+)*)/?")
 
@@ -27,6 +29,14 @@ def endpoint_problem(endpoint: str) -> str | None:
     if match[1] and not 0 < int(match[1]) < 65536:
         return "has a port outside 1 to 65535"
     return None
+
+
+def refuse_endpoint(setting: str, endpoint: str) -> None:
+    """Raise ``ConfigurationError`` for a malformed endpoint."""
+    problem = endpoint_problem(endpoint)
+    endpoint = shown_endpoint(endpoint)  # a debug page must not show a password in a local variable
+    if problem:
+        raise ConfigurationError(f"{setting} {endpoint} {problem}.")
 
 
 def shown_endpoint(endpoint: str) -> str:

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from django.utils.module_loading import import_string
-
 from ..exceptions import ConfigurationError
 from ..s3.tokens import TOKEN_HEADER
 from ..s3.uploads import KEPT_HEADERS
+from ..settings.config import import_named
 from .active_content import stored_as_attachment
 from .content_types import guess_type
 
@@ -87,7 +86,9 @@ def content_type_of(name: str, content: File[Any]) -> str:
 
 
 def _metadata_of(metadata: Metadata, name: str, content: File[Any]) -> Mapping[str, Any]:
-    function = _imported(metadata) if isinstance(metadata, str) else metadata
+    function: Any = metadata
+    if isinstance(metadata, str):
+        function = import_named("The option 'metadata' of a storage names", metadata)
     described = function(name, content) if callable(function) else function
     if described is None:
         return {}
@@ -97,16 +98,6 @@ def _metadata_of(metadata: Metadata, name: str, content: File[Any]) -> Mapping[s
             "return a dictionary."
         )
     return described
-
-
-def _imported(path: str) -> Any:
-    try:
-        return import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"The option 'metadata' of a storage names {path!r}, which cannot be imported: {error}. Correct "
-            "the path."
-        ) from error
 
 
 def _header(key: str) -> str:

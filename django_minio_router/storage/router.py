@@ -13,14 +13,13 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.utils.deconstruct import deconstructible
-from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, RoutingError
 from ..naming import bucket_name_problem, check_bucket_name, check_new_name
 from ..s3.content import size_of
 from ..s3.status import MinioServerStatus
 from ..s3.writing import ObjectWriter
-from ..settings.config import Config, refuse_unknown_keys
+from ..settings.config import Config, import_named, refuse_unknown_keys
 from ..settings.redacted import Hidden
 from ..strategies import BucketStrategy, FixedBucket, Location
 from ..tenancy import get_tenancy
@@ -341,7 +340,7 @@ def _make_strategy(option: StrategyOption) -> BucketStrategy:
         refuse_unknown_keys(f"The strategy {option!r}", made)
         made, options = made.get("BACKEND"), made.get("OPTIONS", {})
     if isinstance(made, str):
-        made = _import_strategy(made, option)
+        made = import_named(f"The strategy {option!r} names", made)
     if isinstance(made, type) and issubclass(made, BucketStrategy):
         try:
             return made(**options)
@@ -373,15 +372,6 @@ def load_place(option: PlaceOption, options: Mapping[str, Any]) -> Storage | str
         option = FixedBucket(option)
     own = {name: value for name, value in options.items() if name not in {"public", "prefix"}}
     return MinioRouter(strategy=load_strategy(option), **own)
-
-
-def _import_strategy(path: str, option: StrategyOption) -> Any:
-    try:
-        return import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"The strategy {option!r} cannot be imported: {error}. Correct the dotted path."
-        ) from error
 
 
 def _refuse_shared_url(strategy: BucketStrategy, public_url: str) -> None:

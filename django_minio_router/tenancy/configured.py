@@ -8,17 +8,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError
-from ..settings.config import refuse_unknown_keys
+from ..settings.config import import_named, refuse_unknown_keys
 from ..settings.declared import checked
 from .base import Tenancy
 from .none import NoTenancy
 from .row_cache import clear_cached_rows
 from .schemas import SchemaTenancy
-
-_REMEDY = "Write {'BACKEND': 'django_minio_router.tenancy.RowTenancy', 'OPTIONS': {'model': ...}}."
 
 
 @cache  # every storage call asks
@@ -45,14 +42,12 @@ def _detect() -> Tenancy:
 def _from_setting(setting: Mapping[str, Any]) -> Tenancy:
     refuse_unknown_keys("MINIO_TENANCY", setting)
     backend = setting.get("BACKEND")
-    try:
-        found = import_string(backend) if isinstance(backend, str) else backend
-    except ImportError as error:
-        raise ConfigurationError(
-            f"MINIO_TENANCY names the BACKEND {backend!r}, which cannot be imported: {error}. {_REMEDY}"
-        ) from error
+    found = import_named("MINIO_TENANCY names the BACKEND", backend) if isinstance(backend, str) else backend
     if not (isinstance(found, type) and issubclass(found, Tenancy)):
-        raise ConfigurationError(f"MINIO_TENANCY names the BACKEND {backend!r}, not a Tenancy. {_REMEDY}")
+        raise ConfigurationError(
+            f"MINIO_TENANCY names the BACKEND {backend!r}, not a Tenancy. Write "
+            "{'BACKEND': 'django_minio_router.tenancy.RowTenancy', 'OPTIONS': {'model': ...}}."
+        )
     try:
         made: Tenancy = found(**setting.get("OPTIONS", {}))
     except (ImportError, TypeError) as error:

@@ -17,9 +17,9 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_save
 from django.utils.functional import cached_property
-from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
+from ..settings.config import import_callable
 from .base import Tenancy
 from .row_cache import cached_row, connect_once, invalidate_on_save
 
@@ -101,22 +101,11 @@ class RowTenancy(Tenancy):
 
     @cached_property
     def _current(self) -> Callable[[], Any]:
-        current = self._current_option
-        if isinstance(current, str):
-            try:
-                current = import_string(current)
-            except ImportError as error:
-                raise ConfigurationError(
-                    f"MINIO_TENANCY has the current {self._current_option!r}, which cannot be imported: "
-                    f"{error}. Correct the path."
-                ) from error
-        if current is None:
+        if self._current_option is None:
             return lambda: None
-        if not callable(current):
-            raise ConfigurationError(
-                f"MINIO_TENANCY has the current {self._current_option!r}, which is not callable. Name "
-                "a function that returns the active tenant."
-            )
+        current: Callable[[], Any] = import_callable(
+            "MINIO_TENANCY has the current", self._current_option, "a function that returns the active tenant"
+        )
         return current
 
     # Who is active
