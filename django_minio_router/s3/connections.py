@@ -22,12 +22,11 @@ from urllib3.response import BaseHTTPResponse
 
 from ..settings.server import Server
 from .content import PIECE, Body, pieces
-from .errors import required_permission, unreachable, without_frames
+from .errors import OUTCOME_UNKNOWN, required_permission, unreachable, without_frames
 from .limits import attempts_end, restart_limit, time_left
 from .request_log import SentRequest
 
 BROKEN = (HTTPError, OSError)  # raised when a connection breaks
-_RETRY_STATUSES = (429, 500, 502, 503, 504)
 _SMALL = 64 * 1024  # bytes; a body up to this size is copied behind the head of its request
 
 
@@ -193,7 +192,7 @@ def _retries(server: Server) -> _Retry:
     return _Retry(
         total=server.retries,
         backoff_factor=0.1,
-        status_forcelist=_RETRY_STATUSES,
+        status_forcelist=OUTCOME_UNKNOWN,
         allowed_methods=None,
         redirect=False,
         raise_on_status=False,

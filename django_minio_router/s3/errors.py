@@ -69,7 +69,7 @@ def is_outcome_unknown(error: ServerError) -> bool:
 def bucket_not_found(server: Server, bucket: str) -> BucketNotFound:
     message = (
         f"The bucket {bucket!r} does not exist at {server.endpoint}. "
-        f"Create it with '{creating_command(_active_key())}'. {path_remedy(server)}"
+        f"Create it with '{creating_command(active_key())}'. {path_remedy(server)}"
     )
     return BucketNotFound(message.rstrip(), status=404, code="NoSuchBucket")
 
@@ -86,7 +86,8 @@ def creating_command(key: str | None) -> str:
     return "manage.py initialize_buckets" + ("" if key is None else f" --tenant {key}")
 
 
-def _active_key() -> str | None:
+def active_key() -> str | None:
+    """Return the key of the active tenant; None if there is none, or if the project cannot tell."""
     with suppress(RoutingError, ConfigurationError):
         return get_tenancy().active_key()
     return None

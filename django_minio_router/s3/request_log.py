@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..exceptions import ConfigurationError, RoutingError
-from ..tenancy import get_tenancy
+from .errors import active_key
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -55,16 +53,10 @@ class SentRequest:
         record: Mapping[str, Any] = {
             "method": self.method,
             "bucket": urlsplit(self.url).path.lstrip("/").partition("/")[0] or "-",
-            "tenant": _tenant(),
+            "tenant": active_key(),
             "status": status,
             "bytes": self.sent or received,
             "milliseconds": (perf_counter() - self.started) * 1000,
             "attempt": repeats + 1,
         }
         logger.log(level, _TEXT, record, extra=dict(record))
-
-
-def _tenant() -> str | None:
-    with suppress(RoutingError, ConfigurationError):
-        return get_tenancy().active_key()
-    return None
