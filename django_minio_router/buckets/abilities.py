@@ -237,7 +237,7 @@ def _remove(scratch: Scratch) -> None:
     client, bucket = scratch.client, scratch.bucket
     with suppress(BucketNotFound):
         for upload in uploads(client, bucket):
-            abort(client, bucket, upload)
+            abort(client, bucket, *upload)
         for found in (versions, current_versions):
             for _ in delete_versions(client, bucket, found(client, bucket)):
                 pass

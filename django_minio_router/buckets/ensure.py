@@ -245,9 +245,7 @@ def make_bucket(client: Client, bucket: str) -> bool:
     if region != DEFAULTS["MINIO_REGION"]:  # servers refuse it as a location constraint
         body = document(element("CreateBucketConfiguration", LocationConstraint=region))
     try:
-        response = client.request("PUT", f"/{bucket}", body=body)
-        if response.status not in (200, 204):
-            client.refuse(response, bucket)
+        client.call("PUT", bucket, body=body)
     except ServerError as error:
         if error.code != "BucketAlreadyOwnedByYou":
             raise

@@ -48,11 +48,8 @@ _IDENTITIES = {  # condition keys that identify the client, and that it cannot f
 
 def read_policy(client: Client, bucket: str) -> Policy | None:
     """Return the policy of the bucket, or None. ``BucketNotFound`` if the bucket does not exist."""
-    response = client.request("GET", f"/{bucket}", "policy=")
     try:
-        if response.status != 200:
-            client.refuse(response, bucket)
-        policy: Policy = json.loads(response.data)
+        policy: Policy = json.loads(client.call("GET", bucket, query="policy=").data)
     except ValueError as error:
         raise client.not_s3(bucket, f"its policy cannot be read ({error})") from error
     except ServerError as error:
@@ -67,9 +64,7 @@ def write_policy(client: Client, bucket: str, policy: Policy) -> None:
 
 
 def remove_policy(client: Client, bucket: str) -> None:
-    response = client.request("DELETE", f"/{bucket}", "policy=")
-    if response.status not in (200, 204):
-        client.refuse(response, bucket)
+    client.call("DELETE", bucket, query="policy=")
 
 
 def public_policy(bucket: str, *, listing: bool) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def clean(place: Place, before: datetime) -> Iterator[str]:
                 yield found.key
         for upload in list(uploads(client, bucket.name, prefix)):
             if is_incoming(upload.name) and upload.name.split("/")[-2] < f"{before:%Y-%m-%d}":
-                abort(client, bucket.name, upload)
+                abort(client, bucket.name, *upload)
                 yield upload.name
     except BucketNotFound:
         return

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
-from ..exceptions import ServerError
+from . import multipart
 from .bucket import NO_COPY
+from .errors import place_of
 from .limits import limited
-from .listing import Upload, abort
-from .xml import document, element, fetch_object, parsed
+from .listing import abort
+from .xml import fetch, parsed
 
 if TYPE_CHECKING:
     from .bucket import Bucket
@@ -54,7 +54,7 @@ class BrowserUpload:
 
     def part_link(self, upload_id: str, number: int, size: int, life: int) -> SignedRequest:
         """Return a request that stores ``size`` bytes as this part, valid for ``life`` seconds."""
-        return self._signed(size, life, f"partNumber={number}&uploadId={_quoted(upload_id)}")
+        return self._signed(size, life, multipart.query_of(upload_id, number))
 
     def _signed(
         self, size: int, life: int, query: str = "", headers: Mapping[str, str] | None = None
@@ -72,15 +72,8 @@ class BrowserUpload:
     @limited
     def begin(self, content_type: str) -> str:
         """Start a multipart upload and return its id."""
-        client, bucket = self.bucket.client, self.bucket
-        path = bucket.path(self.key)
-        response = client.request("POST", path, "uploads=", headers=self._object_headers(content_type))
-        if response.status != 200:
-            client.refuse(response, bucket.name, self.key)
-        upload_id = parsed(client, f"{bucket.name}/{self.key}", response.data).findtext("UploadId")
-        if not upload_id:
-            raise client.not_s3(f"{bucket.name}/{self.key}", "its response has no UploadId")
-        return upload_id
+        headers = self._object_headers(content_type)
+        return multipart.begin(self.bucket.client, self.bucket.name, self.key, headers)[0]
 
     @limited
     def parts(self, upload_id: str) -> list[Part]:
@@ -88,10 +81,10 @@ class BrowserUpload:
         return list(self._parts(upload_id))
 
     def _parts(self, upload_id: str) -> Iterator[Part]:
-        client, after = self.bucket.client, "0"
+        after = "0"
         while True:
-            query = f"max-parts={_PARTS_PAGE}&part-number-marker={after}&uploadId={_quoted(upload_id)}"
-            root = fetch_object(client, self.bucket.name, self.key, self.bucket.path(self.key), query)
+            query = f"max-parts={_PARTS_PAGE}&part-number-marker={after}&{multipart.query_of(upload_id)}"
+            root = fetch(self.bucket.client, self.bucket.name, query, self.key)
             for part in root.iter("Part"):
                 etag = (part.findtext("ETag") or "").strip('"')
                 yield Part(int(part.findtext("PartNumber") or 0), int(part.findtext("Size") or 0), etag)
@@ -102,30 +95,18 @@ class BrowserUpload:
     @limited
     def complete(self, upload_id: str, etags: list[str]) -> str:
         """Combine these parts, in order, and return the object's entity tag; Ceph 16 leaves it empty."""
-        parts = [
-            element("Part", PartNumber=str(number), ETag=f'"{etag}"') for number, etag in enumerate(etags, 1)
-        ]
-        client, path = self.bucket.client, self.bucket.path(self.key)
-        body = document(element("CompleteMultipartUpload", *parts))
-        query = f"uploadId={_quoted(upload_id)}"
-        response = client.request("POST", path, query, body=body, takes_long=True)
-        if response.status == 200:
-            result = parsed(client, f"{self.bucket.name}/{self.key}", response.data)
-            if result.tag == "CompleteMultipartUploadResult":
-                return (result.findtext("ETag") or "").strip('"')
-        client.refuse(response, self.bucket.name, self.key)
+        client, bucket = self.bucket.client, self.bucket.name
+        body = multipart.completion((f'"{etag}"', "") for etag in etags)
+        query = multipart.query_of(upload_id)
+        response = client.call("POST", bucket, self.key, query, body=body, takes_long=True)
+        result = parsed(client, place_of(bucket, self.key), response.data)
+        if result.tag != "CompleteMultipartUploadResult":  # an error, in spite of the status
+            client.refuse(response, bucket, self.key)
+        return (result.findtext("ETag") or "").strip('"')
 
     @limited
     def discard(self, upload_id: str = "") -> None:
         """Remove the object and the parts of the upload. Missing ones are not an error."""
         if upload_id:
-            try:
-                abort(self.bucket.client, self.bucket.name, Upload(self.key, upload_id))
-            except ServerError as error:
-                if error.code != "NoSuchUpload":
-                    raise
+            abort(self.bucket.client, self.bucket.name, self.key, upload_id)
         self.bucket.delete(self.key)
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="")

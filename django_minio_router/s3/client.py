@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
@@ -24,7 +24,7 @@ from ..settings.server import Server
 from . import late
 from .conditions import Conditions
 from .content import Body
-from .errors import bucket_not_found, clock_difference, not_s3, refused, unreachable, without_frames
+from .errors import bucket_not_found, clock_difference, not_s3, place_of, refused, unreachable, without_frames
 from .keys import Keys, keys_of
 from .memory import MemoryConnections
 from .own_buckets import refuse_foreign_bucket, track
@@ -137,6 +137,25 @@ class Client:
             )
         return True
 
+    def call(
+        self,
+        method: str,
+        bucket: str,
+        name: str | None = None,
+        query: str = "",
+        *,
+        accepted: Collection[int] = (200, 204),
+        **options: Any,
+    ) -> BaseHTTPResponse:
+        """Send a request about a bucket or an object in it, with the options of ``request``.
+
+        Raise what ``refuse`` does if the status is none of the accepted ones.
+        """
+        response = self.request(method, path_of(bucket, name), query, **options)
+        if response.status not in accepted:
+            self.refuse(response, bucket, name or "", is_head=method == "HEAD")
+        return response
+
     def head(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """Request the headers of an object, and again after a 404 that may not come from S3.
 
@@ -188,16 +207,15 @@ class Client:
         body, by headers that a proxy's page does not have.
         """
         code, message = _code_and_message(response)
+        place = place_of(bucket, name)
         missing = response.status == 404
         if missing and not code and not (is_head and _is_from_s3(response.headers)):
-            where = f"{bucket}/{name}" if name else bucket
-            raise self.not_s3(where, "its 404 does not come from S3", status=404)
+            raise self.not_s3(place, "its 404 does not come from S3", status=404)
         if code == "NoSuchBucket" or (missing and not code and not self.has_bucket(bucket)):
             self.forget_bucket(bucket)
             raise bucket_not_found(self.server, bucket)
         if missing and code in {"", "NoSuchKey"}:
             raise FileNotFoundError(f"There is no object {name!r} in the bucket {bucket!r}.")
-        place = f"{bucket}/{name}" if name else bucket
         if response.status < 300 and not code:
             raise self.not_s3(place, "its response cannot be parsed")
         region = response.headers.get("x-amz-bucket-region", self.server.region)  # AWS sends it
@@ -262,10 +280,15 @@ class Client:
         self, bucket: str, name: str, headers: Mapping[str, str], life: int, at: int, extra: str = ""
     ) -> str:
         """Return a URL to which anybody may PUT with exactly these headers; see ``Signer.presign_put``."""
-        path = f"/{bucket}/{quote_object_name(name)}"
+        path = path_of(bucket, name)
         host, signed_path = self.server.locate(path)
         query = self._signer.presign_put(signed_path, headers, expires=life, at=at, extra=extra, host=host)
         return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
+
+
+def path_of(bucket: str, name: str | None = None) -> str:
+    """Return the path of the bucket, or of the object, on the server, quoted."""
+    return f"/{bucket}" if name is None else f"/{bucket}/{quote_object_name(name)}"
 
 
 def _is_checksum(header: str) -> bool:

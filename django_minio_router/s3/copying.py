@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import quote
 
 from .content import MAX_PARTS, Source
+from .multipart import query_of
 from .tokens import TOKEN_HEADER, new_token
 from .uploads import Upload
 from .xml import parsed
@@ -64,15 +64,9 @@ class Copy(Upload):
         return False
 
     def _send_part(self, upload_id: str, number: int, part: Any) -> tuple[str, str]:
-        response = self.client.request(
-            "PUT",
-            self.path,
-            f"partNumber={number}&uploadId={quote(upload_id, safe='')}",
-            headers={**self.source, "x-amz-copy-source-range": f"bytes={part.start}-{part.stop - 1}"},
-            takes_long=True,
-        )
-        if response.status != 200:
-            self.client.refuse(response, self.bucket, self.name)
+        headers = {**self.source, "x-amz-copy-source-range": f"bytes={part.start}-{part.stop - 1}"}
+        query = query_of(upload_id, number)
+        response = self.client.call("PUT", self.bucket, self.name, query, headers=headers, takes_long=True)
         answer = parsed(self.client, self.bucket, response.data)
         return answer.findtext("ETag") or "", ""
 

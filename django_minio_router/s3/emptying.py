@@ -58,7 +58,7 @@ def _delete_all(
 ) -> None:
     """Delete uploads and versions; ``by_name``, also objects that the list of versions misnames."""
     for upload in uploads(client, bucket, prefix):
-        abort(client, bucket, upload)
+        abort(client, bucket, *upload)
     found = versions(client, bucket, prefix)
     if by_name:
         found = chain(found, current_versions(client, bucket, prefix))

@@ -51,6 +51,11 @@ def unreachable(server: Server, error: Exception) -> ServerError:
     )
 
 
+def place_of(bucket: str, name: str | None = None) -> str:
+    """Return what a message calls the bucket, or the object in it."""
+    return f"{bucket}/{name}" if name else bucket or "the list of buckets"
+
+
 def not_s3(server: Server, place: str, problem: str, status: int | None = None) -> ServerError:
     """Return the error for a response that does not come from an S3 server."""
     return ServerError(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus
 
 from ..exceptions import BucketNotFound, ServerError
-from .client import Client
+from .multipart import query_of
 from .xml import Element, can_hold, element, fetch, parsed, send
+
+if TYPE_CHECKING:
+    from .client import Client
 
 T = TypeVar("T")
 
@@ -162,7 +165,8 @@ def delete_versions(client: Client, bucket: str, found: Iterable[Version]) -> It
         refused = _delete_page(client, bucket, batch) if batch else {}
         for version in page:
             if not can_hold(version.name):
-                _delete_one(client, bucket, version)
+                query = f"versionId={_quoted(version.version_id)}" if version.version_id else ""
+                _send_delete(client, bucket, version.name, query)
         yield from (version for version in page if version[:2] not in refused)
         for (name, _), cause in refused.items():
             raise ServerError(
@@ -188,14 +192,9 @@ def _delete_page(client: Client, bucket: str, page: list[Version]) -> dict[tuple
     }
 
 
-def _delete_one(client: Client, bucket: str, version: Version) -> None:
-    query = f"versionId={_quoted(version.version_id)}" if version.version_id else ""
-    _send_delete(client, bucket, version.name, query)
-
-
-def abort(client: Client, bucket: str, upload: Upload) -> None:
-    """Abort an unfinished upload. A missing one is not an error."""
-    _send_delete(client, bucket, upload.name, f"uploadId={_quoted(upload.upload_id)}")
+def abort(client: Client, bucket: str, name: str, upload_id: str) -> None:
+    """Remove an unfinished upload and its parts. A missing one is not an error."""
+    _send_delete(client, bucket, name, query_of(upload_id))
 
 
 def _send_delete(client: Client, bucket: str, name: str, query: str) -> None:
@@ -207,15 +206,13 @@ def _send_delete(client: Client, bucket: str, name: str, query: str) -> None:
 def remove_bucket(client: Client, bucket: str) -> bool:
     """Remove the bucket and return True, or return False if it is not empty."""
     client.forget_bucket(bucket)
-    response = client.request("DELETE", f"/{bucket}")
-    if response.status in (200, 204):
-        return True
     try:
-        client.refuse(response, bucket)
+        client.call("DELETE", bucket)
     except ServerError as error:
         if error.code != "BucketNotEmpty":
             raise
-    return False
+        return False
+    return True
 
 
 def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from django.utils.functional import cached_property
 
@@ -23,8 +22,9 @@ from ..exceptions import ServerError
 from .content import MAX_PARTS, Block, Body, Source
 from .deleting import Deletion
 from .limits import pause_limit
+from .listing import abort
+from .multipart import begin, completion, query_of
 from .tokens import TOKEN_HEADER, new_token, remember
-from .xml import document, element, parsed
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -124,14 +124,7 @@ class Upload:
         headers = {**self.headers, TOKEN_HEADER: token}
         if self._checks_parts:
             headers["x-amz-checksum-algorithm"] = "CRC32"
-        response = self.client.request("POST", self.path, "uploads=", headers=headers)
-        if response.status != 200:
-            self.client.refuse(response, self.bucket, self.name)
-        place = f"{self.bucket}/{self.name}"
-        upload_id = parsed(self.client, place, response.data).findtext("UploadId")
-        if not upload_id:
-            raise self.client.not_s3(place, "its response has no UploadId")
-        return upload_id, response.headers.get("Server", "")
+        return begin(self.client, self.bucket, self.name, headers)
 
     @property
     def _checks_parts(self) -> bool:
@@ -157,10 +150,8 @@ class Upload:
 
     def _send_part(self, upload_id: str, number: int, part: Block) -> tuple[str, str]:
         headers = {**self._key_headers, **checksum_of(part, self.client)}
-        query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
-        response = self.client.request("PUT", self.path, query, headers=headers, body=part.pieces)
-        if response.status != 200:
-            self.client.refuse(response, self.bucket, self.name)
+        query = query_of(upload_id, number)
+        response = self.client.call("PUT", self.bucket, self.name, query, headers=headers, body=part.pieces)
         self._check_checksum(response, headers)
         # Empty if the server has just refused checksums.
         checksum = headers.get(CHECKSUM_HEADER, "") if self.client.sends_checksums else ""
@@ -195,17 +186,7 @@ class Upload:
             raise
 
     def _complete(self, upload_id: str, done: list[tuple[str, str]], token: str, *, only_new: bool) -> None:
-        parts = [
-            element(
-                "Part",
-                PartNumber=str(number),
-                ETag=etag,
-                **({"ChecksumCRC32": checksum} if checksum else {}),
-            )
-            for number, (etag, checksum) in enumerate(done, 1)
-        ]
-        body = document(element("CompleteMultipartUpload", *parts))
-        query = f"uploadId={quote(upload_id, safe='')}"
+        query, body = query_of(upload_id), completion(done)
         self._store("POST", query, self._key_headers, body, token, only_new=only_new)
 
     def _store(
@@ -288,9 +269,7 @@ class Upload:
     def _abort(self, upload_id: str) -> None:
         """Remove the parts. Only log a failure, so that it does not hide the original error."""
         try:
-            response = self.client.request("DELETE", self.path, f"uploadId={quote(upload_id, safe='')}")
-            if response.status not in (200, 204, 404):
-                self.client.refuse(response, self.bucket, self.name)
+            abort(self.client, self.bucket, self.name, upload_id)
         except OSError as error:
             self._log_leftovers("parts", error)
 

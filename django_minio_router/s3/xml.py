@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..exceptions import BucketNotFound, ServerError
+from .errors import place_of
 
 if TYPE_CHECKING:
     from .client import Client
@@ -51,19 +52,13 @@ def send_body(client: Client, method: str, bucket: str, query: str, body: bytes,
     """Send a body about the bucket and return the response body. ``ServerError`` if it is refused."""
     digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     headers = {"Content-MD5": digest, "Content-Type": content_type}
-    response = client.request(method, f"/{bucket}", query, headers=headers, body=body)
-    if response.status not in (200, 204):
-        client.refuse(response, bucket)
-    return response.data
+    return client.call(method, bucket, query=query, headers=headers, body=body).data
 
 
-def fetch(client: Client, bucket: str, query: str) -> Element:
-    """Return a document about the bucket, or about the server if the name is empty."""
-    response = client.request("GET", f"/{bucket}", query)
-    place = bucket or "the list of buckets"
-    if response.status != 200:
-        client.refuse(response, place)
-    return parsed(client, place, response.data)
+def fetch(client: Client, bucket: str, query: str, name: str | None = None) -> Element:
+    """Return a document about the bucket or an object in it; about the server if ``bucket`` is empty."""
+    response = client.call("GET", bucket, name, query)
+    return parsed(client, place_of(bucket, name), response.data)
 
 
 def fetch_or_none(client: Client, bucket: str, query: str) -> Element | None:
@@ -76,14 +71,6 @@ def fetch_or_none(client: Client, bucket: str, query: str) -> Element | None:
         if error.status != 404 or isinstance(error, BucketNotFound):
             raise
         return None
-
-
-def fetch_object(client: Client, bucket: str, key: str, path: str, query: str) -> Element:
-    """Return a document about an object. ``FileNotFoundError`` if there is no such object."""
-    response = client.request("GET", path, query)
-    if response.status != 200:
-        client.refuse(response, bucket, key)
-    return parsed(client, f"{bucket}/{key}", response.data)
 
 
 def parsed(client: Client, place: str, data: bytes) -> Element:
