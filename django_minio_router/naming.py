@@ -47,6 +47,11 @@ def quote_object_name(name: str) -> str:
     return quote(name, safe="/~")
 
 
+def path_of(bucket: str, name: str | None = None) -> str:
+    """Return the path of the bucket, or of the object, on a server: see ``quote_object_name``."""
+    return f"/{bucket}" if name is None else f"/{bucket}/{quote_object_name(name)}"
+
+
 def check_object_name(name: str) -> str:
     """Return the name, or raise ``SuspiciousFileOperation`` as ``quote_object_name`` does."""
     quote_object_name(name)

@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
 
 from ..exceptions import ServerError
-from ..naming import MARK_OBJECT, quote_object_name
+from ..naming import MARK_OBJECT, path_of, quote_object_name
 from . import late
 from .content import Block, Source
 from .copying import Copy
@@ -120,7 +120,7 @@ class Bucket:
 
     def path(self, key: str) -> str:
         """Return the path of the object on the server, quoted."""
-        return f"/{self.name}/{quote_object_name(key)}"
+        return path_of(self.name, key)
 
     @limited
     def exists(self) -> bool:
@@ -152,7 +152,7 @@ class Bucket:
     @limited
     def open(self, key: str, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
         """Open an object for reading, in its current version. ``FileNotFoundError`` if it is missing."""
-        return ObjectReader(self.client, self.name, key, self.path(key), headers)
+        return ObjectReader(self.client, self.name, key, headers)
 
     def open_described(self, info: ObjectInfo, headers: Mapping[str, str] = _NO_HEADERS) -> ObjectReader:
         """Open the described version. ``ServerError`` with the status 412 if it was replaced since."""
@@ -199,7 +199,6 @@ class Bucket:
             client=self.client,
             bucket=self.name,
             name=key,
-            path=self.path(key),
             headers=headers,
             only_new=only_new,
             progress=progress,
@@ -271,7 +270,6 @@ class Bucket:
                 client=self.client,
                 bucket=self.name,
                 name=info.key,
-                path=self.path(info.key),
                 headers=headers,
                 only_new=False,
                 if_match=info.etag,
@@ -292,7 +290,6 @@ class Bucket:
             client=self.client,
             bucket=self.name,
             name=key,
-            path=self.path(key),
             headers=headers,
             only_new=only_new,
             if_match=if_match,
@@ -320,7 +317,6 @@ class Bucket:
             client=self.client,
             bucket=self.name,
             name=key,
-            path=self.path(key),
             target=None if target is None else target.headers,
             key_headers=headers,
         ).run()

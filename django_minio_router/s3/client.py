@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 
 from ..caches import BoundedCache
 from ..exceptions import ConfigurationError, ServerError
-from ..naming import quote_object_name
+from ..naming import path_of, quote_object_name
 from ..settings.declared import PREFIX
 from ..settings.server import Server
 from . import late
@@ -284,11 +284,6 @@ class Client:
         host, signed_path = self.server.locate(path)
         query = self._signer.presign_put(signed_path, headers, expires=life, at=at, extra=extra, host=host)
         return f"{self.server.url_of(bucket)}{path.removeprefix(f'/{bucket}')}?{query}"
-
-
-def path_of(bucket: str, name: str | None = None) -> str:
-    """Return the path of the bucket, or of the object, on the server, quoted."""
-    return f"/{bucket}" if name is None else f"/{bucket}/{quote_object_name(name)}"
 
 
 def _is_checksum(header: str) -> bool:

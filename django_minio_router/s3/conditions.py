@@ -23,7 +23,7 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 
 from ..exceptions import ServerError
-from ..naming import quote_object_name
+from ..naming import path_of
 from .limits import time_left
 
 if TYPE_CHECKING:
@@ -55,16 +55,12 @@ class Conditions:
             raise self._client.unreachable(TimeoutError("timed out while another save tests the server"))
         try:
             if self.honoured is None:
-                expiry = _shared_expiry(self._client, _path(bucket, name))
+                expiry = _shared_expiry(self._client, path_of(bucket, name))
                 self._honoured = expiry > 0 or _probe(self._client, bucket, sibling, headers)
                 self._until = expiry or inf
             return bool(self._honoured)
         finally:
             self._lock.release()
-
-
-def _path(bucket: str, name: str) -> str:
-    return f"/{bucket}/{quote_object_name(name)}"
 
 
 def _shared_expiry(client: Client, path: str) -> float:
@@ -110,7 +106,7 @@ def _probe(client: Client, bucket: str, name: str, headers: Mapping[str, str]) -
 
     A server that accepts the second write ignores conditions. One that answers 501 does not implement them.
     """
-    path = _path(bucket, name)
+    path = path_of(bucket, name)
     answers: list[int] = []
     server = ""
     versions: set[str] = set()  # the versions of the object, if the bucket keeps them

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..exceptions import ServerError
+from ..naming import path_of
 from .errors import is_outcome_unknown
 from .tokens import TOKEN_HEADER, stored_at
 
@@ -33,7 +34,6 @@ class Deletion:
     client: Client
     bucket: str
     name: str
-    path: str
     target: Mapping[str, str] | None = None
     key_headers: Mapping[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
@@ -58,7 +58,8 @@ class Deletion:
         """Return the error that leaves the outcome unknown, or None if the object was deleted."""
         condition = {"If-Match": tag} if tag else {}
         try:
-            response = self.client.request("DELETE", self.path, headers=condition, repeat=False)
+            path = path_of(self.bucket, self.name)
+            response = self.client.request("DELETE", path, headers=condition, repeat=False)
             if response.status == 204 or (response.status == 200 and not response.data):
                 return None
             self.client.refuse(response, self.bucket, self.name)
@@ -76,7 +77,8 @@ class Deletion:
         for number in range(tries):
             time.sleep(_PAUSE * 2**number if number else 0)
             try:
-                response = self.client.request("HEAD", self.path, headers=self.key_headers, repeat=False)
+                path = path_of(self.bucket, self.name)
+                response = self.client.request("HEAD", path, headers=self.key_headers, repeat=False)
                 if response.status == 200 and "ETag" in response.headers:
                     return response.headers
                 self.client.refuse(response, self.bucket, self.name, is_head=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from django.core.files import File
 
 from ..exceptions import ServerError
+from ..naming import path_of
 from .client import Client, get_client
 from .late import connections
 from .limits import limited
@@ -64,8 +65,8 @@ class ObjectReader(io.RawIOBase):
     times without progress.
     """
 
-    def __init__(self, client: Client, bucket: str, name: str, path: str, headers: Mapping[str, str]) -> None:
-        self._client, self._bucket, self._name, self._path = client, bucket, name, path
+    def __init__(self, client: Client, bucket: str, name: str, headers: Mapping[str, str]) -> None:
+        self._client, self._bucket, self._name, self._path = client, bucket, name, path_of(bucket, name)
         self._headers = headers
         self._position = 0
         self._stream: BaseHTTPResponse | None = None

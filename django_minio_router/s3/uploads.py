@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.functional import cached_property
 
 from ..exceptions import ServerError
+from ..naming import path_of
 from .content import MAX_PARTS, Block, Body, Source
 from .deleting import Deletion
 from .limits import pause_limit
@@ -78,7 +79,6 @@ class Upload:
     client: Client
     bucket: str
     name: str
-    path: str
     headers: Mapping[str, str]
     only_new: bool
     progress: Any = None
@@ -209,7 +209,7 @@ class Upload:
         try:
             response = self.client.request(
                 method,
-                self.path,
+                path_of(self.bucket, self.name),
                 query,
                 headers=headers,
                 body=body,
@@ -264,7 +264,8 @@ class Upload:
         return response.headers if response.status == 200 else {}
 
     def _head(self, *, repeat: bool = True) -> BaseHTTPResponse:
-        return self.client.request("HEAD", self.path, headers=self._key_headers, repeat=repeat)
+        path = path_of(self.bucket, self.name)
+        return self.client.request("HEAD", path, headers=self._key_headers, repeat=repeat)
 
     def _abort(self, upload_id: str) -> None:
         """Remove the parts. Only log a failure, so that it does not hide the original error."""
@@ -278,7 +279,7 @@ class Upload:
         try:
             found = self._current_headers(repeat=True)
             if found.get(TOKEN_HEADER) == token:
-                Deletion(self.client, self.bucket, self.name, self.path, found, self._key_headers).run()
+                Deletion(self.client, self.bucket, self.name, found, self._key_headers).run()
         except OSError as error:
             self._log_leftovers("empty claim", error)
 
