@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ..exceptions import BucketNotFound, ServerError
+from ..exceptions import ServerError
+from ..naming import path_of
 from ..s3.client import Client
 from ..s3.content import MIN_PART_SIZE, Block
-from ..s3.listing import abort, current_versions, delete_versions, remove_bucket, uploads, versions
+from ..s3.emptying import empty_bucket
+from ..s3.listing import remove_bucket, uploads, versions
+from ..s3.multipart import begin, completion, query_of
 from ..s3.uploads import CHECKSUM_HEADER
-from ..s3.xml import document, element, fetch, parse, send
+from ..s3.xml import element, fetch, parse, send
 from .ensure import make_bucket
-from .policies import public_policy
+from .policies import public_policy, write_policy
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -44,32 +45,37 @@ class Scratch:
     bucket: str
 
     def send(
-        self, method: str, key: str = "", query: str = "", body: bytes | None = None, **headers: str
+        self, method: str, key: str | None = None, query: str = "", body: bytes | None = None, **headers: str
     ) -> BaseHTTPResponse:
-        path = f"/{self.bucket}/{key.replace(' ', '%20')}" if key else f"/{self.bucket}"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.request(method, path, query, headers=named, body=body)
+        return self.client.request(method, path_of(self.bucket, key), query, headers=named, body=body)
 
-    def send_checked(self, method: str, key: str = "", query: str = "", **options: Any) -> BaseHTTPResponse:
+    def send_checked(
+        self, method: str, key: str | None = None, *args: Any, **headers: Any
+    ) -> BaseHTTPResponse:
         """Send the request, and raise ``ServerError`` if it is refused."""
-        response = self.send(method, key, query, **options)
+        response = self.send(method, key, *args, **headers)
         if response.status >= 300:
-            self.client.refuse(response, self.bucket, key, is_head=method == "HEAD")
+            self.client.refuse(response, self.bucket, key or "", is_head=method == "HEAD")
         return response
 
     def anonymous(self, key: str) -> int:
         """Return the status of a request without keys."""
-        path = f"/{self.bucket}/{key.replace(' ', '%20')}"
+        path = path_of(self.bucket, key)
         answer = self.client.connections.send("GET", path, "", None, {}, stream=False, repeat=True)
         return answer.status
 
     def begin(self, key: str) -> str:
-        answer = self.send_checked("POST", key, "uploads=", body=b"")
-        return parse(answer.data).findtext("UploadId") or ""
+        return begin(self.client, self.bucket, key, {})[0]
+
+    def put_in_a_part(self, key: str, body: bytes, **headers: str) -> BaseHTTPResponse:
+        """Store the object by a multipart upload; the headers are those of the last request."""
+        upload_id = self.begin(key)
+        etag = self.send_checked("PUT", key, query_of(upload_id, 1), body).headers["ETag"]
+        return self.complete(key, upload_id, etag, **headers)
 
     def complete(self, key: str, upload_id: str, etag: str, **headers: str) -> BaseHTTPResponse:
-        root = element("CompleteMultipartUpload", element("Part", PartNumber="1", ETag=etag))
-        return self.send("POST", key, f"uploadId={upload_id}", body=document(root), **headers)
+        return self.send("POST", key, query_of(upload_id), completion([(etag, "")]), **headers)
 
 
 Probe: TypeAlias = Callable[[Scratch], "bool | str"]
@@ -83,11 +89,7 @@ def _conditional_put(scratch: Scratch) -> bool:
 
 def _conditional_complete(scratch: Scratch) -> bool:
     scratch.send_checked("PUT", "completed", body=b"1")
-    upload_id = scratch.begin("completed")
-    etag = scratch.send_checked("PUT", "completed", f"partNumber=1&uploadId={upload_id}", body=b"22").headers[
-        "ETag"
-    ]
-    answer = scratch.complete("completed", upload_id, etag, If_None_Match="*")
+    answer = scratch.put_in_a_part("completed", b"22", If_None_Match="*")
     refused = answer.status in _TAKEN or b"PreconditionFailed" in answer.data
     return refused and scratch.send_checked("GET", "completed").data == b"1"
 
@@ -107,11 +109,7 @@ def _checksums(scratch: Scratch) -> bool:
 
 
 def _multipart(scratch: Scratch) -> bool:
-    upload_id = scratch.begin(_KEY)
-    etag = scratch.send_checked("PUT", _KEY, f"partNumber=1&uploadId={upload_id}", body=b"part").headers[
-        "ETag"
-    ]
-    scratch.complete(_KEY, upload_id, etag)
+    scratch.put_in_a_part(_KEY, b"part")
     return scratch.send_checked("GET", _KEY).data == b"part"
 
 
@@ -119,7 +117,7 @@ def _multipart_copy(scratch: Scratch) -> bool:
     scratch.send_checked("PUT", "source", body=bytes(MIN_PART_SIZE))
     upload_id = scratch.begin("copy")
     source = {"x-amz-copy-source": f"/{scratch.bucket}/source"}
-    answer = scratch.send_checked("PUT", "copy", f"partNumber=1&uploadId={upload_id}", **source)
+    answer = scratch.send_checked("PUT", "copy", query_of(upload_id, 1), **source)
     etag = parse(answer.data).findtext("ETag") or ""
     scratch.complete("copy", upload_id, etag)
     return int(scratch.send_checked("HEAD", "copy").headers["Content-Length"]) == MIN_PART_SIZE
@@ -141,8 +139,7 @@ def _policies(scratch: Scratch) -> bool | str:
     scratch.send_checked("PUT", "public", body=b"1")
     if scratch.anonymous("public") == 200:
         return "anybody can read private objects"
-    policy = json.dumps(public_policy(scratch.bucket, listing=False)).encode()
-    scratch.send_checked("PUT", query="policy=", body=policy, Content_Type="application/json")
+    write_policy(scratch.client, scratch.bucket, public_policy(scratch.bucket, listing=False))
     status = scratch.anonymous("public")
     return status == 200 or f"the policy was accepted, but a visitor gets {status}"
 
@@ -221,7 +218,7 @@ def find_features(client: Client) -> Iterator[Finding]:
         for name, probe in PROBES.items():
             yield _finding(name, probe, scratch)
     finally:
-        _remove(scratch)
+        empty_bucket(client, scratch.bucket)
 
 
 def _finding(name: str, probe: Probe, scratch: Scratch) -> Finding:
@@ -231,14 +228,3 @@ def _finding(name: str, probe: Probe, scratch: Scratch) -> Finding:
         code = getattr(error, "code", "") or type(error).__name__
         return Finding(name, False, f"{getattr(error, 'status', '') or ''} {code}".strip())
     return Finding(name, answer is True, answer if isinstance(answer, str) else "")
-
-
-def _remove(scratch: Scratch) -> None:
-    client, bucket = scratch.client, scratch.bucket
-    with suppress(BucketNotFound):
-        for upload in uploads(client, bucket):
-            abort(client, bucket, *upload)
-        for found in (versions, current_versions):
-            for _ in delete_versions(client, bucket, found(client, bucket)):
-                pass
-        remove_bucket(client, bucket)
