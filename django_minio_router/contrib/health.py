@@ -7,7 +7,7 @@ import dataclasses
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 
-from ..s3.status import probe_with_keys
+from ..s3.status import probe
 from ..settings.config import Config
 
 
@@ -24,6 +24,6 @@ class S3Server(HealthCheck):  # type: ignore[misc]
 
     # A synchronous check runs in a thread.
     def run(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        status = probe_with_keys(Config(server=self.server or "", storage_name=self.storage))
+        status = probe(Config(server=self.server or "", storage_name=self.storage), signed=True)
         if not status:
             raise ServiceUnavailable(status.details)

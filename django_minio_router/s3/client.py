@@ -52,10 +52,9 @@ _SERVERS = ("AmazonS3", "MinIO", "SeaweedFS")
 class Client:
     """Requests to one server, and links for it."""
 
-    def __init__(self, server: Server, get_pool: Callable[[Server], urllib3.PoolManager]) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
         self._base_url, self._is_plain = server.base_url, server.is_plain
-        self._get_pool = get_pool
         self._keys = keys_of(server)
         self._signer = Signer(server.host, server.region, self._keys)
         self._sdk: Minio | None = None
@@ -71,7 +70,7 @@ class Client:
         if self.server.memory:
             made = MemoryConnections(self.server)
         else:
-            made = late.connections().Connections(self.server, self._get_pool(self.server))
+            made = late.connections().Connections(self.server, _registry.pool(self.server))
         return cast("Connections", made)
 
     @property
@@ -321,18 +320,9 @@ class _Registry:
     def get(self, server: Server) -> Client:
         with self._lock:
             if server not in self._clients:
-                self._clients[server] = Client(server, self.pool)
+                self._clients[server] = Client(server)
                 track(self._clients[server])
             return self._clients[server]
-
-    def of(self, sdk: Minio) -> Client:
-        with self._lock:
-            for client in self._clients.values():
-                if client._sdk is sdk:
-                    return client
-        raise ConfigurationError(
-            "This SDK client was not made by this package. Pass the one that the hook received."
-        )
 
     def pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool for servers with these settings: the project's own if it sets one."""
@@ -376,7 +366,12 @@ def known_clients() -> list[Client]:
 
 def client_of(sdk: Minio) -> Client:
     """Return the client whose ``sdk`` this is."""
-    return _registry.of(sdk)
+    for client in known_clients():
+        if client._sdk is sdk:
+            return client
+    raise ConfigurationError(
+        "This SDK client was not made by this package. Pass the one that the hook received."
+    )
 
 
 def forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:

@@ -21,32 +21,15 @@ class MinioServerStatus:
     """Whether the server is available, as a true or false value with ``status`` (HTTP) and ``details``."""
 
     def __init__(self, available: bool, details: str, status: int | None = None) -> None:
-        self._available = available
+        self.is_available = available
         self.details = details
         self.status = status
 
-    @property
-    def is_available(self) -> bool:
-        return self._available
-
     def __bool__(self) -> bool:
-        return self._available
+        return self.is_available
 
     def __repr__(self) -> str:
-        return "MinIO is available" if self._available else "MinIO is NOT available"
-
-
-def probe(config: Config) -> MinioServerStatus:
-    """Send one unsigned request. Any status below 500 means that the server is up.
-
-    S3 servers refuse an unsigned request with 403, so no keys are needed.
-    """
-    return _ask(config, signed=False)
-
-
-def probe_with_keys(config: Config) -> MinioServerStatus:
-    """Send one signed request: a server that refuses the keys does not count as available."""
-    return _ask(config, signed=True)
+        return "MinIO is available" if self.is_available else "MinIO is NOT available"
 
 
 def missing_rights(objects: Bucket) -> list[str]:
@@ -74,7 +57,11 @@ def missing_rights(objects: Bucket) -> list[str]:
     return problems
 
 
-def _ask(config: Config, *, signed: bool) -> MinioServerStatus:
+def probe(config: Config, *, signed: bool = False) -> MinioServerStatus:
+    """Send one request. Any status below 500 means that the server is up: it refuses unsigned ones with 403.
+
+    A server that refuses the keys of a ``signed`` request does not count as available.
+    """
     try:
         client = get_client(config.internal)
     except ConfigurationError as error:

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router.inventory.uses import configs, uses
 from django_minio_router.management.base import RouterCommand
-from django_minio_router.s3.status import MinioServerStatus, missing_rights, probe_with_keys
+from django_minio_router.s3.status import MinioServerStatus, missing_rights, probe
 from django_minio_router.settings.config import Config
 from django_minio_router.settings.server import Server
 from django_minio_router.storage.backend import MinioBackend
@@ -54,7 +54,7 @@ class Command(RouterCommand):
 def _statuses() -> list[MinioServerStatus]:
     """Probe each server once per pair of keys."""
     found = {_identity(config.internal): config for config in configs(uses()) or [Config()]}
-    return [probe_with_keys(config) for config in found.values()]
+    return [probe(config, signed=True) for config in found.values()]
 
 
 def _identity(server: Server) -> tuple[object, ...]:
