@@ -52,12 +52,10 @@ class DjangoMinioRouterConfig(AppConfig):
         from .files import purge, quota
         from .inventory import claims
         from .provisioning import new_tenant
-        from .s3 import emptying, own_buckets
 
         checks.register()
         claims.connect()
         quota.connect()
-        own_buckets.set_remover(emptying.remove_buckets)
         binding.bind_models()  # the default storage is known from now on
         new_tenant.connect()
         _connect_tenancy(created=new_tenant.when_created, deleted=purge.when_deleted)

@@ -186,13 +186,15 @@ class Bucket:
         headers: Mapping[str, str],
         *,
         only_new: bool = False,
+        if_match: str = "",
         progress: Any = None,
         claim_headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         """Store the content from its start, completely or not at all.
 
-        With ``only_new``, raise ``FileExistsError`` if the name is taken; else replace the object. Some
-        servers need an empty object to reserve the name for a moment; it also gets the ``claim_headers``.
+        With ``only_new``, raise ``FileExistsError`` if the name is taken; else replace the object, with
+        ``if_match`` only one that has this entity tag. Some servers need an empty object to reserve the name
+        for a moment; it also gets the ``claim_headers``.
         """
         source = content if isinstance(content, Source) else self.source(content)
         Upload(
@@ -201,6 +203,7 @@ class Bucket:
             name=key,
             headers=headers,
             only_new=only_new,
+            if_match=if_match,
             progress=progress,
             claim_headers=claim_headers,
         ).run(source)
@@ -266,15 +269,7 @@ class Bucket:
             )
         key_headers = {k: v for k, v in headers.items() if "-customer-" in k.lower()}
         with ObjectFile(partial(self.open_described, info, key_headers), info.key) as content:
-            upload = Upload(
-                client=self.client,
-                bucket=self.name,
-                name=info.key,
-                headers=headers,
-                only_new=False,
-                if_match=info.etag,
-            )
-            upload.run(self.source(content))
+            self.put(info.key, content, headers, if_match=info.etag)
 
     def _copy(
         self,
@@ -308,18 +303,13 @@ class Bucket:
         target = None
         if if_match:
             try:
-                target = self.head(key, headers)
+                found = self.head(key, headers)
             except FileNotFoundError:
                 return
-            if target.etag != if_match:
+            if found.etag != if_match:
                 raise self.replaced_error(key)
-        Deletion(
-            client=self.client,
-            bucket=self.name,
-            name=key,
-            target=None if target is None else target.headers,
-            key_headers=headers,
-        ).run()
+            target = found.headers
+        Deletion(self.client, self.name, key, target, key_headers=headers).run()
 
     def replaced_error(self, key: str) -> ServerError:
         return ServerError(

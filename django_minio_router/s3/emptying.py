@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from ..exceptions import BucketNotFound, ServerError
 from ..naming import MARK_OBJECT
-from .client import Client
-from .listing import (
-    Version,
-    abort,
-    bucket_names,
-    current_versions,
-    delete_versions,
-    remove_bucket,
-    uploads,
-    versions,
-)
+from .listing import Version, abort, current_versions, delete_versions, remove_bucket, uploads, versions
+
+if TYPE_CHECKING:
+    from .client import Client
 
 # For a place where files are stored meanwhile. MinIO lists ``a/b`` only once ``a`` is gone, and ``a/b/c``
 # only then; a name has at most 1024 bytes, so 512 folders.
@@ -75,9 +69,3 @@ def _with_mark_last(found: Iterable[Version]) -> Iterator[Version]:
         else:
             yield version
     yield from marks
-
-
-def remove_buckets(client: Client, prefix: str) -> None:
-    """Remove each bucket whose name begins with the prefix."""
-    for name in [name for name in bucket_names(client) if name.startswith(prefix)]:
-        empty_bucket(client, name)

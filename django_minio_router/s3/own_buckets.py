@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ..exceptions import ConfigurationError, ServerError
+from .emptying import empty_bucket
+from .listing import bucket_names
 
 if TYPE_CHECKING:
     from ..settings.server import Server
     from .client import Client
 
 _clients: dict[Server, tuple[int, Client]] = {}
-_removers: list[Callable[[Client, str], None]] = []
 
 
 def refuse_foreign_bucket(server: Server, path: str) -> None:
@@ -31,11 +32,6 @@ def refuse_foreign_bucket(server: Server, path: str) -> None:
             f"Tests are running with MINIO_TESTING = 'prefix', so they cannot use the bucket {bucket!r}. "
             f"Their own start with {server.test_prefix!r}; a storage's objects.name is the full name."
         )
-
-
-def set_remover(remove: Callable[[Client, str], None]) -> None:
-    """Set the function that removes the buckets of a server that start with a prefix."""
-    _removers[:] = [remove]
 
 
 def track(client: Client) -> None:
@@ -63,6 +59,7 @@ def remove_test_buckets() -> None:
         if pid == os.getpid():
             del _clients[server]
             try:
-                _removers[0](client, server.test_prefix)
+                for name in [name for name in bucket_names(client) if name.startswith(server.test_prefix)]:
+                    empty_bucket(client, name)
             except ServerError as error:
                 warnings.warn(f"Some buckets of the tests could not be removed. {error}", stacklevel=1)
