@@ -39,14 +39,12 @@ def required(hook: BucketHook | str) -> BucketHook:
 
 def bucket_hooks(config: Config) -> list[BucketHook]:
     """Return the imported ``MINIO_BUCKET_HOOKS``. ``ConfigurationError`` if an import fails."""
-    found = [_load(hook) for hook in config.get("MINIO_BUCKET_HOOKS")]
-    for hook in found:
-        if isinstance(hook, _Required):
-            _load(hook.hook)
-    return found
+    return [_load(hook) for hook in config.get("MINIO_BUCKET_HOOKS")]
 
 
 def _load(hook: BucketHook | str) -> BucketHook:
+    if isinstance(hook, _Required):
+        return _Required(_load(hook.hook))
     loaded: BucketHook = import_callable("MINIO_BUCKET_HOOKS names", hook, "a function of (client, bucket)")
     return loaded
 

@@ -38,9 +38,7 @@ def _get(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
         return _list_parts(bucket, request)
     stored = _stored(bucket, request.key)
     _check_key(stored.headers, request.headers)
-    condition = request.headers.get("if-match", "").strip('"')
-    if condition and condition != stored.etag:
-        raise S3Error(412, "PreconditionFailed")
+    _check_tag(request.headers.get("if-match"), stored)
     headers = {
         **stored.headers,
         **_response_overrides(request.query),
@@ -97,15 +95,16 @@ def _stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {"content-type": "binary/octet-stream", **given}
 
 
+def _check_tag(condition: str | None, stored: Stored) -> None:
+    if condition and condition.strip('"') not in ("*", stored.etag):
+        raise S3Error(412, "PreconditionFailed")
+
+
 def _check_conditions(bucket: BucketInMemory, request: Request) -> None:
-    stored = bucket.objects.get(request.key)
-    if request.headers.get("if-none-match") == "*" and stored is not None:
+    if request.headers.get("if-none-match") == "*" and request.key in bucket.objects:
         raise S3Error(412, "PreconditionFailed")
-    condition = request.headers.get("if-match", "").strip('"')
-    if condition and stored is None:
-        raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
-    if condition and stored is not None and condition not in ("*", stored.etag):
-        raise S3Error(412, "PreconditionFailed")
+    if "if-match" in request.headers:
+        _check_tag(request.headers["if-match"], _stored(bucket, request.key))
 
 
 def _put(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
@@ -131,9 +130,7 @@ def _source(buckets: Buckets, request: Request) -> Stored:
     path = unquote(request.headers["x-amz-copy-source"].lstrip("/"))
     name, _, key = path.partition("/")
     source = _stored(get_bucket(buckets, name), key)
-    condition = request.headers.get("x-amz-copy-source-if-match", "").strip('"')
-    if condition and condition != source.etag:
-        raise S3Error(412, "PreconditionFailed")
+    _check_tag(request.headers.get("x-amz-copy-source-if-match"), source)
     byte_range = _RANGE.fullmatch(request.headers.get("x-amz-copy-source-range", ""))
     return (
         replace(source, data=source.data[int(byte_range[1]) : int(byte_range[2]) + 1])
