@@ -118,7 +118,7 @@ class _PoolManager(urllib3.PoolManager):
         retries = kw.get("retries", self.connection_pool_kw.get("retries"))
         request = SentRequest(method, url, len(kw.get("body") or b""), retries)
         is_limited = "retries" not in kw and _size_of(kw.get("body")) <= PIECE
-        token = attempts_end.set(time.monotonic() + time_left(self.call_timeout) if is_limited else math.inf)
+        token = attempts_end.set(_end_of_call(self.call_timeout) if is_limited else math.inf)
         try:
             response = super().urlopen(method, url, redirect, **kw)
         except HTTPError as error:
@@ -188,6 +188,10 @@ def _size_of(body: Any) -> float:
     return sum(map(len, body)) if isinstance(body, list | tuple) else math.inf
 
 
+def _end_of_call(call_timeout: float) -> float:
+    return time.monotonic() + time_left(call_timeout)
+
+
 def _retries(server: Server) -> _Retry:
     return _Retry(
         total=server.retries,
@@ -243,22 +247,17 @@ class Connections:
             body = list(pieces(body))
             headers["Content-Length"] = str(size)
         is_limited = self._has_own_limits and not takes_long
-        retries = self._retries if repeat else False
-        request = SentRequest(method, path, size, retries)
-        token = attempts_end.set(
-            time.monotonic() + time_left(self._server.call_timeout) if is_limited else math.inf
-        )
+        options: dict[str, Any] = {
+            "body": body,
+            "headers": headers,
+            "preload_content": not stream,
+            "retries": self._retries if repeat else False,
+            "timeout": self._time_left if is_limited else self._timeout,
+        }
+        request = SentRequest(method, path, size, options["retries"])
+        token = attempts_end.set(_end_of_call(self._server.call_timeout) if is_limited else math.inf)
         try:
-            response = self._urlopen(
-                method,
-                path,
-                query,
-                body=body,
-                headers=headers,
-                preload_content=not stream,
-                retries=retries,
-                timeout=self._time_left if is_limited else self._timeout,
-            )
+            response = self._urlopen(method, path, query, options)
         except HTTPError as error:
             request.failed(error, last=isinstance(error, MaxRetryError))
             if takes_long:
@@ -270,7 +269,7 @@ class Connections:
         request.answered(response)
         return _with_permission(response, method, path, query)
 
-    def _urlopen(self, method: str, path: str, query: str, **options: Any) -> BaseHTTPResponse:
+    def _urlopen(self, method: str, path: str, query: str, options: dict[str, Any]) -> BaseHTTPResponse:
         host, path = self._server.locate(path)
         origin, to_host = self._origin, self._to_host
         if host != self._server.host:
