@@ -21,15 +21,6 @@ def add_enqueue_arguments(parser: CommandParser) -> None:
     )
 
 
-def refuse_dry_run(options: dict[str, Any]) -> None:
-    """Raise ``CommandError`` if ``--enqueue`` is combined with a dry run."""
-    for option in ("dry_run", "check"):
-        if options["enqueue"] and options.get(option):
-            raise CommandError(
-                f"--enqueue and --{option.replace('_', '-')} exclude each other. Leave out one of them."
-            )
-
-
 def for_each(tenants: Iterable[Any | None], *arguments: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the key of each tenant and the command's arguments for it; None means no tenant."""
     for tenant in tenants:

@@ -10,13 +10,13 @@ _WIDTH = 30
 
 
 class ProgressBar:
-    """Redraw one line as work advances."""
+    """Redraw one line as work advances; with a ``total`` of 0, draw nothing."""
 
-    def __init__(self, stdout: Any, total: int, *, shown: bool = True) -> None:
+    def __init__(self, stdout: Any, total: int) -> None:
         self._stdout = stdout
         self._total = total
         self._done = 0
-        self._shown = shown and total > 0 and stdout.isatty()
+        self._shown = total > 0 and stdout.isatty()
 
     def __enter__(self) -> ProgressBar:
         self._draw()

@@ -6,11 +6,9 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router.exceptions import ServerError
 from django_minio_router.files.usage import Usage, UsageReport
 from django_minio_router.management.base import RouterCommand
 from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each
@@ -26,6 +24,7 @@ class Command(RouterCommand):
         "Print how many objects and bytes each tenant stores, by bucket and model. Without a tenant "
         "option, count for the active tenant, or what does not belong to a single tenant."
     )
+    failed = "places could not be read"
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
@@ -50,18 +49,12 @@ class Command(RouterCommand):
             self._print_table(usages, str if options["bytes"] else filesizeformat)
             if tenants == [None] and get_tenancy().problem() is None:
                 self.warn("No tenant is active, so this shows what tenants share. See --all-tenants.")
-        if self.failures:
-            raise CommandError(f"{self.failures} places could not be read; see above.")
 
     def _usages(self, tenants: Iterable[Any]) -> Iterator[Usage]:
         """Yield the usages as they are read, in constant memory."""
         report = UsageReport()
         for tenant in tenants:
-            for place in report.places(tenant):
-                try:
-                    yield from report.measure(tenant, place)
-                except (ServerError, DatabaseError) as error:
-                    self.fail(f"{place}: {str(error).strip()}")
+            yield from self.each((place, report.measure(tenant, place)) for place in report.places(tenant))
 
     def _print_csv(self, usages: Iterable[Usage]) -> None:
         writer: csv.DictWriter[str] = csv.DictWriter(self.stdout, _COLUMNS, lineterminator="\n")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 
-from django_minio_router.exceptions import ServerError
 from django_minio_router.files.misplaced import without_misplaced
 from django_minio_router.files.orphans import (
     DeletionState,
-    Missing,
     Orphan,
     Sweep,
     delete_orphans,
@@ -28,7 +25,7 @@ from django_minio_router.files.orphans import (
 )
 from django_minio_router.inventory.columns import Column
 from django_minio_router.inventory.places import Place
-from django_minio_router.management.base import RouterCommand, add_no_input_argument
+from django_minio_router.management.base import RouterCommand, add_dry_run_argument, add_no_input_argument
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 from django_minio_router.tenancy import get_tenancy
 
@@ -41,10 +38,11 @@ class Command(RouterCommand):
         "tenant option, handle the active tenant, or public. Files stored without a row are orphans too: run "
         "it with --dry-run first."
     )
+    failed = "of the buckets, columns and objects failed"
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
-        parser.add_argument("--dry-run", action="store_true", help="print the orphans, and delete nothing")
+        add_dry_run_argument(parser)
         parser.add_argument(
             "--check-missing", action="store_true", help="also print the rows whose object is missing"
         )
@@ -77,8 +75,6 @@ class Command(RouterCommand):
             self._report_missing(sweep)
         self._max_share = options["max_share"]
         self._clean(sweep, before, dry_run=options["dry_run"], ask=options["interactive"])
-        if self.failures:
-            raise CommandError(f"{self.failures} of the buckets, columns and objects failed; see above.")
 
     def _clean(self, sweep: Sweep, before: datetime, *, dry_run: bool, ask: bool) -> None:
         for place, reason in sorted(sweep.left_alone.items(), key=lambda item: item[0].address):
@@ -100,13 +96,14 @@ class Command(RouterCommand):
     def _report(self, sweep: Sweep, before: datetime, reported: IO[str]) -> Counter[Place]:
         """Print the orphans, and return their number in each place."""
         counts, size = Counter[Place](), 0
-        for orphan in without_misplaced(sweep, self._orphans(sweep, before), self._spare):
+        orphans = self.each((place, find_orphans(sweep, place, before)) for place in sweep.cleanable)
+        for orphan in without_misplaced(sweep, orphans, self._spare):
             self.say(f"orphan: {orphan.place.bucket}/{orphan.name}")
             reported.write(json.dumps([orphan.place.address, *orphan[1:]]) + "\n")
             counts[orphan.place] += 1
             size += orphan.size
-        orphans, buckets = _pluralize(counts.total(), "orphan"), _pluralize(len(sweep.cleanable), "bucket")
-        self.say(f"{orphans}, {filesizeformat(size)}, in {buckets}.")
+        total, buckets = _pluralize(counts.total(), "orphan"), _pluralize(len(sweep.cleanable), "bucket")
+        self.say(f"{total}, {filesizeformat(size)}, in {buckets}.")
         if sweep.spared:
             self.say(f"{_pluralize(sweep.spared, 'younger one')} spared: see --min-age.")
         return counts
@@ -124,13 +121,6 @@ class Command(RouterCommand):
                     f"--max-share={self._max_share:g} allows. Check that all rows were read, and use "
                     "--max-share=1 if all of them may be deleted."
                 )
-
-    def _orphans(self, sweep: Sweep, before: datetime) -> Iterator[Orphan]:
-        for place in sweep.cleanable:
-            try:
-                yield from find_orphans(sweep, place, before)
-            except (ServerError, DatabaseError) as error:
-                self.fail(f"{place}: {error}")
 
     def _spare(self, orphan: Orphan, column: Column) -> None:
         self.warn(
@@ -153,18 +143,11 @@ class Command(RouterCommand):
 
     def _report_missing(self, sweep: Sweep) -> None:
         count = 0
-        for missing in self._missing(sweep):
+        for missing in self.each((route.column, find_missing(route)) for route in own_routes(sweep)):
             count += 1
             row = f"{missing.column} of the row {missing.key}"
             self.warn(f"missing: {missing.place}/{missing.name}, which {row} refers to")
         self.say(f"{count} rows refer to a missing object.")
-
-    def _missing(self, sweep: Sweep) -> Iterator[Missing]:
-        for route in own_routes(sweep):
-            try:
-                yield from find_missing(route)
-            except (ServerError, DatabaseError) as error:
-                self.fail(f"{route.column}: {error}")
 
 
 def _orphan(line: str, places: Mapping[str, Place]) -> Orphan | None:

@@ -13,8 +13,8 @@ from django.db import DatabaseError
 
 from django_minio_router.buckets.ensure import Outcome, State
 from django_minio_router.exceptions import ConfigurationError, RoutingError, ServerError
-from django_minio_router.management.base import RouterCommand, add_jobs_argument
-from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each, refuse_dry_run
+from django_minio_router.management.base import RouterCommand, add_dry_run_argument, add_jobs_argument
+from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, named_tenants, tenants_or_active
 from django_minio_router.provisioning.apply import apply_plan
@@ -51,9 +51,7 @@ class Command(RouterCommand):
             action="store_true",
             help="mark existing buckets as this project's: purge_tenant only deletes marked ones",
         )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="print what the command would do, and change nothing"
-        )
+        add_dry_run_argument(parser)
         parser.add_argument(
             "--check", action="store_true", help="change nothing, and exit with 1 if anything differs"
         )
@@ -64,7 +62,6 @@ class Command(RouterCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.warnings = Counter[str]()
         self.dry_run = options["dry_run"] or options["check"]
-        refuse_dry_run(options)
         self._refuse_unknown(options["aliases"])
         if options["own"]:
             self._summarize(self._provision(**options), check=False)
@@ -122,7 +119,7 @@ class Command(RouterCommand):
 
     def _apply(self, plan: Plan, jobs: int, *, adopt: bool) -> list[Outcome]:
         total = len(plan.buckets) + len(plan.refused)
-        with ProgressBar(self.stdout, total, shown=self.verbosity > 0) as bar:
+        with ProgressBar(self.stdout, total if self.verbosity > 0 else 0) as bar:
 
             def report(outcome: Outcome) -> None:
                 with bar.step():

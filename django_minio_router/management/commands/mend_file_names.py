@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DatabaseError
 
 from django_minio_router.inventory.columns import all_file_fields, any_columns
 from django_minio_router.inventory.routes import storage_doubt
-from django_minio_router.management.base import RouterCommand
+from django_minio_router.management.base import RouterCommand, add_dry_run_argument
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
 from django_minio_router.storage.backend import MinioBackend
 from django_minio_router.storage.router import MinioRouter
@@ -21,18 +21,17 @@ class Command(RouterCommand):
         "Remove the leading slash that other storages put into the names in rows. No file is touched: it is "
         "found either way. Without a tenant option, handle the active tenant, or public."
     )
+    failed = "fields need a look"
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
-        parser.add_argument("--dry-run", action="store_true", help="count the rows, and change nothing")
+        add_dry_run_argument(parser)
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         total = 0
         for tenant in tenants_or_active(**options):
             total += self._mend(tenant, dry_run=dry_run)
         self.say(f"{total} rows {'would be' if dry_run else 'were'} mended.")
-        if self.failures:
-            raise CommandError(f"{self.failures} fields need a look; see above.")
 
     def _mend(self, tenant: Any | None, *, dry_run: bool) -> int:
         with get_tenancy().context(tenant):

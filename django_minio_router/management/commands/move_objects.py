@@ -9,18 +9,20 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from django_minio_router.files.ledger import Ledger
-from django_minio_router.files.move import FileOutcome, Move, MoveState, count_files, make_move, move_files
-from django_minio_router.management.base import RouterCommand, add_jobs_argument, add_no_input_argument
-from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each, refuse_dry_run
+from django_minio_router.files.move import Move, MoveState, count_files, make_move, move_files
+from django_minio_router.management.base import (
+    FileCommand,
+    add_dry_run_argument,
+    add_jobs_argument,
+    add_no_input_argument,
+)
+from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, for_each
 from django_minio_router.management.progress import ProgressBar
 from django_minio_router.management.tenants import add_tenant_arguments, named_tenants, tenants_or_active
 from django_minio_router.tenancy import get_tenancy
 
-_WARNED = {MoveState.MISSING, MoveState.SKIPPED}
-_FAILED = {MoveState.DIFFERING, MoveState.FAILED}
 
-
-class Command(RouterCommand):
+class Command(FileCommand):
     help = (
         "Copy the files that rows name from their old place to where their fields store now, and compare "
         "them. Nothing is ever overwritten. Can be repeated, and continues after an interruption. Without a "
@@ -55,9 +57,7 @@ class Command(RouterCommand):
             metavar="APP.MODEL",
             help="only this model, whatever storage its fields use now; may be repeated",
         )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="print what the command would do, and change nothing"
-        )
+        add_dry_run_argument(parser)
         add_jobs_argument(parser, "files")
         parser.add_argument(
             "--delete-source",
@@ -69,7 +69,6 @@ class Command(RouterCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.dry_run, self.jobs = options["dry_run"], options["jobs"]
-        refuse_dry_run(options)
         try:
             copied = _copied(**options)
             move = make_move(options["source"], options["to"], options["labels"] or (), copied=copied)
@@ -86,8 +85,6 @@ class Command(RouterCommand):
                 "each file: set SQLITE_TMPDIR to a folder with more space. Start it again: it resumes where "
                 "it stopped."
             ) from error
-        if self.failures:
-            raise CommandError(f"{self.failures} files need a look; see above.")
 
     def _move(self, move: Move, *, all_tenants: bool, delete_source: bool, **options: Any) -> None:
         ledger = Ledger()
@@ -117,31 +114,14 @@ class Command(RouterCommand):
         shown = self.verbosity > 0 and self.stdout.isatty()
         total = sum(count_files(move, tenant) for tenant in tenants_or_active(**options)) if shown else 0
         counts = Counter[MoveState]()
-        with ProgressBar(self.stdout, total, shown=shown) as bar:
+        with ProgressBar(self.stdout, total) as bar:
             for tenant in tenants_or_active(**options):
                 for outcome in move_files(move, tenant, jobs=self.jobs, dry_run=self.dry_run):
                     counts[outcome.state] += 1
                     ledger.record(outcome)
                     with bar.step():
-                        self._report(outcome)
-        would = "would be " if self.dry_run else ""
-        summary = (
-            f"{counts[state]} {would if state is MoveState.COPIED else ''}{state.value}"
-            for state in MoveState
-            if counts[state] or state is not MoveState.SKIPPED
-        )
-        self.say(", ".join(summary) + ".")
-
-    def _report(self, outcome: FileOutcome) -> None:
-        line = f"{outcome.state.value}: {' of '.join(filter(None, (outcome.name, outcome.where)))}"
-        if outcome.cause:
-            line += f": {outcome.cause}"
-        if outcome.state in _FAILED:
-            self.fail(line)
-        elif outcome.state in _WARNED:
-            self.warn(line)
-        elif self.verbosity > 1:
-            self.say(line)
+                        self.report(outcome, shown=self.verbosity > 1)
+        self.summarize(counts, MoveState.COPIED, dry_run=self.dry_run)
 
     def _report_orphans(self, ledger: Ledger) -> None:
         count = 0

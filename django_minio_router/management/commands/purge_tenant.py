@@ -18,8 +18,8 @@ from django_minio_router.files.purge import (
     refuse_unmarked,
 )
 from django_minio_router.inventory.places import Place
-from django_minio_router.management.base import RouterCommand, add_no_input_argument
-from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue, refuse_dry_run
+from django_minio_router.management.base import RouterCommand, add_dry_run_argument, add_no_input_argument
+from django_minio_router.management.enqueue import add_enqueue_arguments, enqueue
 from django_minio_router.tenancy import get_tenancy
 
 
@@ -31,9 +31,7 @@ class Command(RouterCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", metavar="KEY", help="the schema name or key of the tenant")
-        parser.add_argument(
-            "--dry-run", action="store_true", help="print what would be deleted, and delete nothing"
-        )
+        add_dry_run_argument(parser)
         add_no_input_argument(parser)
         add_enqueue_arguments(parser)
         # For a task, what a person confirmed: the primary key of the row, or "" if there was none, and the
@@ -41,7 +39,6 @@ class Command(RouterCommand):
         parser.add_argument("--confirmed", nargs="+", help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, tenant: str, **options: Any) -> None:
-        refuse_dry_run(options)
         get_tenancy().require()
         if tenant == get_tenancy().shared_key:
             raise CommandError(f"{tenant!r} is the public schema, not a tenant.")

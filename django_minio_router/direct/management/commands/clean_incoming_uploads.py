@@ -9,7 +9,6 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from django_minio_router.direct.incoming import clean
-from django_minio_router.exceptions import ServerError
 from django_minio_router.files.usage import UsageReport
 from django_minio_router.management.base import RouterCommand
 from django_minio_router.management.tenants import add_tenant_arguments, tenants_or_active
@@ -22,6 +21,7 @@ class Command(RouterCommand):
         "Remove what direct uploads left below incoming/: files that no form accepted, and unfinished "
         "uploads. For servers and folders without a lifecycle rule; hooks.expire_incoming() sets one."
     )
+    failed = "places could not be cleaned"
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
@@ -36,11 +36,6 @@ class Command(RouterCommand):
             )
         before, report, removed = timezone.now() - timedelta(hours=min_age), UsageReport(), 0
         for tenant in tenants_or_active(**options):
-            for place in report.places(tenant):
-                try:
-                    removed += sum(1 for _ in clean(place, before))
-                except ServerError as error:
-                    self.fail(f"{place}: {error}")
+            found = self.each((place, clean(place, before)) for place in report.places(tenant))
+            removed += sum(1 for _ in found)
         self.say(f"Removed {removed} leftovers of direct uploads.")
-        if self.failures:
-            raise CommandError(f"{self.failures} places could not be cleaned.")
