@@ -6,7 +6,7 @@ abstract models, or as the default storage.
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.apps import apps
@@ -19,7 +19,7 @@ from django.utils.functional import LazyObject, empty, unpickle_lazyobject
 from django.utils.module_loading import import_string
 
 from .router import MinioRouter
-from .rows import follow_inherited, follow_rows, follow_saves
+from .rows import extend_once, follow_inherited, follow_rows, follow_saves
 from .signals import field_bound
 
 _attribute = object.__getattribute__
@@ -151,25 +151,20 @@ def _rebind(*, setting: str, **kwargs: Any) -> None:
         bind_models()
 
 
-def _bind_late_fields() -> None:
+def _bind_late_fields(original: Callable[..., None]) -> Callable[..., None]:
     """Bind fields added to a model later too: ``add_to_class`` sends no signal."""
-    original: Any = FileField.contribute_to_class
-    if hasattr(original, "minio_router_binds"):
-        return
 
-    @wraps(original)
     def contribute_to_class(field: FileField, cls: type[Model], name: str, **kwargs: Any) -> None:
         original(field, cls, name, **kwargs)
         if apps.models_ready and not cls._meta.abstract:
             bind_field(field)
 
-    contribute_to_class.minio_router_binds = True  # type: ignore[attr-defined]
-    FileField.contribute_to_class = cast("Any", contribute_to_class)  # type: ignore[method-assign]
+    return contribute_to_class
 
 
 def connect() -> None:
     """Bind fields when their models are prepared or they are added, and when the default storage changes."""
-    _bind_late_fields()
+    extend_once(FileField, "contribute_to_class", _bind_late_fields)
     follow_saves()
     class_prepared.connect(bind_fields, dispatch_uid="minio_router.bind_fields")
     setting_changed.connect(_rebind, dispatch_uid="minio_router.rebind")

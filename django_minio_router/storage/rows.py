@@ -39,6 +39,7 @@ class _Reading(threading.local):
 
 _reading = _Reading()
 
+_EXTENDED = "minio_router_extended"  # attribute of a method that this package replaced
 _KEY = "_minio_router_tenant"  # attribute of a row: the key that its connection had when it was read
 
 
@@ -155,10 +156,23 @@ def follow_inherited(model: type[Model]) -> None:
     """
     files = (field for field in model._meta.fields if isinstance(field, FileField))
     if any(isinstance(field, OwnedField) or issubclass(field.attr_class, RowFile) for field in files):
-        _remember_tenant(model)
-        _track_save_alias(model)
+        extend_once(model, "from_db", _remember_tenant)
+        extend_once(model, "save_base", _track_save_alias)
+        for kind in (ModelIterable, RawModelIterable):
+            extend_once(kind, "__iter__", _of_one_tenant)
         for below in model.__subclasses__():
             follow_inherited(below)
+
+
+def extend_once(owner: type, name: str, extend: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replace a method of a class by ``extend(method)``, unless it was replaced there or in a parent."""
+    method: Any = getattr(owner, name)
+    if hasattr(method, _EXTENDED):
+        return
+    function = getattr(method, "__func__", method)
+    extended: Any = wraps(function)(extend(function))  # Django looks at the arguments of some
+    setattr(extended, _EXTENDED, True)
+    setattr(owner, name, extended if function is method else classmethod(extended))
 
 
 # What a row remembers
@@ -178,15 +192,10 @@ def _key_in(row: Model, field: FileField) -> str | None:
     return known.get(_key_of(field)) or _shared_key(field.model) or known.get(_KEY)
 
 
-def _remember_tenant(model: type[Model]) -> None:
-    """Make each row of the model remember its tenant when it is read."""
-    from_db: Any = model.from_db
-    if hasattr(from_db.__func__, "minio_router_remembers"):
-        return  # inherited from a parent
-    original: Callable[..., Model] = from_db.__func__
+def _remember_tenant(original: Callable[..., Model]) -> Callable[..., Model]:
+    """Make each row of a model remember its tenant when it is read."""
 
-    @wraps(original)  # Django looks at the arguments: those that it added later are passed on
-    def from_db_and_remember(
+    def from_db(
         cls: type[Model], db: str | None, field_names: Collection[str], values: Any, **options: Any
     ) -> Model:
         row = original(cls, db, field_names, values, **options)
@@ -203,9 +212,7 @@ def _remember_tenant(model: type[Model]) -> None:
                 state[name].row_as_read = state[READ]
         return row
 
-    from_db_and_remember.minio_router_remembers = True  # type: ignore[attr-defined]
-    model.from_db = cast("Any", classmethod(from_db_and_remember))  # type: ignore[arg-type, method-assign]
-    _follow_queries()
+    return from_db
 
 
 @cache
@@ -219,25 +226,15 @@ def _sized_images(model: type[Model]) -> Sequence[str]:
     return [field.attname for field in images if field.width_field or field.height_field]
 
 
-def _follow_queries() -> None:
-    """Make the rows of an iterator belong to the tenant of the query, whoever is active at a later row."""
-    for kind in (ModelIterable, RawModelIterable):
-        original: Any = kind.__iter__
-        if not hasattr(original, "minio_router_follows"):
-            kind.__iter__ = cast("Any", _of_one_tenant(original))  # type: ignore[method-assign]
-
-
 def _of_one_tenant(original: Callable[[Any], Iterator[Model]]) -> Callable[[Any], Iterator[Model]]:
-    @wraps(original)
+    """Make the rows of an iterator belong to the tenant of the query, whoever is active at a later row."""
+
     def __iter__(self: Any) -> Iterator[Model]:
         query, model = self.queryset.query, self.queryset.model
-        may_follow = hasattr(model.from_db, "minio_router_remembers") or getattr(
-            query, "select_related", False
-        )
+        may_follow = hasattr(model.from_db, _EXTENDED) or getattr(query, "select_related", False)
         rows = original(self)
         return _read_for_one(rows, self.queryset.db) if may_follow else rows
 
-    __iter__.minio_router_follows = True  # type: ignore[attr-defined]
     return __iter__
 
 
@@ -264,13 +261,9 @@ def _key_of_query(alias: str) -> str | None:
 # When a row is written
 
 
-def _track_save_alias(model: type[Model]) -> None:
+def _track_save_alias(original: Callable[..., None]) -> Callable[..., None]:
     """Record the database that each row is saved to: ``save(using=…)`` may differ from where it was read."""
-    original: Any = model.save_base
-    if hasattr(original, "minio_router_tells"):
-        return  # inherited from a parent
 
-    @wraps(original)
     def save_base(self: Model, *args: Any, **options: Any) -> None:
         token = _saved_to.set((self, options.get("using")))
         try:
@@ -278,8 +271,7 @@ def _track_save_alias(model: type[Model]) -> None:
         finally:
             _saved_to.reset(token)
 
-    save_base.minio_router_tells = True  # type: ignore[attr-defined]
-    model.save_base = save_base  # type: ignore[method-assign]
+    return save_base
 
 
 def follow_saves() -> None:
@@ -287,14 +279,11 @@ def follow_saves() -> None:
 
     In the class: a copy of a field that history packages make into another kind must not take it along.
     """
-    original: Any = FileField.pre_save
-    if not hasattr(original, "minio_router_follows"):
-        for name, wrapper in (("pre_save", _pre_save), ("get_db_prep_save", _get_db_prep_save)):
-            setattr(FileField, name, wrapper(getattr(FileField, name)))
+    extend_once(FileField, "pre_save", _pre_save)
+    extend_once(FileField, "get_db_prep_save", _get_db_prep_save)
 
 
 def _get_db_prep_save(original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
     def get_db_prep_save(field: FileField, value: Any, connection: Any) -> Any:
         if value and isinstance(value, RowFile) and isinstance(field.storage, MinioRouter):
             _refuse_other_tenants(field.storage, value, connection.alias)
@@ -324,7 +313,6 @@ def _other_tenant(file: RowFile, alias: str) -> str | None:
 
 
 def _pre_save(original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
     def pre_save(field: FileField, instance: Model, add: bool) -> Any:
         """Copy the row's file to the tenant that the row is about to be saved for."""
         file = getattr(instance, field.attname)
@@ -337,7 +325,6 @@ def _pre_save(original: Callable[..., Any]) -> Callable[..., Any]:
         with tenancy.bucket_context(key) if is_other_tenant else nullcontext():
             return original(field, instance, add)
 
-    pre_save.minio_router_follows = True  # type: ignore[attr-defined]
     return pre_save
 
 
