@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage
 from django.utils.functional import cached_property
 
-from ..exceptions import RoutingError, TenantRequired
+from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from .context import NO_TENANT, TenantOverride, override_tenant, tenant_override
 
 if TYPE_CHECKING:
@@ -211,10 +211,15 @@ class Tenancy(ABC):
 
     def problem(self) -> str | None:
         """Return why the active tenant cannot be found, or None."""
+        try:
+            self.require()
+        except ConfigurationError as error:
+            return str(error)
         return None
 
-    def require(self) -> None:  # noqa: B027  a tenancy with tenants never raises
-        """Raise ``ConfigurationError`` if the project has no tenants."""
+    def require(self) -> None:
+        """Raise ``ConfigurationError`` if the project has no tenants, or an invalid setting of them."""
+        self.verify()
 
     def check(self, strategy: object) -> Iterable[CheckMessage]:
         """Yield the check messages for a strategy that needs tenants."""
@@ -227,3 +232,13 @@ class Tenancy(ABC):
         Both are called after the commit. A row whose creation failed was never ready, so its deletion is not
         reported.
         """
+
+
+def model_named(what: str, label: Any) -> type[Model]:
+    """Return the model of the label. ``what`` begins the ``ConfigurationError``."""
+    try:
+        return apps.get_model(label)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{what} {label!r}, which is not a model: {error}. Write 'app_label.ModelName'."
+        ) from error

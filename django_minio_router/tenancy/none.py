@@ -36,30 +36,29 @@ class NoTenancy(Tenancy):
     def _database_context(self, tenant: Any | None) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    @property
-    def model(self) -> type[Model]:
-        raise self._error()
+    def require(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise the error that says what to set up."""
+        if not self._engine:
+            raise ConfigurationError(
+                "There are no tenants: MINIO_TENANCY is not set, and django-tenants is not installed. Name "
+                "your tenant model in MINIO_TENANCY, or pip install 'django-minio-router[tenants]'."
+            )
+        raise ConfigurationError(
+            f"There are no tenants: MINIO_TENANCY is not set, and {self.problem()}. Name your tenant model "
+            "in MINIO_TENANCY, or change DATABASES."
+        )
+
+    key = row = tenants = find = require
+    model = property(require)
 
     def active_key(self) -> str | None:
         return None
 
-    def key(self, tenant: Any) -> str:
-        raise self._error()
-
     def key_if_any(self, tenant: Any) -> str | None:
         return None
 
-    def row(self, key: str) -> Any:
-        raise self._error()
-
-    def tenants(self, keys: Iterable[str] | None = None) -> Iterator[Any]:
-        raise self._error()
-
     def everyone(self) -> Iterator[Any | None]:
         yield None
-
-    def find(self, reference: Any) -> Any | None:
-        raise self._error()
 
     def divides(self, model: type[Model]) -> bool:
         return False
@@ -83,17 +82,3 @@ class NoTenancy(Tenancy):
 
     def connect(self, *, created: Callable[[Any], None], deleted: Callable[[Any], None]) -> None:
         """Do nothing: there are no tenants."""
-
-    def _error(self) -> ConfigurationError:
-        if not self._engine:
-            return ConfigurationError(
-                "There are no tenants: MINIO_TENANCY is not set, and django-tenants is not installed. Name "
-                "your tenant model in MINIO_TENANCY, or pip install 'django-minio-router[tenants]'."
-            )
-        return ConfigurationError(
-            f"There are no tenants: MINIO_TENANCY is not set, and {self.problem()}. Name your tenant model "
-            "in MINIO_TENANCY, or change DATABASES."
-        )
-
-    def require(self) -> None:
-        raise self._error()

@@ -11,7 +11,6 @@ from reprlib import repr as shortened
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
-from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import router, transaction
 from django.db.models import QuerySet
@@ -20,7 +19,7 @@ from django.utils.functional import cached_property
 
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from ..settings.config import import_callable
-from .base import Tenancy
+from .base import Tenancy, model_named
 from .row_cache import cached_row, connect_once, invalidate_on_save
 
 if TYPE_CHECKING:
@@ -52,27 +51,10 @@ class RowTenancy(Tenancy):
     def verify(self) -> None:
         _ = self.model, self._key_field, self._current
 
-    def require(self) -> None:
-        self.verify()
-
-    def problem(self) -> str | None:
-        try:
-            self.verify()
-        except ConfigurationError as error:
-            return str(error)
-        return None
-
     @cached_property  # pyright does not accept it as a property
     def model(self) -> type[Model]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        try:
-            model: Any = apps.get_model(self._label)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"MINIO_TENANCY names {self._label!r}, which is not a model: {error}. Write "
-                "'app_label.ModelName'."
-            ) from error
-        concrete: type[Model] = model._meta.concrete_model
-        return concrete
+        concrete: Any = model_named("MINIO_TENANCY names", self._label)._meta.concrete_model
+        return concrete  # type: ignore[no-any-return]
 
     @cached_property
     def _key_field(self) -> Field[Any, Any]:

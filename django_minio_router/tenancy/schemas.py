@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache, partial
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from django.db.models.signals import post_delete, post_save, pre_save
 from django.utils.functional import cached_property
 
 from ..exceptions import ConfigurationError, TenantRequired
-from .base import Tenancy
+from .base import Tenancy, model_named
 from .row_cache import cached_row, connect_once, invalidate_on_save
 
 if TYPE_CHECKING:
@@ -113,12 +114,7 @@ class SchemaTenancy(Tenancy):
             raise ConfigurationError(
                 "TENANT_MODEL is not set, so there are no tenants. Set up django-tenants."
             )
-        try:
-            return apps.get_model(name)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"TENANT_MODEL is {name!r}, which is not a model: {error}. Write 'app_label.ModelName'."
-            ) from error
+        return model_named("TENANT_MODEL is", name)
 
     def key(self, tenant: Any) -> str:
         try:
@@ -208,11 +204,12 @@ class SchemaTenancy(Tenancy):
         return self._is_shared(model)
 
     def _find_shared(self, model: type[Model]) -> bool:
-        config = apps.get_app_config(model._meta.app_label) if self.divides(model) else None
-        names = (
-            set() if config is None else {config.name, f"{type(config).__module__}.{type(config).__name__}"}
-        )
-        return bool(names & _shared_apps()) and not names & _tenant_apps()
+        if not self.divides(model):
+            return False
+        config = apps.get_app_config(model._meta.app_label)
+        names = {config.name, f"{type(config).__module__}.{type(config).__name__}"}
+        shared_apps, tenant_apps = _installed_apps(self.shared_key)
+        return bool(names & shared_apps) and not names & tenant_apps
 
     def divides(self, model: type[Model]) -> bool:
         return router.db_for_write(model) == self.alias
@@ -282,27 +279,14 @@ def note_clone(*, instance: Any, **kwargs: object) -> None:
         vars(instance)[_CLONED] = True
 
 
-def _apps_by_type() -> dict[str, set[str]]:
-    """Return the apps of each type of tenant, including the public schema's; empty without types."""
-    has_types = getattr(settings, "HAS_MULTI_TYPE_TENANTS", False)
-    types = getattr(settings, "TENANT_TYPES", {}) if has_types else {}
-    return {name: set(values["APPS"]) for name, values in types.items()}
-
-
-def _shared_apps() -> set[str]:
-    types = _apps_by_type()
-    return types[_public()] if _public() in types else set(getattr(settings, "SHARED_APPS", ()))
-
-
-def _tenant_apps() -> set[str]:
-    types = _apps_by_type()
-    if not types:
-        return set(getattr(settings, "TENANT_APPS", ()))
-    return {app for name, apps_of_type in types.items() if name != _public() for app in apps_of_type}
-
-
-def _public() -> str:
-    return str(getattr(settings, "PUBLIC_SCHEMA_NAME", "public"))
+def _installed_apps(public: str) -> tuple[set[str], set[str]]:
+    """Return the apps of the public schema, and those of tenants of any type."""
+    shared_apps, tenant_apps = getattr(settings, "SHARED_APPS", ()), getattr(settings, "TENANT_APPS", ())
+    if getattr(settings, "HAS_MULTI_TYPE_TENANTS", False) and getattr(settings, "TENANT_TYPES", {}):
+        types = {name: values["APPS"] for name, values in settings.TENANT_TYPES.items()}
+        shared_apps = types.pop(public, shared_apps)
+        tenant_apps = chain.from_iterable(types.values())
+    return set(shared_apps), set(tenant_apps)
 
 
 def _is_cleaning_up() -> bool:
