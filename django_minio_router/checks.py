@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import combinations
@@ -43,21 +43,41 @@ _THUMBNAIL_TABLES = {"easy_thumbnails", "filer", "sorl.thumbnail"}
 
 
 def register() -> None:
-    register_check(check_settings, Tags.files)
-    register_check(check_storages, Tags.files)
-    register_check(check_https, Tags.security, deploy=True)
-    register_check(check_public_uploads, Tags.security, deploy=True)
+    register_check(check_project, Tags.files)
+    register_check(check_deployment, Tags.security, deploy=True)
 
 
-def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check each distinct configuration once."""
+def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check each distinct configuration once, then what storages and strategies make of them."""
     misspelt = list(_misspelt_settings())
     try:
         get_tenancy().verify()
-        distinct = configs(uses())
+        found = uses()
+        distinct = configs(found)
     except ConfigurationError as error:
         return [*misspelt, messages.bad_setting(error)]
-    return [*misspelt, *(message for config in distinct for message in _config_messages(config))]
+    readable = [use for use in found if not any(use.config.problems())]
+    return [
+        *misspelt,
+        *(message for config in distinct for message in _config_messages(config)),
+        *_strategy_messages(found, distinct),
+        *_single_buckets(readable),
+        *_fixed_buckets(readable, distinct),
+        *_colliding_templates(readable, distinct),
+        *_shared_by_tenants(readable),
+        *_shared_rows(readable),
+        *_shared_thumbnails(readable),
+    ]
+
+
+def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report plain HTTP, files in memory and public uploads, with ``check --deploy``."""
+    try:
+        found = uses()
+        distinct = configs(found)
+    except ConfigurationError:
+        return []  # check_project reports it
+    return [*(message for config in distinct for message in _plain_http(config)), *_public_uploads(found)]
 
 
 def _misspelt_settings() -> Iterator[CheckMessage]:
@@ -71,9 +91,13 @@ def _misspelt_settings() -> Iterator[CheckMessage]:
 def _config_messages(config: Config) -> Iterator[CheckMessage]:
     wrong = [messages.bad_setting(error) for error in config.problems()]
     yield from wrong
-    if not wrong:
-        for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks, _callables):
+    if wrong:
+        return
+    for find in (_endpoints, _keys, _expiry, _listed_buckets, _hooks, _callables):
+        try:
             yield from find(config)
+        except ConfigurationError as error:
+            yield messages.bad_setting(error)
 
 
 def _endpoints(config: Config) -> Iterator[CheckMessage]:
@@ -95,17 +119,11 @@ def _endpoints(config: Config) -> Iterator[CheckMessage]:
 
 
 def _keys(config: Config) -> Iterator[CheckMessage]:
-    if config.in_memory:
+    if config.in_memory or config.credentials is not None:
         return
-    try:
-        provider = config.credentials
-    except ConfigurationError as error:
-        yield messages.bad_setting(error)
-        return
-    if provider is None:
-        for setting in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
-            if not config.get(setting):
-                yield messages.missing_key(setting)
+    for setting in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+        if not config.get(setting):
+            yield messages.missing_key(setting)
 
 
 def _expiry(config: Config) -> Iterator[CheckMessage]:
@@ -120,12 +138,10 @@ def _listed_buckets(config: Config) -> Iterator[CheckMessage]:
         entries = list(listed(config))
     except PrivatePublicMixedError as error:
         yield messages.private_and_public(error)
-    except ConfigurationError as error:
-        yield messages.bad_setting(error)
-    else:
-        for entry in entries:
-            if entry.is_name and bucket_name_problem(name := _buckets(entry.strategy)[0]):
-                yield messages.invalid_bucket(name, entry.setting)
+        return
+    for entry in entries:
+        if entry.is_name and bucket_name_problem(name := _buckets(entry.strategy)[0]):
+            yield messages.invalid_bucket(name, entry.setting)
 
 
 def _hooks(config: Config) -> Iterator[CheckMessage]:
@@ -137,9 +153,7 @@ def _hooks(config: Config) -> Iterator[CheckMessage]:
             if _is_private(target, config):
                 yield messages.hook_grants_access(target)
     except PrivatePublicMixedError:
-        return  # check_storages reports it
-    except ConfigurationError as error:
-        yield messages.bad_setting(error)
+        return  # _fixed_buckets reports it
 
 
 def _is_private(target: str | BucketStrategy, config: Config) -> bool:
@@ -155,33 +169,12 @@ def _buckets(strategy: BucketStrategy) -> list[str]:
     return [Location.of(answer).bucket for answer in strategy.buckets_for([])]
 
 
-def _callables(config: Config) -> Iterator[CheckMessage]:
-    try:
-        bucket_hooks(config)
-        quota()
-        config.url_signer  # noqa: B018
-    except ConfigurationError as error:
-        yield messages.bad_setting(error)
-
-
-def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check strategies, the buckets of single storages, and that no bucket is both private and public."""
-    try:
-        get_tenancy().verify()
-        found = uses()
-        distinct = configs(found)
-    except ConfigurationError:
-        return []  # check_settings reports it
-    readable = [use for use in found if not any(use.config.problems())]  # others are reported elsewhere
-    return [
-        *_strategy_messages(found, distinct),
-        *_single_buckets(readable),
-        *_fixed_buckets(readable, distinct),
-        *_colliding_templates(readable, distinct),
-        *_shared_by_tenants(readable),
-        *_shared_rows(readable),
-        *_shared_thumbnails(readable),
-    ]
+def _callables(config: Config) -> Iterable[CheckMessage]:
+    """Import what the settings name. ``ConfigurationError`` if that fails."""
+    bucket_hooks(config)
+    quota()
+    config.url_signer  # noqa: B018
+    return ()
 
 
 def _strategy_messages(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
@@ -308,7 +301,8 @@ def _shared_thumbnails(found: list[StorageUse]) -> Iterator[CheckMessage]:
         return
     for library, alias in _thumbnail_caches():
         cache = settings.CACHES.get(alias, {})
-        if apps.is_installed(library) and not ("KEY_FUNCTION" in cache or _keeps_nothing(cache)):
+        keeps_nothing = str(cache.get("BACKEND")).endswith(".DummyCache")
+        if apps.is_installed(library) and not ("KEY_FUNCTION" in cache or keeps_nothing):
             remedy = f"Add to CACHES[{alias!r}]: 'KEY_FUNCTION': 'django_tenants.cache.make_key'."
             yield messages.shared_thumbnails(library, remedy)
     for config in apps.get_app_configs():
@@ -323,34 +317,11 @@ def _thumbnail_caches() -> Iterator[tuple[str, str]]:
     yield "wagtail.images", "renditions" if "renditions" in settings.CACHES else "default"
 
 
-def _keeps_nothing(cache: Mapping[str, Any]) -> bool:
-    return str(cache.get("BACKEND")).endswith(".DummyCache")
-
-
 def _entries(distinct: list[Config]) -> Iterator[tuple[ListedBuckets, Config]]:
-    """Yield what the settings list; check_settings reports invalid lists."""
+    """Yield what the settings list; _listed_buckets reports invalid lists."""
     for config in distinct:
         with suppress(ConfigurationError):
             yield from [(entry, config) for entry in listed(config)]
-
-
-def check_https(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Report plain HTTP and in-memory servers, with ``check --deploy``."""
-    try:
-        distinct = configs(uses())
-    except ConfigurationError:
-        return []
-    return [message for config in distinct for message in _plain_http(config)]
-
-
-def check_public_uploads(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Report strategies of fields whose buckets are public, with ``check --deploy``."""
-    try:
-        found = uses()
-    except ConfigurationError:
-        return []
-    public = [use.strategy for use in found if use.field is not None and use.strategy is not None]
-    return [messages.public_uploads(strategy) for strategy in dict.fromkeys(public) if strategy.public_read]
 
 
 def _plain_http(config: Config) -> Iterator[CheckMessage]:
@@ -364,3 +335,11 @@ def _plain_http(config: Config) -> Iterator[CheckMessage]:
         yield messages.plain_http("MINIO_USE_HTTPS", internal.endpoint)
     if external is not internal and not external.use_https:
         yield messages.plain_http("MINIO_EXTERNAL_ENDPOINT_USE_HTTPS", external.endpoint)
+
+
+def _public_uploads(found: list[StorageUse]) -> Iterator[CheckMessage]:
+    """Report strategies of fields whose buckets are public."""
+    of_fields = [use.strategy for use in found if use.field is not None and use.strategy is not None]
+    for strategy in dict.fromkeys(of_fields):
+        if strategy.public_read:
+            yield messages.public_uploads(strategy)
