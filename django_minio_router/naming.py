@@ -43,7 +43,9 @@ def quote_object_name(name: str) -> str:
     if len(name) <= MAX_OBJECT_NAME and _PLAIN.fullmatch(name):
         return name  # the common case: needs no quoting and is safe
     name = text_of(name)
-    _refuse_unsafe(name)
+    problem = _object_name_problem(name)
+    if problem:
+        raise SuspiciousFileOperation(f"The object name {name[:200]!r} {problem}.")
     return quote(name, safe="/~")
 
 
@@ -97,15 +99,9 @@ def text_of(name: object) -> str:
     return str(name) if os.sep == "/" else name.replace(os.sep, "/")
 
 
-def _refuse_unsafe(name: str) -> None:
-    if not name:
-        raise SuspiciousFileOperation("The object name is empty. Give the file a name.")
-    problem = _object_name_problem(name)
-    if problem:
-        raise SuspiciousFileOperation(f"The object name {name[:200]!r} {problem}.")
-
-
 def _object_name_problem(name: str) -> str | None:
+    if not name:
+        return "is empty; give the file a name"
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

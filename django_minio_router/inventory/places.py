@@ -84,17 +84,12 @@ def _places(source: BucketSource, stored: set[Location], listed: set[Location]) 
         Place(
             source.config.on(location.server, location.options).internal,
             location.bucket,
-            _folder(location.prefix),
+            location.folder,
             is_listed=location not in stored,
             where=source.where,
         )
         for location in sorted(stored | (listed - whole_buckets), key=lambda location: location[:3])
     ]
-
-
-def _folder(prefix: str) -> str:
-    """Return the prefix with a trailing slash, as routers use it: without, it would match neighbours too."""
-    return f"{prefix.rstrip('/')}/" if prefix else ""
 
 
 def _stored(source: BucketSource) -> set[Location]:

@@ -25,7 +25,10 @@ HEADERS = {
 
 
 class Rule(NamedTuple):
-    """One setting: its names there, its name here (empty if it has no counterpart), and a remark."""
+    """One setting: its names there, its name here (empty if it has no counterpart), and a remark.
+
+    A name in lower case is only an option of a storage, not a setting.
+    """
 
     settings: tuple[str, ...]
     here: str
@@ -33,11 +36,6 @@ class Rule(NamedTuple):
     value: Callable[[Any], object] | None = None  # None: print the remark instead of a value
     secret: bool = False
     environment: bool = False
-
-    @property
-    def is_option(self) -> bool:
-        """Whether it is only an option of a storage, not a setting."""
-        return self.here.islower()
 
 
 def same(value: Any) -> object:
@@ -206,7 +204,7 @@ def _translate(result: Translation, rule: Rule, source: str, value: Any, own: bo
         return
     shown = f"...  # {source}" if own else source
     text = shown if rule.secret else repr(rule.value(value))
-    if rule.is_option or own:
+    if rule.here.islower() or own:
         result.options[rule.here] = text
     else:
         result.settings[rule.here] = text

@@ -64,6 +64,11 @@ class Location(NamedTuple):
         return {**options, "MINIO_CREDENTIALS": None} if self.credentials else options
 
     @property
+    def folder(self) -> str:
+        """The prefix with a trailing slash, as routers use it: without, it would match neighbours too."""
+        return f"{self.prefix.rstrip('/')}/" if self.prefix else ""
+
+    @property
     def place(self) -> Location:
         """The location without credentials and links, for comparison."""
         return self._replace(public_url="", credentials=None)

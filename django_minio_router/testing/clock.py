@@ -47,26 +47,18 @@ class _DateTime(datetime.datetime, metaclass=_AcceptsReal):
 def in_a_year(project: str) -> Iterator[None]:
     """Move the clock of Django and of the modules of ``project`` forward by a year."""
     later = time.time() + _YEAR.total_seconds()
-    others: list[tuple[Any, Any]] = [
-        (datetime.date, _Date),
-        (datetime.datetime, _DateTime),
-        (time.time, lambda: later),
-        (time.gmtime, lambda at=later, _real=time.gmtime: _real(at)),
-        (time.localtime, lambda at=later, _real=time.localtime: _real(at)),
-    ]
-    other_of = {id(real): other for real, other in others}
+    other_of: dict[int, Any] = {  # by identity: comparing a lazy object, such as admin.site, would set it up
+        id(datetime.date): _Date,
+        id(datetime.datetime): _DateTime,
+        id(time.time): lambda: later,
+        id(time.gmtime): lambda at=later, _real=time.gmtime: _real(at),
+        id(time.localtime): lambda at=later, _real=time.localtime: _real(at),
+    }
+    loaded = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+    own = [module for module in loaded if module.__name__.partition(".")[0] == project]
     with ExitStack() as stack:
-        for module in (time, datetime, timezone, *_modules_of(project)):
+        for module in (time, datetime, timezone, *own):
             for name, value in list(vars(module).items()):
-                # By identity: comparing a lazy object, such as admin.site, would set it up.
                 if id(value) in other_of:
                     stack.enter_context(mock.patch.object(module, name, other_of[id(value)]))
         yield
-
-
-def _modules_of(project: str) -> list[ModuleType]:
-    return [
-        module
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] == project and isinstance(module, ModuleType)
-    ]

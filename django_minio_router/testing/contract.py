@@ -79,7 +79,7 @@ class StrategyContract:
             with get_tenancy().context(tenant):
                 routed = Location.of(strategy.bucket_for(model))
                 named = self._buckets(strategy)
-            assert (routed.server, routed.bucket) in named, (
+            assert _bucket(routed) in named, (
                 f"{strategy!r} routes {_words(tenant, model)} to {routed!r}, which is not among {named!r}. "
                 "initialize_buckets would not create it."
             )
@@ -92,7 +92,7 @@ class StrategyContract:
                 for context in self.make_contexts():
                     with context:
                         routed = Location.of(strategy.bucket_for(model))
-                    assert (routed.server, routed.bucket) in named, (
+                    assert _bucket(routed) in named, (
                         f"{strategy!r} routes {_words(tenant, model)} to {routed!r} in {context!r}, "
                         f"and names {named!r} outside of it. initialize_buckets would not create it."
                     )
@@ -211,10 +211,9 @@ class StrategyContract:
                 answer = strategy.bucket_for(model)
             yield tenant, model, Location.of(answer)
 
-    def _buckets(self, strategy: BucketStrategy) -> list[tuple[str, str]]:
-        """Return the server and the name of each bucket that there is for the active tenant."""
-        named = map(Location.of, strategy.buckets_for(self.models))
-        return [(place.server, place.bucket) for place in named]
+    def _buckets(self, strategy: BucketStrategy) -> list[tuple[str, str, str]]:
+        """Return the buckets that there are for the active tenant."""
+        return [_bucket(Location.of(answer)) for answer in strategy.buckets_for(self.models)]
 
     def _named(self, strategy: BucketStrategy) -> Iterator[Location]:
         for tenant in self._tenants():
@@ -235,14 +234,14 @@ def _words(tenant: Any, model: type[Model] | None) -> str:
 
 def _apart(one: Location, other: Location) -> bool:
     """Return whether no object can be in both; a folder holds those below it."""
-    if (one.server, one.bucket) != (other.server, other.bucket):
+    if _bucket(one) != _bucket(other):
         return True
-    here, there = _folder(one), _folder(other)
-    return not (here.startswith(there) or there.startswith(here))
+    return not (one.folder.startswith(other.folder) or other.folder.startswith(one.folder))
 
 
-def _folder(place: Location) -> str:
-    return f"{place.prefix.rstrip('/')}/" if place.prefix else ""
+def _bucket(place: Location) -> tuple[str, str, str]:
+    """Return the server, by its name and its address, and the bucket."""
+    return place.server, place.endpoint, place.bucket
 
 
 def _secrets() -> Iterator[tuple[str, str]]:

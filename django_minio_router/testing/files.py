@@ -80,13 +80,4 @@ class FilesInMemory:
         self.addCleanup(held.__exit__, None, None, None)  # type: ignore[attr-defined]
         super().setUp()  # type: ignore[misc]
 
-    def assertStored(
-        self,
-        tenant: Any,
-        name: str,
-        content: bytes | str | None = None,
-        *,
-        storage: Storage = default_storage,
-    ) -> None:
-        """Fail unless the tenant has the file; see ``assert_stored()``."""
-        assert_stored(tenant, name, content, storage=storage)
+    assertStored = staticmethod(assert_stored)

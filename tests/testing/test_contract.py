@@ -56,6 +56,16 @@ class RoutesToAnotherServer(Sound):
         return [self.bucket_for(model).bucket for model in models]
 
 
+class RoutesToAnotherEndpoint(RoutesToAnotherServer):
+    def bucket_for(self, model: Any) -> Location:
+        return super().bucket_for(model)._replace(server="", endpoint="eu.example.com")
+
+
+class OneNameOnServersOfTheirOwn(Sound):
+    def bucket_for(self, model: Any) -> Location:
+        return Location("media", endpoint=f"{super().bucket_for(model)}.example.com")
+
+
 class GivesInvalidNames(Sound):
     def bucket_for(self, model: Any) -> str:
         return f"{super().bucket_for(model)}_"
@@ -209,6 +219,8 @@ BROKEN = {
     Sound: set(),
     RoutesElsewhere: {ROUTES, CONTEXTS},
     RoutesToAnotherServer: {ROUTES, CONTEXTS},
+    RoutesToAnotherEndpoint: {ROUTES, CONTEXTS},
+    OneNameOnServersOfTheirOwn: set(),
     GivesInvalidNames: {NAMES},
     NamesAnInvalidBucket: {NAMES},
     NamesNothingForATenant: {NAMES, ROUTES, QUIET, CONTEXTS},
