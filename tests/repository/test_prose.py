@@ -1,4 +1,4 @@
-"""The pages are plain to read: an example first, short paragraphs, and "is not a name" for "is no name"."""
+"""The pages are plain to read: an example first, short paragraphs and lines of code, "is not" for "is no"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), ROOT / "strategies" / "README.md"]
 MOST_WORDS = 80
-WITHOUT_AN_EXAMPLE = {"design-notes.md", "start.md"}  # decisions, and a tutorial
+WIDEST_CODE = 93  # characters; more than these scroll in a window that is 1280 pixels wide
+WITHOUT_AN_EXAMPLE = {"design-notes.md"}  # decisions
 
 COMMENT = re.compile(r" *<!-- .*? -->")  # names the test of a promise, or a tool that writes a table
 CODE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
@@ -40,6 +41,12 @@ def test_no_paragraph_is_long(page: Path) -> None:
 def test_a_page_starts_with_an_example(page: Path) -> None:
     blocks = (block for block in page.read_text().split("\n\n") if not block.startswith("#"))
     assert page.name in WITHOUT_AN_EXAMPLE or next(blocks).startswith("```")
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_code_is_no_wider_than_the_site(page: Path) -> None:
+    lines = (line for code in CODE.findall(page.read_text()) for line in code.splitlines())
+    assert [line for line in lines if len(line) > WIDEST_CODE] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.name}")

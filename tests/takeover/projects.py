@@ -50,8 +50,9 @@ class Project:
 
 
 def in_the_guide(start: str) -> list[str]:
-    """Return the commands of docs/moving.md that start so."""
-    lines = map(str.strip, (ROOT / "docs" / "moving.md").read_text().splitlines())
+    """Return the commands of docs/moving.md that start so, each as one line."""
+    text = (ROOT / "docs" / "moving.md").read_text().replace("\\\n", "")
+    lines = map(str.strip, text.splitlines())
     return [line for line in lines if line.startswith(start)]
 
 
