@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
+from django.core.files import File
 from django.core.files.storage import Storage
 
 from ..buckets.ensure import PlannedBucket, ensure_bucket
@@ -27,7 +28,6 @@ from .links import default_query, sign_with, signed_links
 from .serialization import SerializableStorage
 
 if TYPE_CHECKING:
-    from django.core.files import File
     from minio import Minio
 
 _WHERE = "The setting or option of a storage"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+from django.core.files import File
 
 from ..exceptions import ConfigurationError
 from ..s3.tokens import TOKEN_HEADER
 from ..s3.uploads import KEPT_HEADERS
 from ..settings.config import import_named
+from ..settings.server import Server
 from .active_content import stored_as_attachment
 from .content_types import guess_type
-
-if TYPE_CHECKING:
-    from django.core.files import File
-
-    from ..settings.server import Server
 
 Metadata: TypeAlias = "Mapping[str, Any] | Callable[[str, File[Any]], Mapping[str, Any] | None] | str | None"
 """Metadata for all files, or a function of a file's name and content, or its dotted path."""

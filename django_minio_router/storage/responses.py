@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.files import File
 from django.core.files.storage import Storage
 from django.db.models.fields.files import FieldFile
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, parse_http_date_safe
 
@@ -24,7 +24,6 @@ from .asynchronous import PIECE, AsyncMethods, in_background, in_thread, read_ah
 from .headers import content_type_of
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
     from typing_extensions import Self
 
 logger = logging.getLogger(__name__)

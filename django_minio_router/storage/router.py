@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from django.conf import settings
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files import File
 from django.core.files.storage import Storage, storages
+from django.db.models import FileField, Model
 from django.utils.deconstruct import deconstructible
 
 from ..exceptions import ConfigurationError, RoutingError
@@ -32,9 +33,6 @@ from .saving import ChoosesNames, PendingSave
 from .serialization import SerializableStorage
 from .signals import bucket_chosen, object_saved, object_saving, tell
 from .tracing import traced
-
-if TYPE_CHECKING:
-    from django.db.models import FileField, Model
 
 StrategyOption: TypeAlias = BucketStrategy | str | Mapping[str, Any] | type[BucketStrategy]
 PlaceOption: TypeAlias = StrategyOption | Storage

@@ -7,12 +7,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from django.core.files import File
 from django.core.files.storage import Storage
 
-if TYPE_CHECKING:
-    from django.core.files import File
+from ..s3.content import Source
 
-    from ..s3.content import Source
+if TYPE_CHECKING:
     from .backend import MinioBackend
 
 

@@ -6,16 +6,14 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from ..exceptions import ServerError
+from ..s3.bucket import Bucket, ObjectInfo
 from ..s3.reading import ObjectFile, ObjectReader
-
-if TYPE_CHECKING:
-    from ..s3.bucket import Bucket, ObjectInfo
 
 logger = logging.getLogger(__name__)
 

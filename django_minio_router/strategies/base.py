@@ -5,17 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.checks import CheckMessage
+from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 from django.utils.hashable import make_hashable
 
-if TYPE_CHECKING:
-    from django.db.models import Model
-
-    from ..bucket_template import BucketTemplate
-
+from ..bucket_template import BucketTemplate
 
 # Safer than the flat defaults: browsers download what may run in them, public buckets cannot be listed, and a
 # link that is passed on does not live for a week.

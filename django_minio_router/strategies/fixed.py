@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.checks import CheckMessage
+from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
 from ..messages import invalid_bucket
 from ..naming import bucket_name_problem
 from .base import BucketStrategy
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 
 @deconstructible(path="django_minio_router.strategies.FixedBucket")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from django.apps import apps
 from django.core.checks import CheckMessage
+from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
 from ..bucket_template import bucket_template
@@ -14,9 +14,6 @@ from ..exceptions import ConfigurationError, ModelRequired
 from ..messages import invalid_bucket, unknown_model, unmapped_model, unrouted_label
 from ..naming import bucket_name_problem
 from .base import BucketStrategy
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 _FIELDS = {"app_label", "model_name"}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.checks import CheckMessage
+from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
 from .. import messages
@@ -13,9 +14,6 @@ from ..exceptions import RoutingError
 from ..naming import bucket_name_problem
 from .base import Location
 from .tenant import NamedByTenant
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 
 @deconstructible(path="django_minio_router.strategies.PerTenantPrefix")

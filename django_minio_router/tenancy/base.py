@@ -5,17 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage
+from django.db.models import Model
 from django.utils.functional import cached_property
 
 from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from .context import NO_TENANT, TenantOverride, override_tenant, tenant_override
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 
 class Tenancy(ABC):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.checks import CheckMessage
+from django.db.models import Model
 
 from .. import messages
 from ..exceptions import ConfigurationError
 from .base import Tenancy
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 
 class NoTenancy(Tenancy):

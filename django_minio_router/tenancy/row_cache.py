@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import connections, transaction
+from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_delete, post_save
 
 from ..caches import BoundedCache
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 _MAX_ROWS = 4096
 _ROW_TTL = 60.0  # seconds; no signal reports what another process does to a tenant

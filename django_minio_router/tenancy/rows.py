@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from reprlib import repr as shortened
 from types import NoneType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.db.models.signals import post_delete, post_save
 from django.utils.functional import cached_property
 
@@ -21,9 +21,6 @@ from ..exceptions import ConfigurationError, RoutingError, TenantRequired
 from ..settings.config import import_callable
 from .base import Tenancy, model_named
 from .row_cache import cached_row, connect_once, invalidate_on_save
-
-if TYPE_CHECKING:
-    from django.db.models import Field, Model
 
 
 class RowTenancy(Tenancy):

@@ -9,23 +9,20 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, post_save, pre_save
+from django.dispatch import Signal
 from django.utils.functional import cached_property
 
 from ..exceptions import ConfigurationError, TenantRequired
 from .base import Tenancy, model_named
 from .row_cache import cached_row, connect_once, invalidate_on_save
-
-if TYPE_CHECKING:
-    from django.db.models import Model
-    from django.dispatch import Signal
 
 _CLONED = "_minio_router_cloned"
 
