@@ -28,7 +28,7 @@ from .settings.config import Config
 from .settings.declared import PREFIX, SETTINGS
 from .settings.endpoints import endpoint_problem, shown_endpoint, split_endpoint
 from .settings.testing import is_isolated
-from .storage.fields import OwnedField
+from .storage.fields import BucketFileField
 from .storage.router import MinioRouter
 from .strategies import BucketStrategy, Location
 from .tenancy import get_tenancy
@@ -274,7 +274,7 @@ def _shared_rows(found: list[StorageUse]) -> Iterator[CheckMessage]:
         return  # with rows as tenants, all tables are shared, and only owners identify the tenant
     for use in found:
         strategy, model = use.strategy, use.model
-        if strategy is None or model is None or use.is_fallback or isinstance(use.field, OwnedField):
+        if strategy is None or model is None or use.is_fallback or isinstance(use.field, BucketFileField):
             continue
         if tenancy.is_shared(model):
             if not _has_bucket(strategy, model, tenancy.shared_key):

@@ -13,7 +13,7 @@ from django.db.models import F, FileField, QuerySet
 
 from ..exceptions import RoutingError
 from ..storage.binding import file_fields
-from ..storage.fields import BucketFileField, BucketImageField
+from ..storage.fields import BucketFileField
 from ..tenancy import get_tenancy
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _model_at(model: type[Model], path: Iterable[str]) -> type[Model] | None:
 def own_columns(field: FileField, tenant: Any | None) -> list[Column]:
     """Return the rows of a field that are this tenant's own; None is public. Call while it is active."""
     tenancy = get_tenancy()
-    if not isinstance(field, BucketFileField | BucketImageField) or tenancy.problem() is not None:
+    if not isinstance(field, BucketFileField) or tenancy.problem() is not None:
         return any_columns(field, tenant)
     tables = dict.fromkeys([*_tables(field, tenant), *_tables(field, None)])
     return [_OwnedColumn(field, table, owner=tenancy.key_of(tenant)) for table in tables]
@@ -177,7 +177,7 @@ def undivided_column(field: FileField, key: str | None) -> Column:
     """
     if key is None:
         return Column(field, None)
-    if isinstance(field, BucketFileField | BucketImageField):
+    if isinstance(field, BucketFileField):
         return _OwnedColumn(field, None, owner=key)
     return Column(field, None, is_unattributed=True)
 

@@ -11,7 +11,7 @@ from django.db.models import FileField
 
 from ..exceptions import ModelRequired, TenantRequired
 from ..storage.backend import MinioBackend
-from ..storage.fields import BucketFileField, BucketImageField
+from ..storage.fields import BucketFileField
 from ..storage.router import MinioRouter
 from ..strategies import BucketStrategy, Location
 from ..tenancy import get_tenancy
@@ -125,7 +125,7 @@ def _value_doubt(field: FileField) -> str:
 
 
 def _owner_doubt(field: FileField) -> str:
-    if not isinstance(field, BucketFileField | BucketImageField):
+    if not isinstance(field, BucketFileField):
         return ""
     return f"{field} stores for the owner of each row, so rows of other tenants may refer to it"
 

@@ -35,10 +35,10 @@ class OwnedFile(FieldFile):
     stored_for: Any = None  # the result of ``whose()``, if this object stored the file
     row_as_read: Mapping[str, Any] | None = None
     _given: Storage | None = None
-    field: OwnedField
+    field: BucketFileField
     _committed: bool  # Django's; typeshed lacks it
 
-    def __init__(self, instance: Model, field: OwnedField, name: str | None) -> None:
+    def __init__(self, instance: Model, field: BucketFileField, name: str | None) -> None:
         super().__init__(instance, field, name)
         self.stored_for, self.row_as_read = vars(instance).get(_note_of(field)), vars(instance).get(READ)
 
@@ -46,7 +46,7 @@ class OwnedFile(FieldFile):
     def storage(self) -> Storage:
         if self._given is not None:
             return self._given
-        field: OwnedField = self.field
+        field: BucketFileField = self.field
         # django-cleanup removes the row from the file before it deletes.
         row = self.instance if isinstance(self.instance, Model) else self._made_for
         if not self._committed:
@@ -81,7 +81,7 @@ class OwnedFile(FieldFile):
 
     def follow_owner(self) -> None:
         """Copy a stored file to the owner that the row is about to be saved with; the old owner keeps it."""
-        field: OwnedField = self.field
+        field: BucketFileField = self.field
         if self.stored_for is None and field.as_read(self.instance, self.row_as_read) is self.instance:
             return
         old, new = self.storage, field.storage_of(self.instance)
@@ -107,8 +107,11 @@ class _OwnedImageFile(OwnedFile, ImageFieldFile):
     pass
 
 
-class OwnedField(FileField):
-    """``owner`` selects a row's tenant: a dotted attribute path, a callable of the row, or ``"self"``."""
+class BucketFileField(FileField):
+    """A ``FileField`` that stores for the tenant that ``owner`` returns for the row.
+
+    ``owner`` is a dotted attribute path, a callable of the row, or ``"self"``.
+    """
 
     attr_class = OwnedFile
 
@@ -209,11 +212,7 @@ class OwnedField(FileField):
         )
 
 
-class BucketFileField(OwnedField):
-    """A ``FileField`` that stores for the tenant that ``owner`` returns for the row."""
-
-
-class BucketImageField(OwnedField, ImageField):
+class BucketImageField(BucketFileField, ImageField):
     """An ``ImageField`` that stores for the tenant that ``owner`` returns for the row."""
 
     attr_class = _OwnedImageFile

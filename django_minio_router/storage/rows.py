@@ -22,7 +22,7 @@ from django.db.models.query import ModelIterable, RawModelIterable
 
 from ..exceptions import ConfigurationError, RoutingError
 from ..tenancy import get_tenancy
-from .fields import READ, OwnedField, OwnedFile
+from .fields import READ, BucketFileField, OwnedFile
 from .router import MinioRouter
 
 # The row that is being saved, and the database alias that it is saved to.
@@ -144,7 +144,7 @@ def _unpickled(attr_class: type[FieldFile]) -> RowFile:
 
 def follow_rows(field: FileField) -> None:
     """Make the files of this field follow their rows; an owner takes precedence."""
-    if not isinstance(field, OwnedField) and not issubclass(field.attr_class, RowFile):
+    if not isinstance(field, BucketFileField) and not issubclass(field.attr_class, RowFile):
         field.attr_class = _row_file_class(cast("Any", field.attr_class))
     follow_inherited(field.model)
 
@@ -155,7 +155,7 @@ def follow_inherited(model: type[Model]) -> None:
     Proxies and children inherit it, unless they have a ``from_db`` of their own.
     """
     files = (field for field in model._meta.fields if isinstance(field, FileField))
-    if any(isinstance(field, OwnedField) or issubclass(field.attr_class, RowFile) for field in files):
+    if any(isinstance(field, BucketFileField) or issubclass(field.attr_class, RowFile) for field in files):
         extend_once(model, "from_db", _remember_tenant)
         extend_once(model, "save_base", _track_save_alias)
         for kind in (ModelIterable, RawModelIterable):
@@ -217,7 +217,7 @@ def _remember_tenant(original: Callable[..., Model]) -> Callable[..., Model]:
 
 @cache
 def _has_owners(model: type[Model]) -> bool:
-    return any(isinstance(field, OwnedField) for field in model._meta.fields)
+    return any(isinstance(field, BucketFileField) for field in model._meta.fields)
 
 
 @cache
