@@ -68,6 +68,14 @@ def _object_with(method: str, takes: str, *, or_path: bool = False) -> Setting:
     return Setting(None, takes, lambda v: hasattr(v, method) or (or_path and isinstance(v, str)), secret=True)
 
 
+def _function(takes: str) -> Setting:
+    return Setting(None, takes, _is_function)
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) or isinstance(value, str)
+
+
 def _is_public_url(value: Any) -> bool:
     if not isinstance(value, str) or not _PUBLIC_URL.fullmatch(value):
         return False
@@ -98,7 +106,7 @@ _HOOKS = Setting(
 _BUCKET_HOOKS = Setting(
     (),
     "a list of callables of (client, bucket), or of their dotted paths",
-    lambda value: _is_list(value) and all(callable(hook) or isinstance(hook, str) for hook in value),
+    lambda value: _is_list(value) and all(map(_is_function, value)),
 )
 _IGNORED = Setting(None, "anything", lambda value: True)
 
@@ -111,11 +119,7 @@ SETTINGS: dict[str, Setting] = {
     "MINIO_PUBLIC_URL": Setting(
         "", "a URL without a query, which may contain '{bucket}' for the bucket's name", _is_public_url
     ),
-    "MINIO_URL_SIGNER": Setting(
-        None,
-        "a callable of (url, expires) that returns a URL, or its dotted path",
-        lambda value: callable(value) or isinstance(value, str),
-    ),
+    "MINIO_URL_SIGNER": _function("a callable of (url, expires) that returns a URL, or its dotted path"),
     "MINIO_REGION": Setting(
         "us-east-1",
         "a string of printable ASCII without spaces and '/'",
@@ -151,11 +155,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "MINIO_PROVISION_TENANTS": _flag(True),
     "MINIO_PURGE_DELETED_TENANTS": _flag(False),
-    "MINIO_QUOTA": Setting(
-        None,
-        "a callable of the tenant that returns bytes, or its dotted path",
-        lambda value: callable(value) or isinstance(value, str),
-    ),
+    "MINIO_QUOTA": _function("a callable of the tenant that returns bytes, or its dotted path"),
     "MINIO_DIRECT_UPLOAD": Setting({}, "a dictionary", lambda value: isinstance(value, Mapping)),
     "MINIO_PUBLIC_POLICY": _choice("list", "read"),
     "MINIO_ACTIVE_CONTENT": _choice("inline", "download"),

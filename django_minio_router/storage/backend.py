@@ -24,7 +24,7 @@ from ..s3.writing import ObjectWriter
 from .asynchronous import AsyncMethods
 from .base import BucketStorage
 from .links import NO_OVERRIDES, LinkOptions, ResponseOverrides, check_put_link, seconds_of, window_start
-from .saving import ChoosesNames, PendingSave
+from .saving import ObjectStorage, PendingSave
 from .signals import bucket_missing, object_deleted, object_saved, tell
 from .tracing import traced
 from .uploaded import UploadedObject
@@ -38,7 +38,7 @@ _MAX_NAMES = 100
 
 
 @deconstructible(path="django_minio_router.models.MinioBackend")
-class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
+class MinioBackend(ObjectStorage, AsyncMethods, BucketStorage):
     """Store files in one bucket, by default the media bucket.
 
     ``replace_existing`` overwrites files instead of choosing another name. ``metadata``, ``sse`` and
@@ -300,14 +300,3 @@ class MinioBackend(ChoosesNames, AsyncMethods, BucketStorage):
             return connection.objects.link_for_put(key, life, window_start(window))
         query = overrides.query(key, connection.downloads_active)
         return connection.sign(key, life, window_start(window), query)
-
-    # Not supported by S3
-
-    def path(self, name: str) -> str:
-        raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
-
-    def get_accessed_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 does not store access times.")
-
-    def get_created_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 does not store creation times. Use get_modified_time().")

@@ -111,16 +111,13 @@ class BucketStorage(SerializableStorage, Storage):
     def is_bucket_public(self) -> bool:
         """Whether links are unsigned. ``ConfigurationError`` if the settings do not declare the bucket."""
         if self._public is not None:
-            self._refuse_contradiction()
+            if not self._public and self.config.is_declared_public(self.bucket):
+                raise PrivatePublicMixedError(
+                    f"The bucket {self.bucket!r} is private for this storage, but public in "
+                    "MINIO_PUBLIC_BUCKETS. Give one of them another bucket."
+                )
             return self._public
         return self._declared_public(self.config, self.bucket)
-
-    def _refuse_contradiction(self) -> None:
-        if not self._public and self.bucket in self.config.declared[1]:
-            raise PrivatePublicMixedError(
-                f"The bucket {self.bucket!r} is private for this storage, but public in "
-                "MINIO_PUBLIC_BUCKETS. Give one of them another bucket."
-            )
 
     @property
     def is_bucket_listable(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -57,7 +56,7 @@ def mark_beside(key: str) -> str:
 
 # How long an object that was seen is assumed to be in the new place, so that a link to it needs no request.
 _SEEN_TTL = 300.0  # seconds
-_seen: BoundedCache[str, float] = BoundedCache(16_384)
+_seen: BoundedCache[str, bool] = BoundedCache(16_384, ttl=_SEEN_TTL)
 
 
 class DeletedFile(FileNotFoundError):
@@ -248,16 +247,12 @@ class MovingBackend(MinioBackend):
 
     def _is_moved(self, name: str) -> bool:
         address = self._address(name)
-        if (_seen.get(address) or 0) > time.monotonic():
+        if _seen.get(address):
             return True
-        try:
-            self._head(name)
-        except DeletedFile:
-            return True
-        except FileNotFoundError:
-            return False
-        _seen.set(address, time.monotonic() + _SEEN_TTL)
-        return True
+        missing = self._why_missing(self.object_name(name))
+        if missing is None:
+            _seen.set(address, True)
+        return missing is None or isinstance(missing, DeletedFile)
 
     def _address(self, name: str) -> str:
         return f"{self.objects.address}/{self.object_name(name)}"

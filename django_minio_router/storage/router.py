@@ -29,7 +29,7 @@ from .asynchronous import AsyncMethods
 from .backend import MinioBackend
 from .fallback import ForTenant, MovingBackend, is_same_place
 from .installed import refuse_if_not_installed
-from .saving import ChoosesNames, PendingSave
+from .saving import ObjectStorage, PendingSave
 from .serialization import SerializableStorage
 from .signals import bucket_chosen, object_saved, object_saving, tell
 from .tracing import traced
@@ -41,7 +41,7 @@ _CACHED_BACKENDS = 4096
 
 
 @deconstructible(path="django_minio_router.models.MinioRouter")
-class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
+class MinioRouter(ObjectStorage, AsyncMethods, SerializableStorage, Storage):
     """Send each call to the bucket that ``strategy`` names at that moment.
 
     ``strategy`` is an instance, a dotted path, or ``{"BACKEND": path, "OPTIONS": {...}}``; without one, all
@@ -288,15 +288,6 @@ class MinioRouter(ChoosesNames, AsyncMethods, SerializableStorage, Storage):
 
     def is_minio_available(self) -> MinioServerStatus:
         return self._unrouted.is_minio_available()
-
-    def path(self, name: str) -> str:
-        raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
-
-    def get_accessed_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 does not store access times.")
-
-    def get_created_time(self, name: str) -> datetime:
-        raise NotImplementedError("S3 does not store creation times. Use get_modified_time().")
 
 
 def _refuse_strategy_options(strategy: StrategyOption | None, options: Mapping[str, Any]) -> None:

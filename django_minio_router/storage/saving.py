@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.core.files import File
@@ -66,8 +67,11 @@ class PendingSave:
 _current: ContextVar[PendingSave | None] = ContextVar("minio_router_save", default=None)
 
 
-class ChoosesNames(Storage):
-    """Choose an available name as Django does, with the hooks of the storage that was called."""
+class ObjectStorage(Storage):
+    """Choose an available name as Django does, with the hooks of the storage that was called.
+
+    There are no paths, and no times but the last change.
+    """
 
     replace_existing: bool
 
@@ -93,6 +97,17 @@ class ChoosesNames(Storage):
         """Return whether the name is short enough and free. New in Django 5.1."""
         return (not max_length or len(name) <= max_length) and not self.exists(_slashes(name))
 
+    # Not supported by S3
+
+    def path(self, name: str) -> str:
+        raise NotImplementedError("Objects have no path on a local disk. Use open() or url().")
+
+    def get_accessed_time(self, name: str) -> datetime:
+        raise NotImplementedError("S3 does not store access times.")
+
+    def get_created_time(self, name: str) -> datetime:
+        raise NotImplementedError("S3 does not store creation times. Use get_modified_time().")
+
 
 def _slashes(name: str) -> str:
     """Return the name with slashes: on Windows, Django joins its parts with backslashes."""
@@ -102,7 +117,7 @@ def _slashes(name: str) -> str:
 class _NameProbe(Storage):
     """The storage that Django chooses a name with: it records each name tried, without a request."""
 
-    def __init__(self, storage: ChoosesNames, save: PendingSave) -> None:
+    def __init__(self, storage: ObjectStorage, save: PendingSave) -> None:
         self._storage = storage
         self._save_in_progress = save
 

@@ -36,14 +36,10 @@ class NoTenancy(Tenancy):
 
     def require(self, *args: Any, **kwargs: Any) -> Any:
         """Raise the error that says what to set up."""
-        if not self._engine:
-            raise ConfigurationError(
-                "There are no tenants: MINIO_TENANCY is not set, and django-tenants is not installed. Name "
-                "your tenant model in MINIO_TENANCY, or pip install 'django-minio-router[tenants]'."
-            )
+        remedy = "change DATABASES" if self._engine else "pip install 'django-minio-router[tenants]'"
         raise ConfigurationError(
             f"There are no tenants: MINIO_TENANCY is not set, and {self.problem()}. Name your tenant model "
-            "in MINIO_TENANCY, or change DATABASES."
+            f"in MINIO_TENANCY, or {remedy}."
         )
 
     key = row = tenants = find = require
