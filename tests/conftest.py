@@ -20,8 +20,8 @@ from django.db.models import Model
 from django.test import TransactionTestCase
 from minio import Minio
 
-from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings import testing
+from tests.support.memory import bare_client
 from tests.support.quick_flush import delete_all_rows
 from tests.support.storages import set_storage
 from tests.support.which_server import is_minio
@@ -55,7 +55,7 @@ if VERSION < (5, 1):
 def bare() -> Minio:
     """The SDK's own client, which knows nothing of this package."""
     if os.environ["MINIO_ENDPOINT"] == "memory:":
-        return Minio("memory", "memory", "memory", region="us-east-1", http_client=MemoryPool())
+        return bare_client()
     return Minio(
         endpoint=os.environ["MINIO_ENDPOINT"],
         access_key=os.environ["MINIO_ACCESS_KEY"],

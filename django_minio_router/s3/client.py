@@ -75,16 +75,12 @@ class Client:
 
     @property
     def sdk(self) -> Minio:
-        """The SDK's client, made on first use.
-
-        There is only one, and it lives as long as this client, because its ``__del__`` clears the pool.
-        """
+        """The SDK's client, made on first use."""
         with self._sdk_lock:
-            if self._sdk is not None:
-                return self._sdk
-            made: Minio = late.sdk().make_sdk(self, self._keys)
-            self._sdk = made
-            return made
+            if self._sdk is None:
+                made: Minio = late.sdk().make_sdk(self, self._keys)
+                self._sdk = made
+            return self._sdk
 
     def request(
         self,
@@ -327,15 +323,7 @@ class _Registry:
     def pool(self, server: Server) -> urllib3.PoolManager:
         """Return the pool for servers with these settings: the project's own if it sets one."""
         given, make = server.http_client, late.connections()
-        key = (
-            given,
-            server.pool_size,
-            server.connect_timeout,
-            server.read_timeout,
-            server.call_timeout,
-            server.retries,
-            server.use_https,
-        )
+        key = given, server.pool_size, server.use_https
         with self._lock:
             if key not in self._pools:
                 if given is None:
@@ -383,8 +371,8 @@ def forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:
 
 
 def _leave_parent_clients() -> None:
-    # Parent and child share the sockets, so nothing is closed. The old clients are kept: collecting them
-    # would run the SDK's __del__, which may wait for a lock of a thread that does not exist here.
+    # Parent and child share the sockets, so nothing is closed. The old clients are kept: collecting their
+    # pools may wait for a lock of a thread that does not exist here.
     _abandoned.append(_registry)
     forget_clients()
 

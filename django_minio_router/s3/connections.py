@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from queue import LifoQueue
 from threading import Condition, RLock
 from typing import Any
-from urllib.parse import urlsplit
 
 import certifi
 import urllib3
@@ -109,28 +108,6 @@ class _TLSPool(HTTPSConnectionPool):
     QueueCls = _IdleConnections
 
 
-class _PoolManager(urllib3.PoolManager):
-    """Limit and log the requests of the SDK. Our own use the pool of one host directly."""
-
-    call_timeout = math.inf
-
-    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]
-        retries = kw.get("retries", self.connection_pool_kw.get("retries"))
-        request = SentRequest(method, url, len(kw.get("body") or b""), retries)
-        is_limited = "retries" not in kw and _size_of(kw.get("body")) <= PIECE
-        token = attempts_end.set(_end_of_call(self.call_timeout) if is_limited else math.inf)
-        try:
-            response = super().urlopen(method, url, redirect, **kw)
-        except HTTPError as error:
-            request.failed(error, last=isinstance(error, MaxRetryError))
-            raise
-        finally:
-            attempts_end.reset(token)
-        request.answered(response)
-        parts = urlsplit(url)
-        return _with_permission(response, method, parts.path, parts.query)
-
-
 def _with_permission(response: BaseHTTPResponse, method: str, path: str, query: str) -> BaseHTTPResponse:
     """Store with a refusal which permission the request needs: the response does not say."""
     if response.status == 403:
@@ -139,19 +116,16 @@ def _with_permission(response: BaseHTTPResponse, method: str, path: str, query: 
 
 
 def make_pool(server: Server) -> urllib3.PoolManager:
-    """Return a pool for all servers with these settings."""
+    """Return a pool for all servers with these settings. Its requests bring their own limits."""
     context: dict[str, Any] = {"ssl_context": _ssl_context()} if server.use_https else {}
-    pool = _PoolManager(
+    pool = urllib3.PoolManager(
         num_pools=1000,
         maxsize=server.pool_size,
         block=False,
         blocksize=PIECE,
-        timeout=_time_left(server),
-        retries=_retries(server),  # for the SDK's requests: repeat them, do not redirect
         **context,
     )
     pool.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-    pool.call_timeout = server.call_timeout
     return pool
 
 
@@ -173,10 +147,6 @@ def without_sockets(pool: urllib3.PoolManager) -> urllib3.PoolManager:
     own = copy.copy(pool)
     own.pools = type(pool.pools)(100)
     return own
-
-
-def _time_left(server: Server) -> _TimeLeft:
-    return _TimeLeft(connect=server.connect_timeout, read=server.read_timeout)
 
 
 def _size_of(body: Any) -> float:
@@ -216,10 +186,9 @@ class Connections:
         self._asks_for_urls = bool(pool.proxy) and not server.use_https
         # A project's own pool may set timeouts and retries, and has no limit for a call then.
         own = _retries(server)
-        configured = pool.connection_pool_kw.get("retries", own)
-        self._has_own_limits = isinstance(configured, _Retry)
-        self._retries = own if self._has_own_limits else configured
-        self._time_left = _time_left(server)
+        self._retries = pool.connection_pool_kw.get("retries", own)
+        self._has_own_limits = self._retries is own
+        self._time_left = _TimeLeft(connect=server.connect_timeout, read=server.read_timeout)
         self._timeout = pool.connection_pool_kw.get("timeout", self._time_left)
 
     def send(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from minio import Minio
 from minio.credentials.credentials import Credentials
@@ -23,7 +23,7 @@ from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import ServerError
 from .errors import bucket_not_found, not_s3, refused, unreachable
-from .memory import MemoryResponse, answer
+from .memory import MemoryResponse
 
 if TYPE_CHECKING:
     from ..settings.server import Server
@@ -45,11 +45,11 @@ class _KeyProvider(Provider):
         return Credentials(*self._keys())
 
 
-class _ResigningPool(PoolManager):
-    """Send the SDK's requests to a server with its buckets below a path or on hosts of their own.
+class _RequestsOfTheClient(PoolManager):
+    """Send the SDK's requests as the client's own, with its limits, retries and log.
 
-    The SDK does not support a path and signs without it, so each request is sent again with our signature. It
-    also confines tests with prefixed buckets to these.
+    The SDK does not support a path before the bucket and signs without it, so such requests are signed again.
+    Tests with prefixed buckets are confined to these.
     """
 
     def __init__(self, client: Client) -> None:
@@ -59,47 +59,36 @@ class _ResigningPool(PoolManager):
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **options: Any
     ) -> BaseHTTPResponse:
-        parts = urlsplit(url)
-        headers = {k: v for k, v in options["headers"].items() if k.lower() not in _SIGNED}
-        is_stream = not options["preload_content"]
-        return self._client.request(
-            method, parts.path, parts.query, headers=headers, body=options["body"], stream=is_stream
-        )
-
-
-class MemoryPool(PoolManager):
-    """Send requests to the server in memory that has the host's name."""
-
-    def urlopen(  # type: ignore[override]
-        self, method: str, url: str, redirect: bool = True, **options: Any
-    ) -> HTTPResponse:
-        parts = urlsplit(url)
-        target = parts._replace(scheme="", netloc="").geturl()
-        found = MemoryResponse(answer(parts.netloc, method, target, options["headers"], options["body"]))
         preload = options["preload_content"]
-        return HTTPResponse(
-            found, found.headers, found.status, preload_content=preload, request_method=method
-        )
+        try:
+            response = self._send(method, urlsplit(url), options, stream=not preload)
+        except ServerError as error:
+            raise (error.__cause__ or error) from None  # projects expect the error of urllib3
+        if isinstance(response, MemoryResponse):
+            made = {"preload_content": preload, "request_method": method}
+            return HTTPResponse(response, response.headers, response.status, **made)
+        response.decode_content = True
+        return response  # type: ignore[no-any-return]
+
+    def _send(self, method: str, url: SplitResult, options: Mapping[str, Any], *, stream: bool) -> Any:
+        client, headers, body = self._client, dict(options["headers"]), options["body"]
+        if client.server.is_plain and not client.server.test_prefix:
+            send = client.connections.send
+            return send(method, url.path, url.query, body, headers, stream=stream, repeat=True)
+        headers = {k: v for k, v in headers.items() if k.lower() not in _SIGNED}
+        return client.request(method, url.path, url.query, headers=headers, body=body, stream=stream)
 
 
 def make_sdk(client: Client, keys: Callable[[], Keys]) -> Minio:
     server = client.server
-    pool: Any
-    if server.memory:
-        pool = MemoryPool()
-    elif server.is_plain and not server.test_prefix:
-        pool = client.connections.pool
-    else:
-        pool = _ResigningPool(client)
     made = Minio(
         endpoint=server.host,
         credentials=_KeyProvider(keys),
         secure=server.use_https,
         region=server.region,
-        http_client=pool,
+        http_client=_RequestsOfTheClient(client),
     )
-    if not server.is_plain:
-        made.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+    made.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
     return made
 
 

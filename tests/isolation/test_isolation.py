@@ -19,9 +19,9 @@ from minio import Minio
 from django_minio_router import RoutingError
 from django_minio_router.s3 import content
 from django_minio_router.s3.memory import restored
-from django_minio_router.s3.sdk import MemoryPool
 from django_minio_router.settings.config import Config
 from django_minio_router.strategies import BucketStrategy, PerTenant
+from tests.support.memory import bare_client
 
 from .files import FirstCome
 from .leaks import LEAKS, LEAKS_AT_COMMIT, LEAKS_OF_UPLOADS, LEAKS_OF_WRITING, Leak
@@ -61,7 +61,7 @@ def in_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(Config, "multipart", property(lambda config: (PART, PART)))
     settings.MINIO_ENDPOINT = "memory:"
     with restored(empty=True):
-        yield Minio("memory", "memory", "memory", region="us-east-1", http_client=MemoryPool())
+        yield bare_client()
 
 
 def test_nobody_reaches_another_tenants_files(bare: Minio, use: Callable[..., None]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -121,6 +123,20 @@ def test_buckets_are_created_with_their_policy_and_link_to_it(
     assert storage.url(saved) == f"http://{host}{path}"
     if "path" not in elsewhere and not elsewhere["MINIO_ENDPOINT"].endswith(BASE):
         assert storage.url(saved).startswith(f"http://{name}.{DOMAIN}:")
+
+
+def test_the_sdk_decodes_what_is_stored_compressed(storage: MinioBackend, bucket: str) -> None:
+    data = gzip.compress(b"text")
+    storage.client.put_object(
+        bucket_name=bucket,
+        object_name="a.txt",
+        data=io.BytesIO(data),
+        length=len(data),
+        metadata={"Content-Encoding": "gzip"},
+    )
+
+    with closing(storage.client.get_object(bucket_name=bucket, object_name="a.txt")) as answer:
+        assert answer.read() == b"text"
 
 
 def test_the_server_is_there(storage: MinioBackend) -> None:

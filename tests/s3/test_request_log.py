@@ -6,6 +6,7 @@ import logging
 import re
 
 import pytest
+import urllib3
 from django.core.files.base import ContentFile
 
 from django_minio_router import MinioBackend
@@ -71,7 +72,13 @@ def test_no_query_key_or_name_is_told(storage: MinioBackend, log: pytest.LogCapt
         assert not re.search(rf"(?<![\w-]){re.escape(secret)}", told)
 
 
-def test_requests_of_the_sdk_are_told_as_well(storage: MinioBackend, log: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("pool", [None, urllib3.PoolManager()], ids=["ours", "of the project"])
+def test_requests_of_the_sdk_are_told_as_well(
+    make: Make, log: pytest.LogCaptureFixture, pool: urllib3.PoolManager | None
+) -> None:
+    storage = make(MINIO_HTTP_CLIENT=pool)
+    log.clear()
+
     storage.client.bucket_exists(bucket_name=storage.bucket)
 
     assert [(told.method, told.bucket) for told in records(log)] == [("HEAD", storage.bucket)]
