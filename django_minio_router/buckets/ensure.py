@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -133,38 +134,30 @@ class _BucketOnServer:
         return Outcome(outcome.bucket, state, _join(causes), _join(warnings))
 
     def _with_policy(self, existing: Collection[str] | None) -> Outcome:
-        try:
-            if existing is not None and self.planned.on_server not in existing:
-                return self._create()
-            try:
-                current = self._current_policy()
-            except BucketNotFound:
-                return self._create()
-            return self._correct(current)
-        except _NoPoliciesError:
-            return self._without_policy(State.UNCHANGED)
-
-    def _create(self) -> Outcome:
+        if existing is None or self.planned.on_server in existing:
+            with suppress(BucketNotFound):
+                return self._correct()
         if not self.dry_run:
             if not make_bucket(self.client, self.planned.on_server):
-                return self._correct(self._current_policy())
+                return self._correct()
             mark_bucket(self.client, self.planned.on_server, "created")
-            if self.planned.policy is not None:
-                try:
-                    self._set_policy(self.planned.policy)
-                except _NoPoliciesError:
-                    return self._without_policy(State.CREATED)
-        return self._outcome(State.CREATED, self.planned.policy, self.planned.kind)
+        return self._set_policy(State.CREATED, self.planned.kind)
 
-    def _correct(self, current: Policy | None) -> Outcome:
-        target = self.planned.policy
+    def _correct(self) -> Outcome:
+        """Correct the policy of a bucket that exists. ``BucketNotFound`` if it does not."""
+        name, target = self.planned.on_server, self.planned.policy
+        try:
+            with self._needing_policies():
+                current = read_policy(self.client, name)
+        except _NoPoliciesError:
+            if not self.client.has_bucket(name):
+                raise bucket_not_found(self.client.server, name) from None
+            return self._without_policy(State.UNCHANGED)
         if target is None:
             return self._close(current)
         if same_policy(current, target):
             return self._outcome(State.UNCHANGED, target)
-        if not self.dry_run:
-            self._set_policy(target)
-        return self._outcome(State.CHANGED, target, f"now {self.planned.kind}")
+        return self._set_policy(State.CHANGED, f"now {self.planned.kind}")
 
     def _without_policy(self, state: State) -> Outcome:
         """Leave the bucket without a policy. ``ServerError`` if a hook sets one."""
@@ -199,40 +192,32 @@ class _BucketOnServer:
             warning = "private by its settings, but its policy lets everybody in"
         return Outcome(self.planned.name, state, cause, warning)
 
-    def _current_policy(self) -> Policy | None:
-        name = self.planned.on_server
-        if not self.planned.config.get("MINIO_BUCKET_POLICIES"):
-            raise self._no_policies()
-        try:
-            return read_policy(self.client, name)
-        except ServerError as error:
-            if _is_unsupported(error):
-                raise self._no_policies() from error
-            raise
+    def _set_policy(self, state: State, cause: str) -> Outcome:
+        """Set the planned policy, if any; the outcome has this state and cause then."""
+        policy = self.planned.policy
+        if policy is not None and not self.dry_run:
+            try:
+                with self._needing_policies():
+                    write_policy(self.client, self.planned.on_server, policy)
+            except _NoPoliciesError:
+                return self._without_policy(State.UNCHANGED if state is State.CHANGED else state)
+        return self._outcome(state, policy, cause)
 
-    def _no_policies(self) -> Exception:
-        """Return the error for a server without policies, or for a missing bucket."""
-        name = self.planned.on_server
-        is_there = self.client.has_bucket(name)
-        return _NoPoliciesError() if is_there else bucket_not_found(self.client.server, name)
-
-    def _set_policy(self, policy: Policy) -> None:
+    @contextmanager
+    def _needing_policies(self) -> Iterator[None]:
+        """Raise ``_NoPoliciesError`` if the server does not support what the block does."""
         if not self.planned.config.get("MINIO_BUCKET_POLICIES"):
             raise _NoPoliciesError
         try:
-            write_policy(self.client, self.planned.on_server, policy)
+            yield
         except ServerError as error:
-            if _is_unsupported(error):
+            if error.status in (405, 501) or error.code in ("NotImplemented", "MethodNotAllowed"):
                 raise _NoPoliciesError from error
             raise
 
 
 class _NoPoliciesError(Exception):
     """The server does not support bucket policies, and so no public buckets."""
-
-
-def _is_unsupported(error: ServerError) -> bool:
-    return error.status in (405, 501) or error.code in ("NotImplemented", "MethodNotAllowed")
 
 
 def _join(texts: Iterable[str]) -> str:

@@ -11,7 +11,6 @@ from ..exceptions import ServerError
 from ..naming import MARK_OBJECT
 from ..s3.bucket import Bucket
 from ..s3.client import Client
-from ..s3.content import MIN_PART_SIZE
 from .tags import read_tags, write_tags
 
 MARK_TAG = "django-minio-router"
@@ -27,7 +26,7 @@ def mark_bucket(client: Client, bucket: str, how: str) -> None:
     except ServerError as error:
         if error.status not in _NO_TAGS:
             raise
-        _objects(client, bucket).put(MARK_OBJECT, ContentFile(how.encode()), {})
+        Bucket(client, bucket, client).put(MARK_OBJECT, ContentFile(how.encode()), {})
 
 
 def is_marked(client: Client, bucket: str) -> bool:
@@ -39,11 +38,7 @@ def is_marked(client: Client, bucket: str) -> bool:
         if error.status not in _NO_TAGS:
             raise
     try:
-        _objects(client, bucket).head(MARK_OBJECT)
+        Bucket(client, bucket, client).head(MARK_OBJECT)
     except FileNotFoundError:
         return False
     return True
-
-
-def _objects(client: Client, bucket: str) -> Bucket:
-    return Bucket(client, bucket, client, multipart=(MIN_PART_SIZE, MIN_PART_SIZE))

@@ -22,7 +22,7 @@ def clean(place: Place, before: datetime) -> Iterator[str]:
     """
     refuse_in_tests(place.server, place.address)
     client = get_client(place.server)
-    bucket = Bucket(client, place.on_server, client, (0, 0))
+    bucket = Bucket(client, place.on_server, client)
     prefix = f"{place.prefix}{INCOMING}"
     try:
         for found in bucket.list(prefix):

@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 from ..exceptions import ServerError
 from ..naming import MARK_OBJECT, path_of, quote_object_name
 from . import late
-from .content import Block, Source
+from .content import MIN_PART_SIZE, Block, Source
 from .copying import Copy
 from .deleting import Deletion
 from .limits import limited
@@ -110,7 +110,7 @@ class Bucket:
     client: Client
     name: str
     links: Client = field(compare=False)
-    multipart: tuple[int, int] = field(compare=False)
+    multipart: tuple[int, int] = field(default=(MIN_PART_SIZE, MIN_PART_SIZE), compare=False)
     public_url: str = field(default="", compare=False)
 
     @property

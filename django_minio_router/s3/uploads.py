@@ -268,23 +268,23 @@ class Upload:
         return self.client.request("HEAD", path, headers=self._key_headers, repeat=repeat)
 
     def _abort(self, upload_id: str) -> None:
-        """Remove the parts. Only log a failure, so that it does not hide the original error."""
-        try:
+        with self._cleaning_up("parts"):
             abort(self.client, self.bucket, self.name, upload_id)
-        except OSError as error:
-            self._log_leftovers("parts", error)
 
     def _remove_claim(self, token: str) -> None:
-        """Remove our empty claim and nothing else, without hiding the original error."""
-        try:
+        """Remove our empty claim and nothing else."""
+        with self._cleaning_up("empty claim"):
             found = self._current_headers(repeat=True)
             if found.get(TOKEN_HEADER) == token:
                 Deletion(self.client, self.bucket, self.name, found, self._key_headers).run()
-        except OSError as error:
-            self._log_leftovers("empty claim", error)
 
-    def _log_leftovers(self, what: str, error: OSError) -> None:
-        logger.warning("The %s of %r in %r could not be removed: %s", what, self.name, self.bucket, error)
+    @contextmanager
+    def _cleaning_up(self, what: str) -> Iterator[None]:
+        """Only log a failure, so that it does not hide the original error."""
+        try:
+            yield
+        except OSError as error:
+            logger.warning("The %s of %r in %r could not be removed: %s", what, self.name, self.bucket, error)
 
     def _name_taken(self) -> FileExistsError:
         return FileExistsError(f"{self.name!r} is taken in the bucket {self.bucket!r}.")
