@@ -6,7 +6,7 @@ A link carries the rights of our keys, so it is signed for everything that it al
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,7 +50,7 @@ class BrowserUpload:
 
     def link(self, size: int, content_type: str, life: int) -> SignedRequest:
         """Return a request that stores ``size`` bytes of this content type, valid for ``life`` seconds."""
-        return self._signed(size, life, headers=self._object_headers(content_type))
+        return self._signed(size, life, headers=_object_headers(content_type))
 
     def part_link(self, upload_id: str, number: int, size: int, life: int) -> SignedRequest:
         """Return a request that stores ``size`` bytes as this part, valid for ``life`` seconds."""
@@ -65,32 +65,27 @@ class BrowserUpload:
         url = self.bucket.links.signed_put(self.bucket.name, self.key, signed, life, now, query)
         return SignedRequest(url, sent)
 
-    def _object_headers(self, content_type: str) -> dict[str, str]:
-        """Store as an attachment, since nothing has checked the content yet."""
-        return {"content-type": content_type, "content-disposition": "attachment"}
-
     @limited
     def begin(self, content_type: str) -> str:
         """Start a multipart upload and return its id."""
-        headers = self._object_headers(content_type)
+        headers = _object_headers(content_type)
         return multipart.begin(self.bucket.client, self.bucket.name, self.key, headers)[0]
 
     @limited
     def parts(self, upload_id: str) -> list[Part]:
         """Return the stored parts. ``ServerError`` if the key has no such upload."""
-        return list(self._parts(upload_id))
-
-    def _parts(self, upload_id: str) -> Iterator[Part]:
+        found: list[Part] = []
         after = "0"
         while True:
             query = f"max-parts={_PARTS_PAGE}&part-number-marker={after}&{multipart.query_of(upload_id)}"
             root = fetch(self.bucket.client, self.bucket.name, query, self.key)
             for part in root.iter("Part"):
                 etag = (part.findtext("ETag") or "").strip('"')
-                yield Part(int(part.findtext("PartNumber") or 0), int(part.findtext("Size") or 0), etag)
+                number, size = part.findtext("PartNumber") or 0, part.findtext("Size") or 0
+                found.append(Part(int(number), int(size), etag))
             last, after = after, root.findtext("NextPartNumberMarker") or ""
             if root.findtext("IsTruncated") != "true" or after in {"", last}:
-                return
+                return found
 
     @limited
     def complete(self, upload_id: str, etags: list[str]) -> str:
@@ -110,3 +105,8 @@ class BrowserUpload:
         if upload_id:
             abort(self.bucket.client, self.bucket.name, self.key, upload_id)
         self.bucket.delete(self.key)
+
+
+def _object_headers(content_type: str) -> dict[str, str]:
+    """Store as an attachment, since nothing has checked the content yet."""
+    return {"content-type": content_type, "content-disposition": "attachment"}

@@ -61,10 +61,6 @@ class _SinglePacket(HTTPConnection):
         super().send(b"".join((head, body)))
 
 
-class _Connection(_SinglePacket, HTTPConnection):
-    pass
-
-
 class _TLSConnection(_SinglePacket, HTTPSConnection):
     pass
 
@@ -99,7 +95,7 @@ class _Retry(urllib3.Retry):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls: Any = _Connection  # does not match urllib3's protocol in its class variables
+    ConnectionCls: Any = _SinglePacket  # does not match urllib3's protocol in its class variables
     QueueCls = _IdleConnections
 
 
@@ -162,18 +158,6 @@ def _end_of_call(call_timeout: float) -> float:
     return time.monotonic() + time_left(call_timeout)
 
 
-def _retries(server: Server) -> _Retry:
-    return _Retry(
-        total=server.retries,
-        backoff_factor=0.1,
-        status_forcelist=OUTCOME_UNKNOWN,
-        allowed_methods=None,
-        redirect=False,
-        raise_on_status=False,
-        respect_retry_after_header=False,
-    )
-
-
 class Connections:
     """The connections to one server, in a shared pool."""
 
@@ -185,7 +169,15 @@ class Connections:
         # A proxy for plain HTTP needs the whole URL.
         self._asks_for_urls = bool(pool.proxy) and not server.use_https
         # A project's own pool may set timeouts and retries, and has no limit for a call then.
-        own = _retries(server)
+        own = _Retry(
+            total=server.retries,
+            backoff_factor=0.1,
+            status_forcelist=OUTCOME_UNKNOWN,
+            allowed_methods=None,
+            redirect=False,
+            raise_on_status=False,
+            respect_retry_after_header=False,
+        )
         self._retries = pool.connection_pool_kw.get("retries", own)
         self._has_own_limits = self._retries is own
         self._time_left = _TimeLeft(connect=server.connect_timeout, read=server.read_timeout)

@@ -45,13 +45,10 @@ def _get(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
         "ETag": f'"{stored.etag}"',
         "Last-Modified": format_datetime(stored.modified, usegmt=True),
         "Accept-Ranges": "bytes",
+        "Content-Length": str(len(stored.data)),
     }
     byte_range = _RANGE.fullmatch(request.headers.get("range", ""))
-    return _partial(stored.data, headers, byte_range) if byte_range else _full(stored.data, headers)
-
-
-def _full(data: bytes, headers: Mapping[str, str]) -> Answer:
-    return Answer(200, data, {**headers, "Content-Length": str(len(data))})
+    return _partial(stored.data, headers, byte_range) if byte_range else Answer(200, stored.data, headers)
 
 
 def _partial(data: bytes, headers: Mapping[str, str], byte_range: re.Match[str]) -> Answer:
@@ -59,9 +56,8 @@ def _partial(data: bytes, headers: Mapping[str, str], byte_range: re.Match[str])
     if start >= total:
         raise S3Error(416, "InvalidRange")
     end = min(int(byte_range[2] or total) + 1, total)
-    content_range = f"bytes {start}-{end - 1}/{total}"
-    full = _full(data[start:end], {**headers, "Content-Range": content_range})
-    return replace(full, status=206)
+    own = {"Content-Length": str(end - start), "Content-Range": f"bytes {start}-{end - 1}/{total}"}
+    return Answer(206, data[start:end], {**headers, **own})
 
 
 def _head(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
@@ -119,10 +115,12 @@ def _put(buckets: Buckets, bucket: BucketInMemory, request: Request) -> Answer:
         headers = source.headers if keeps else headers
     stored = Stored(data, _stored_headers(headers), _md5(data).hexdigest())
     bucket.objects[request.key] = stored
-    return _copied(stored.etag) if source is not None else Answer(headers={"ETag": f'"{stored.etag}"'})
+    return _stored_answer(stored.etag, source)
 
 
-def _copied(etag: str) -> Answer:
+def _stored_answer(etag: str, source: Stored | None) -> Answer:
+    if source is None:
+        return Answer(headers={"ETag": f'"{etag}"'})
     return xml_answer(element("CopyObjectResult", ETag=f'"{etag}"', LastModified=iso(now())))
 
 
@@ -142,8 +140,7 @@ def _source(buckets: Buckets, request: Request) -> Stored:
 def _put_part(bucket: BucketInMemory, request: Request, source: Stored | None) -> Answer:
     data = request.body if source is None else source.data
     _upload(bucket, request).parts[int(request.query["partNumber"])] = data
-    etag = _md5(data).hexdigest()
-    return Answer(headers={"ETag": f'"{etag}"'}) if source is None else _copied(etag)
+    return _stored_answer(_md5(data).hexdigest(), source)
 
 
 def _list_parts(bucket: BucketInMemory, request: Request) -> Answer:
