@@ -145,13 +145,11 @@ def without_sockets(pool: urllib3.PoolManager) -> urllib3.PoolManager:
     return own
 
 
-def _size_of(body: Any) -> float:
-    """Return the size of the body of a request in bytes; infinite for one that is read while it is sent."""
-    if body is None:
-        return 0
-    if isinstance(body, bytes | memoryview):
-        return len(body)
-    return sum(map(len, body)) if isinstance(body, list | tuple) else math.inf
+def _size_of(body: Body | None) -> int:
+    """Return the size of the body of a request in bytes."""
+    if body is None or isinstance(body, bytes):
+        return len(body or b"")
+    return sum(map(len, body))
 
 
 def _end_of_call(call_timeout: float) -> float:
@@ -201,7 +199,7 @@ class Connections:
         All attempts together must fit in the time of a call. With ``takes_long``, for requests that make the
         server move much data, the time limits apply to each attempt, as for a large body.
         """
-        size = int(_size_of(body))
+        size = _size_of(body)
         takes_long = takes_long or size > PIECE
         if body is not None and not (isinstance(body, bytes) and size <= PIECE):
             # In pieces, so that the time limit applies to each and not to the whole body.
