@@ -63,7 +63,7 @@ def contents(host: str = "") -> dict[str, dict[str, bytes]]:
 
 
 def answer(
-    host: str, method: str, target: str, headers: Mapping[str, str] | None = None, body: Any = None
+    host: str, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> Answer:
     """Answer a request as the server of this name, which the first request creates."""
     parts = urlsplit(target)
@@ -74,7 +74,7 @@ def answer(
         unquote(key),
         dict(parse_qsl(parts.query, keep_blank_values=True)),
         {name.lower(): value for name, value in (headers or {}).items()},
-        _bytes(body),
+        body,
     )
     with _lock:
         try:
@@ -84,12 +84,6 @@ def answer(
                 return Answer(error.status)
             root = element("Error", Code=error.code, Message=error.message, Resource=parts.path)
             return xml_answer(root, error.status)
-
-
-def _bytes(body: Any) -> bytes:
-    if body is None or isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body or b"")
-    return bytes(body.read()) if hasattr(body, "read") else b"".join(bytes(piece) for piece in body)
 
 
 def _route(buckets: Buckets, request: Request) -> Answer:
@@ -112,7 +106,7 @@ class MemoryConnections:
     def send(
         self, method: str, path: str, query: str, body: Any, headers: Mapping[str, str], **options: Any
     ) -> Any:
-        data = _bytes(body)
+        data = body if isinstance(body, bytes) else b"".join(body or ())
         request = SentRequest(method, path, len(data), retries=0)
         response: Any = MemoryResponse(answer(self._host, method, f"{path}?{query}", headers, data))
         request.answered(response)

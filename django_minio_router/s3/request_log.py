@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from .errors import active_key
 
@@ -24,8 +23,8 @@ _TEXT = (
 class SentRequest:
     """A request in progress; ``sent`` is the size of its body in bytes."""
 
-    def __init__(self, method: str, url: str, sent: int, retries: Any) -> None:
-        self.method, self.url, self.sent, self.retries = method, url, sent, retries
+    def __init__(self, method: str, path: str, sent: int, retries: Any) -> None:
+        self.method, self.path, self.sent, self.retries = method, path, sent, retries
         self.started = perf_counter()
 
     @property
@@ -52,7 +51,7 @@ class SentRequest:
         received = int(length) if length.isdecimal() and self.method != "HEAD" else 0
         record: Mapping[str, Any] = {
             "method": self.method,
-            "bucket": urlsplit(self.url).path.lstrip("/").partition("/")[0] or "-",
+            "bucket": self.path.lstrip("/").partition("/")[0] or "-",
             "tenant": active_key(),
             "status": status,
             "bytes": self.sent or received,

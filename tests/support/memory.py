@@ -17,7 +17,9 @@ class _Pool(PoolManager):
     ) -> HTTPResponse:
         parts = urlsplit(url)
         target = parts._replace(scheme="", netloc="").geturl()
-        found = MemoryResponse(answer(parts.netloc, method, target, options["headers"], options["body"]))
+        found = MemoryResponse(
+            answer(parts.netloc, method, target, options["headers"], options["body"] or b"")
+        )
         preload = options["preload_content"]
         return HTTPResponse(
             found, found.headers, found.status, preload_content=preload, request_method=method
