@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
@@ -57,8 +57,6 @@ class Client:
         self._base_url, self._is_plain = server.base_url, server.is_plain
         self._keys = keys_of(server)
         self._signer = Signer(server.host, server.region, self._keys)
-        self._sdk: Minio | None = None
-        self._sdk_lock = threading.Lock()
         self._seen: BoundedCache[str, bool] = BoundedCache(_KNOWN_BUCKETS, ttl=_SEEN_FOR)
         self.sends_checksums = server.checksums
         self.conditions = Conditions(self, server.conditional_writes)
@@ -73,14 +71,11 @@ class Client:
             made = late.connections().Connections(self.server, _registry.pool(self.server))
         return cast("Connections", made)
 
-    @property
+    @cached_property
     def sdk(self) -> Minio:
         """The SDK's client, made on first use."""
-        with self._sdk_lock:
-            if self._sdk is None:
-                made: Minio = late.sdk().make_sdk(self, self._keys)
-                self._sdk = made
-            return self._sdk
+        made: Minio = late.sdk().make_sdk(self, self._keys)
+        return made
 
     def request(
         self,
@@ -138,16 +133,14 @@ class Client:
         bucket: str,
         name: str | None = None,
         query: str = "",
-        *,
-        accepted: Collection[int] = (200, 204),
         **options: Any,
     ) -> BaseHTTPResponse:
         """Send a request about a bucket or an object in it, with the options of ``request``.
 
-        Raise what ``refuse`` does if the status is none of the accepted ones.
+        Raise what ``refuse`` does unless it succeeds.
         """
         response = self.request(method, path_of(bucket, name), query, **options)
-        if response.status not in accepted:
+        if response.status not in (200, 204):
             self.refuse(response, bucket, name or "", is_head=method == "HEAD")
         return response
 
@@ -354,12 +347,12 @@ def known_clients() -> list[Client]:
 
 def client_of(sdk: Minio) -> Client:
     """Return the client whose ``sdk`` this is."""
-    for client in known_clients():
-        if client._sdk is sdk:
-            return client
-    raise ConfigurationError(
-        "This SDK client was not made by this package. Pass the one that the hook received."
-    )
+    client: Client | None = getattr(sdk, "router_client", None)
+    if client is None:
+        raise ConfigurationError(
+            "This SDK client was not made by this package. Pass the one that the hook received."
+        )
+    return client
 
 
 def forget_clients(*, setting: str = PREFIX, **kwargs: object) -> None:

@@ -89,6 +89,7 @@ def make_sdk(client: Client, keys: Callable[[], Keys]) -> Minio:
         http_client=_RequestsOfTheClient(client),
     )
     made.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+    made.router_client = client  # type: ignore[attr-defined]  # for client_of()
     return made
 
 

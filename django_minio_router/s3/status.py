@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
 
@@ -17,13 +18,13 @@ from .late import connections
 TIME_LIMIT = 5.0  # seconds
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class MinioServerStatus:
     """Whether the server is available, as a true or false value with ``status`` (HTTP) and ``details``."""
 
-    def __init__(self, available: bool, details: str, status: int | None = None) -> None:
-        self.is_available = available
-        self.details = details
-        self.status = status
+    is_available: bool
+    details: str
+    status: int | None = None
 
     def __bool__(self) -> bool:
         return self.is_available
