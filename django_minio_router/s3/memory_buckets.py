@@ -72,11 +72,9 @@ def _read_bucket(bucket: BucketInMemory, request: Request) -> Answer:
         return _list_objects(
             bucket, request, "ListVersionsResult", "Version", VersionId="null", IsLatest="true"
         )
-    return (
-        _list_objects(bucket, request, "ListBucketResult", "Contents")
-        if "list-type" in query
-        else not_implemented()
-    )
+    if "list-type" in query:
+        return _list_objects(bucket, request, "ListBucketResult", "Contents")
+    not_implemented()
 
 
 def _answer_document(bucket: BucketInMemory, request: Request, name: str) -> Answer:
