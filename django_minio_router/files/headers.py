@@ -20,10 +20,11 @@ from ..inventory.routes import storage_doubt
 from ..inventory.uses import uses
 from ..naming import is_incoming
 from ..s3.bucket import ObjectInfo
+from ..s3.listing import pages
 from ..s3.uploads import KEPT_HEADERS
 from ..storage.backend import MinioBackend
 from ..storage.content_types import guess_type
-from ..storage.fallback import is_claim, is_deleted
+from ..storage.fallback import is_file
 from ..storage.router import MinioRouter
 from ..storage.uploaded import StoredFile
 from ..tenancy import get_tenancy
@@ -146,7 +147,7 @@ class _Files:
         for _ in range(_ATTEMPTS):
             try:
                 info = self.backend._head(name)
-                if is_claim(info.headers) or is_deleted(info.headers):
+                if not is_file(info.headers):
                     raise FileNotFoundError
                 headers, changed = self._new_headers(name, info)
                 if not changed:
@@ -204,11 +205,6 @@ def _backend(storage: Any) -> MinioBackend | str:
 
 def _listed(backend: MinioBackend) -> Iterator[list[str]]:
     """Yield pages of the names in the place of a storage, without direct uploads that no form has taken."""
-    page: list[str] = []
-    for found in backend.objects.list(backend.prefix):
-        if not found.is_folder and not is_incoming(found.key):
-            page.append(found.key.removeprefix(backend.prefix))
-        if len(page) == _PAGE:
-            yield page
-            page = []
-    yield page
+    listed = (found for found in backend.objects.list(backend.prefix) if not found.is_folder)
+    names = (found.key.removeprefix(backend.prefix) for found in listed if not is_incoming(found.key))
+    return pages(names, _PAGE)

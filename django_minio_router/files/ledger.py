@@ -22,6 +22,7 @@ from ..inventory.columns import (
     possible_columns,
 )
 from ..s3.listing import pages
+from ..storage.fallback import is_file
 from ..tenancy import get_tenancy
 from .move import FileOutcome, Move
 from .transfer import BucketFiles, Origin, source_of
@@ -181,7 +182,7 @@ class Ledger:
             with get_tenancy().context(self._tenants[file.tenant]):
                 for target, version in json.loads(file.copies).items():
                     other = self._targets[target].find(name)
-                    if other is None or other.version != version or other.is_deleted or other.is_claim:
+                    if other is None or other.version != version or not is_file(other.headers):
                         return NotDeleted(name, f"{self._targets[target]} no longer has it")
                 origin.remove(name, file.version)
         except ServerError as error:

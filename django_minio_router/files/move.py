@@ -25,14 +25,16 @@ from ..exceptions import ConfigurationError, RoutingError, ServerError
 from ..inventory.columns import Column, all_file_fields, own_columns
 from ..inventory.routes import storage_doubt
 from ..naming import bucket_name_problem
+from ..s3.bucket import ObjectInfo
 from ..s3.errors import creating_command
 from ..settings.config import Config
 from ..storage.backend import MinioBackend
 from ..storage.binding import file_fields
+from ..storage.fallback import is_claim, is_deleted, is_file
 from ..storage.router import MinioRouter, load_strategy
 from ..strategies import BucketStrategy
 from ..tenancy import get_tenancy
-from .transfer import BucketFiles, Found, Origin, is_one, is_same, origin_of, source_of
+from .transfer import BucketFiles, Origin, is_one, is_same, origin_of, source_of
 
 if TYPE_CHECKING:
     from django.db.models import FileField
@@ -245,12 +247,12 @@ class _ColumnMove:
 
     def _move_file(self, name: str) -> FileOutcome:
         old, new = self.origin.find(name), self.target.find(name)
-        if new is not None and new.is_deleted:
+        if new is not None and is_deleted(new.headers):
             return self._outcome(name, MoveState.MISSING, "it was deleted before it was moved")
-        claimed = new is not None and new.is_claim
+        claimed = new is not None and is_claim(new.headers)
         if claimed:
             new = None
-        if old is None or old.is_deleted or old.is_claim:
+        if old is None or not is_file(old.headers):
             if claimed and not self.dry_run:
                 self.target.drop_claim(name)  # the source was deleted before the claim was seen
             if new is None:
@@ -261,14 +263,14 @@ class _ColumnMove:
         if self.dry_run:
             return self._outcome(name, MoveState.COPIED)
         new = self._receive(name, old, claimed)
-        if new is not None and new.is_deleted:
+        if new is not None and is_deleted(new.headers):
             return self._outcome(name, MoveState.MISSING, "it was deleted while it was moved")
         outcome = self._compare(name, MoveState.COPIED, old, new)
         if outcome.state is MoveState.COPIED:
             self.target.send_moved(name, old)
         return outcome
 
-    def _compare(self, name: str, state: MoveState, old: Found, new: Found | None) -> FileOutcome:
+    def _compare(self, name: str, state: MoveState, old: ObjectInfo, new: ObjectInfo | None) -> FileOutcome:
         if new is None or not is_same(name, old, self.origin, new, self.target):
             cause = f"{self.target} has another content under this name"
             return self._outcome(name, MoveState.DIFFERING, cause)
@@ -279,11 +281,11 @@ class _ColumnMove:
             source=source_of(self.origin), verified=old.version, target=self.target, copy=new.version
         )
 
-    def _receive(self, name: str, old: Found, claimed: bool) -> Found | None:
+    def _receive(self, name: str, old: ObjectInfo, claimed: bool) -> ObjectInfo | None:
         with suppress(FileExistsError):  # stored meanwhile: compare it anyway
             self.target.receive(name, old, self.origin, claimed)
         new = self.target.find(name)
-        if new is not None and new.is_claim and not claimed:  # another run moves the same file
+        if new is not None and is_claim(new.headers) and not claimed:  # another run moves the same file
             return self._receive(name, old, claimed=True)
         return new
 

@@ -14,7 +14,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,7 +29,6 @@ from ..storage.backend import MinioBackend
 from ..storage.fallback import (
     CLAIM_HEADER,
     is_claim,
-    is_deleted,
     is_same_place,
     mark_beside,
     mark_deleted,
@@ -45,26 +43,6 @@ _MD5 = re.compile("[0-9a-f]{32}")
 _CLAIM = {CLAIM_HEADER: "1"}
 
 
-@dataclass(frozen=True)
-class Found:
-    """The description of a file in its place."""
-
-    info: ObjectInfo
-
-    @property
-    def version(self) -> str:
-        """A string that changes with the file."""
-        return self.info.etag or f"{self.info.size} {self.info.modified}"
-
-    @property
-    def is_deleted(self) -> bool:
-        return is_deleted(self.info.headers)
-
-    @property
-    def is_claim(self) -> bool:
-        return is_claim(self.info.headers)
-
-
 class Origin(Protocol):
     """The place that files come from."""
 
@@ -77,7 +55,7 @@ class Origin(Protocol):
         """Return the full name of a file in the place."""
         ...
 
-    def find(self, name: str) -> Found | None:
+    def find(self, name: str) -> ObjectInfo | None:
         """Return the description of a file, or None if it is missing."""
         ...
 
@@ -115,14 +93,14 @@ class Folder:
         except (SuspiciousFileOperation, ValueError):  # not in this folder
             return name
 
-    def find(self, name: str) -> Found | None:
+    def find(self, name: str) -> ObjectInfo | None:
         if not self._storage.exists(name):
             return None
         try:
             size, modified = self._storage.size(name), self._storage.get_modified_time(name)
         except FileNotFoundError:
             return None
-        return Found(ObjectInfo(name, size, last_modified=modified.isoformat()))
+        return ObjectInfo(name, size, last_modified=modified.isoformat())
 
     def read(self, name: str) -> AbstractContextManager[Any]:
         return self._storage.open(name, "rb")
@@ -179,9 +157,9 @@ class BucketFiles:
         """Return whether this is the place of the backend."""
         return is_same_place(self._backend, backend)
 
-    def find(self, name: str) -> Found | None:
+    def find(self, name: str) -> ObjectInfo | None:
         try:
-            return Found(self.objects.head(self.object_name(name), self._backend.reading_headers))
+            return self.objects.head(self.object_name(name), self._backend.reading_headers)
         except (FileNotFoundError, BucketNotFound):
             return None
 
@@ -196,11 +174,11 @@ class BucketFiles:
         key_headers = self._backend.reading_headers
         self.objects.delete(self.object_name(name), if_match=version, headers=key_headers)
 
-    def send_moved(self, name: str, found: Found) -> None:
+    def send_moved(self, name: str, found: ObjectInfo) -> None:
         """Send ``object_moved`` for a file that is in this place now."""
-        tell(object_moved, self._backend, name, found.info.size)
+        tell(object_moved, self._backend, name, found.size)
 
-    def receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
+    def receive(self, name: str, found: ObjectInfo, origin: Origin, claimed: bool) -> None:
         """Store a file from the origin. ``FileExistsError`` if the name is taken meanwhile.
 
         If it is ``claimed``, by an interrupted or concurrent run, the claim is used, but never removed: it
@@ -220,7 +198,7 @@ class BucketFiles:
             return
         mark_deleted(self.objects, key, headers.encryption())
 
-    def _receive(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
+    def _receive(self, name: str, found: ObjectInfo, origin: Origin, claimed: bool) -> None:
         if claimed and not self._is_claimed(name):
             raise FileExistsError(f"{name!r} in {self} is no longer claimed.")
         if isinstance(origin, BucketFiles) and self._can_copy_from(origin):
@@ -239,7 +217,7 @@ class BucketFiles:
             own.sse or other.sse or own.replace_existing
         )
 
-    def _copy(self, name: str, found: Found, origin: BucketFiles, claimed: bool) -> None:
+    def _copy(self, name: str, found: ObjectInfo, origin: BucketFiles, claimed: bool) -> None:
         if not claimed:
             self._put(name, ContentFile(b""), _CLAIM)
         try:
@@ -254,12 +232,12 @@ class BucketFiles:
             return
         self._stream(name, found, origin, claimed)
 
-    def _copy_over_claim(self, name: str, found: Found, origin: BucketFiles) -> None:
+    def _copy_over_claim(self, name: str, found: ObjectInfo, origin: BucketFiles) -> None:
         """Copy while the claim exists. After a lost response, the file may exist, or be deleted again."""
-        headers = self._backend.headers.guarded(name, found.info.metadata)
+        headers = self._backend.headers.guarded(name, found.metadata)
         for number in range(self.objects.client.server.retries + 1):
             try:
-                return self.objects.copy(origin.objects, found.info, self.object_name(name), headers)
+                return self.objects.copy(origin.objects, found, self.object_name(name), headers)
             except ServerError as error:
                 if not is_outcome_unknown(error) or number == self.objects.client.server.retries:
                     raise
@@ -269,19 +247,19 @@ class BucketFiles:
 
     def _is_claimed(self, name: str) -> bool:
         new = self.find(name)
-        return new is not None and new.is_claim
+        return new is not None and is_claim(new.headers)
 
     def drop_claim(self, name: str) -> None:
         """Remove the claim, unless another run has used it."""
         with suppress(OSError):
             new = self.find(name)
-            if new is not None and new.is_claim:
+            if new is not None and is_claim(new.headers):
                 self.remove(name, new.version)
 
-    def _stream(self, name: str, found: Found, origin: Origin, claimed: bool) -> None:
+    def _stream(self, name: str, found: ObjectInfo, origin: Origin, claimed: bool) -> None:
         with origin.read(name) as content:
             file = content if isinstance(content, File) else File(content)
-            own, kept = self._backend.headers, found.info.metadata
+            own, kept = self._backend.headers, found.metadata
             headers = (
                 own.guarded(name, kept) | own.encryption() if kept else self._backend.headers_of(name, file)
             )
@@ -307,14 +285,14 @@ def source_of(origin: Origin) -> tuple[str, str]:
     return origin.key, origin.object_name("")
 
 
-def is_same(name: str, found: Found, origin: Origin, new: Found, target: BucketFiles) -> bool:
+def is_same(name: str, found: ObjectInfo, origin: Origin, new: ObjectInfo, target: BucketFiles) -> bool:
     """Return whether the file has the same content in both places.
 
     Different sizes mean no. Equal entity tags, or a local file whose MD5 is the tag, mean yes. Otherwise,
     such as after a multipart upload, both are read.
     """
-    tag, new_tag = found.info.etag, new.info.etag
-    if found.info.size != new.info.size:
+    tag, new_tag = found.etag, new.etag
+    if found.size != new.size:
         return False
     if tag and tag == new_tag:
         return True
@@ -323,12 +301,12 @@ def is_same(name: str, found: Found, origin: Origin, new: Found, target: BucketF
     return _digest(origin, name, "sha256") == _digest(target, name, "sha256")
 
 
-def is_one(name: str, found: Found, origin: Origin, new: Found, target: BucketFiles) -> bool:
+def is_one(name: str, found: ObjectInfo, origin: Origin, new: ObjectInfo, target: BucketFiles) -> bool:
     """Return whether the two are the same object, on a server with two names or keys."""
     return (
         isinstance(origin, BucketFiles)
         and (origin.bucket, origin.object_name(name)) == (target.bucket, target.object_name(name))
-        and found.info.modified == new.info.modified
+        and found.modified == new.modified
     )
 
 

@@ -71,6 +71,11 @@ class ObjectInfo:
         return self.key.endswith("/")
 
     @property
+    def version(self) -> str:
+        """A string that changes with the object."""
+        return self.etag or f"{self.size} {self.modified}"
+
+    @property
     def modified(self) -> datetime | None:
         """When it was stored, with its time zone; None if the server did not say."""
         text = self.last_modified

@@ -39,6 +39,11 @@ def is_claim(headers: Mapping[str, str]) -> bool:
     return CLAIM_HEADER in headers and headers.get("Content-Length") == "0"
 
 
+def is_file(headers: Mapping[str, str]) -> bool:
+    """Return whether a response is for a file, not for a mark or a claim."""
+    return not (is_deleted(headers) or is_claim(headers))
+
+
 def mark_deleted(objects: Bucket, key: str, headers: Mapping[str, str], *, only_new: bool = False) -> None:
     """Store the mark of a deleted file. With ``only_new``, ``FileExistsError`` if the name is taken."""
     mark = {**headers, DELETED_HEADER: "1", "Content-Type": "application/octet-stream"}

@@ -24,6 +24,7 @@ from minio.commonconfig import Tags
 from django_minio_router import MinioBackend, MinioRouter, tenant_bucket_context
 from django_minio_router.files import transfer as transfers
 from django_minio_router.s3 import copying
+from django_minio_router.s3.bucket import ObjectInfo
 from django_minio_router.storage.signals import object_moved
 from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, PerTenantPrefix
 from tests.apps.brands.models import Brand, Font
@@ -809,9 +810,9 @@ def test_a_file_that_another_run_finishes_and_deletes_from_the_source_is_not_los
     put(bucket, "a.txt", b"", metadata={"being-moved": "1"})
     name_in_rows(north, "a.txt")
 
-    def just_before_the_other_ends(self: transfers.BucketFiles, name: str) -> transfers.Found | None:
+    def just_before_the_other_ends(self: transfers.BucketFiles, name: str) -> ObjectInfo | None:
         found = look(self, name)
-        if found is not None and found.is_claim:
+        if found is not None and transfers.is_claim(found.headers):
             put(bucket, name, b"a")
             bare.remove_object(bucket_name=old, object_name=name)
             (tmp_path / name).unlink()

@@ -9,6 +9,7 @@ from minio import Minio
 
 from django_minio_router import MinioBackend
 from django_minio_router.files import transfer as transfers
+from django_minio_router.s3.bucket import ObjectInfo
 from django_minio_router.strategies import PerTenant
 from tests.apps.customers.models import Client
 from tests.apps.per_tenant.models import Receipt
@@ -170,9 +171,9 @@ def test_a_claim_that_becomes_the_file_just_now_is_not_cleared(
     put(new, "a.txt", b"", metadata={"being-moved": "1"})
     look = transfers.BucketFiles.find
 
-    def just_before_the_other_ends(self: transfers.BucketFiles, name: str) -> transfers.Found | None:
+    def just_before_the_other_ends(self: transfers.BucketFiles, name: str) -> ObjectInfo | None:
         found = look(self, name)
-        if found is not None and found.is_claim:
+        if found is not None and transfers.is_claim(found.headers):
             put(new, name, b"old")
         return found
 
