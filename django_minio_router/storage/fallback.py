@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, TypeVar
 
 from django.core.files.base import ContentFile
@@ -77,6 +76,16 @@ def is_same_place(one: Storage, other: Storage) -> bool:
     )
 
 
+def _in_context(method: str) -> Any:
+    """Return a method that calls the one of the other storage in the tenant's context."""
+
+    def call(self: ForTenant, *args: Any, **kwargs: Any) -> Any:
+        with get_tenancy().context(self._tenant):
+            return getattr(self._storage, method)(*args, **kwargs)
+
+    return call
+
+
 class ForTenant(Storage):
     """A storage of another package, used for another tenant than the connection's.
 
@@ -88,25 +97,11 @@ class ForTenant(Storage):
         self._storage = storage
         self._tenant = tenant
 
-    def open(self, name: str, mode: str = "rb", **text: Any) -> Any:
-        with get_tenancy().context(self._tenant):
-            return self._storage.open(name, mode, **text)
-
-    def exists(self, name: str) -> bool:
-        with get_tenancy().context(self._tenant):
-            return self._storage.exists(name)
-
-    def size(self, name: str) -> int:
-        with get_tenancy().context(self._tenant):
-            return self._storage.size(name)
-
-    def get_modified_time(self, name: str) -> datetime:
-        with get_tenancy().context(self._tenant):
-            return self._storage.get_modified_time(name)
-
-    def url(self, name: str | None) -> str:
-        with get_tenancy().context(self._tenant):
-            return self._storage.url(name)
+    open = _in_context("open")
+    exists = _in_context("exists")
+    size = _in_context("size")
+    get_modified_time = _in_context("get_modified_time")
+    url = _in_context("url")
 
 
 class MovingBackend(MinioBackend):

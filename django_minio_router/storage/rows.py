@@ -17,7 +17,7 @@ from typing import Any, cast
 from django.core.files.storage import Storage
 from django.db import router as database_router
 from django.db.models import FileField, ImageField, Model
-from django.db.models.fields.files import FieldFile, ImageFieldFile
+from django.db.models.fields.files import FieldFile
 from django.db.models.query import ModelIterable, RawModelIterable
 
 from ..exceptions import ConfigurationError, RoutingError
@@ -115,10 +115,6 @@ class RowFile(FieldFile):
         return _unpickled, (_plain_class(type(self)),), self.__getstate__()
 
 
-class RowImageFile(RowFile, ImageFieldFile):
-    pass
-
-
 @lru_cache(maxsize=4096)
 def _storage_for(storage: Storage, key: str) -> Storage:
     return storage.on_behalf_of(key) if isinstance(storage, MinioRouter) else storage
@@ -127,8 +123,7 @@ def _storage_for(storage: Storage, key: str) -> Storage:
 @cache
 def _row_file_class(attr_class: type[FieldFile]) -> type[RowFile]:
     """Return a subclass of both ``RowFile`` and the field's own file class."""
-    known = {FieldFile: RowFile, ImageFieldFile: RowImageFile}
-    return known.get(attr_class) or type(attr_class.__name__, (RowFile, attr_class), {})
+    return type(attr_class.__name__, (RowFile, attr_class), {})
 
 
 def _plain_class(row_file_class: type[RowFile]) -> type[FieldFile]:
