@@ -39,6 +39,7 @@ _LISTS = {
     "versions": "ListBucketVersions",
 }
 CHECK_KEYS = "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY."
+CHECK_ADDRESS = "Check that it is running and that MINIO_ENDPOINT and MINIO_USE_HTTPS are correct."
 NOT_BUCKETS = (404, 405, 501)  # answers to requests about buckets where there can be none
 OUTCOME_UNKNOWN = (429, 500, 502, 503, 504)
 _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
@@ -46,8 +47,7 @@ _WHERE = re.compile(r"\A\w+\(host=[^)]*\): ")
 
 def unreachable(server: Server, error: Exception) -> ServerError:
     return ServerError(
-        f"No answer from the S3 server at {server.endpoint}: {cause_of(error)}. Check that it is running "
-        "and that MINIO_ENDPOINT and MINIO_USE_HTTPS are correct."
+        f"No answer from the S3 server at {server.endpoint}: {cause_of(error)}. {CHECK_ADDRESS}"
     )
 
 

@@ -12,7 +12,7 @@ from ..exceptions import ConfigurationError, ServerError
 from ..settings.config import Config
 from .bucket import Bucket
 from .client import get_client
-from .errors import CHECK_KEYS, NOT_BUCKETS, cause_of, path_remedy
+from .errors import CHECK_ADDRESS, CHECK_KEYS, NOT_BUCKETS, cause_of, path_remedy
 from .late import connections
 
 TIME_LIMIT = 5.0  # seconds
@@ -73,7 +73,8 @@ def probe(config: Config, *, signed: bool = False) -> MinioServerStatus:
     except (ConfigurationError, ServerError) as error:  # from a key provider
         return MinioServerStatus(False, str(error))
     except connections().BROKEN as error:
-        return MinioServerStatus(False, f"No answer from {server.base_url}: {cause_of(error)}.")
+        details = f"No answer from {server.base_url}: {cause_of(error)}. {CHECK_ADDRESS}"
+        return MinioServerStatus(False, details)
     problem = client.problem_with_keys(response) if signed else ""
     if problem:
         details = f"{server.base_url} is reachable, keys refused: {problem}. {CHECK_KEYS}"

@@ -38,7 +38,8 @@ class RowTenancy(Tenancy):
         self.key_name = key
         self._current_option = current
         self.remedy = (
-            "Enter tenant_bucket_context(tenant), or give MINIO_TENANCY a 'current'"
+            "Use a BucketFileField with an owner, or enter tenant_bucket_context(tenant), or give "
+            "MINIO_TENANCY a 'current'"
             if current is None
             else "Return it from the 'current' of MINIO_TENANCY, or enter tenant_bucket_context(tenant)"
         )

@@ -153,3 +153,12 @@ def test_a_server_that_is_away_is_an_error(project: Any) -> None:
 
     with pytest.raises(CommandError, match="No answer from the S3 server"):
         checked()
+
+
+def test_files_in_memory_have_no_server_to_check(project: Any) -> None:
+    project.MINIO_ENDPOINT = "memory:"
+    out = StringIO()
+    call_command("check_server", stdout=out)
+
+    assert "nothing to check" in out.getvalue()
+    assert checked() == []

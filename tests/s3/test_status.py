@@ -41,6 +41,7 @@ def test_a_server_that_is_not_there_is_not_available(make: Make) -> None:
     assert status.status is None
     assert endpoint in status.details
     assert "refused" in status.details
+    assert "Check that it is running and that MINIO_ENDPOINT" in status.details
     assert repr(status) == "MinIO is NOT available"
 
 

@@ -102,6 +102,31 @@ def test_no_key_is_printed(bucket: str) -> None:
     assert f"['media', '{bucket}']" in text
 
 
+def test_other_aliases_stay() -> None:
+    local = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings = executed(aws("media", STORAGES={**STORAGES, "staticfiles": local}))
+
+    assert settings["STORAGES"]["staticfiles"] == local
+    assert settings["STORAGES"]["default"]["BACKEND"] == "django_minio_router.MinioBackend"
+
+
+def test_where_an_older_setting_names_the_storage_all_aliases_are_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Django 4.2 makes STORAGES of them; settings that end with what is printed must not name it before."""
+    local = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    project = aws("media", STORAGES={**STORAGES, "staticfiles": local})
+    made = SimpleNamespace(**project, is_overridden=lambda name: False)
+    monkeypatch.setattr("django_minio_router.management.commands.translate_settings.settings", made)
+    out = io.StringIO()
+    call_command("translate_settings", stdout=out)
+    after = {name: value for name, value in project.items() if name != "STORAGES"}
+    exec(out.getvalue(), after)
+
+    assert after["STORAGES"]["staticfiles"] == local
+    assert "Remove DEFAULT_FILE_STORAGE" in out.getvalue()
+
+
 def test_public_buckets_headers_and_periods_are_translated(bucket: str) -> None:
     project = aws(
         bucket,

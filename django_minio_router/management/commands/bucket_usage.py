@@ -29,7 +29,10 @@ class Command(RouterCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_tenant_arguments(parser)
         parser.add_argument(
-            "--format", choices=["table", "json", "csv"], default="table", help="default: table"
+            "--format",
+            choices=["table", "json", "csv"],
+            default="table",
+            help="table, json or csv (default: table)",
         )
         parser.add_argument("--bytes", action="store_true", help="print sizes in bytes, in the table too")
         add_enqueue_arguments(parser)

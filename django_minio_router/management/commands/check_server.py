@@ -26,7 +26,8 @@ class Command(RouterCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         configs = [Config(server=options["server"])] if options["server"] else servers_in_use()
-        found = [(config, finding, needed) for config in configs for finding, needed in check_server(config)]
+        real = [config for config in configs if not config.in_memory]
+        found = [(config, finding, needed) for config in real for finding, needed in check_server(config)]
         if options["json"]:
             self.print_json(_row(*entry) for entry in found)
         else:
@@ -38,6 +39,9 @@ class Command(RouterCommand):
 
     def _print_table(self, config: Config, findings: list[Finding]) -> None:
         self.say(config.internal.base_url)
+        if config.in_memory:
+            self.say("Files are kept in memory, so there is nothing to check.")
+            return
         rows = [_HEAD, *map(_cells, findings)]
         widths = [max(len(row[at]) for row in rows) for at in range(3)]
         for row in rows:

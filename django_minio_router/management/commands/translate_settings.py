@@ -33,6 +33,7 @@ def _lines(found: list[Translation]) -> Iterator[str]:
     if "timedelta(" in f"{flat}{[each.options for each in found]}":
         yield "from datetime import timedelta\n"
     yield "STORAGES = {"
+    yield from _others({each.alias for each in found})
     for each in found:
         yield from _alias(each)
     yield "}"
@@ -41,10 +42,21 @@ def _lines(found: list[Translation]) -> Iterator[str]:
         buckets = dict.fromkeys(each.bucket for each in found if each.bucket and each.public is public)
         if buckets:
             yield f"{name} = {list(buckets)}"
+    if not settings.is_overridden("STORAGES"):
+        yield "\n# Remove DEFAULT_FILE_STORAGE and STATICFILES_STORAGE: STORAGES replaces them."
     remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
     if remarks:
         yield "\n# Not translated:"
         yield from (f"# - {remark}" for remark in remarks)
+
+
+def _others(translated: set[str]) -> Iterator[str]:
+    """Yield the aliases that stay as they are. Settings of before Django 4.2 name them elsewhere."""
+    if settings.is_overridden("STORAGES"):
+        yield "    **STORAGES,"
+    else:
+        kept = settings.STORAGES.items()
+        yield from (f"    {alias!r}: {storage}," for alias, storage in kept if alias not in translated)
 
 
 def _alias(translation: Translation) -> Iterator[str]:
