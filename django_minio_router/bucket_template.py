@@ -19,6 +19,7 @@ _SEPARATOR = re.compile(r"\.|-(?!-)")
 _LITERAL = re.compile(r"[a-z0-9.-]*")
 _DIGEST_MARK = "---"
 _DIGEST_LENGTH = 26  # characters of base 32: 130 bits of SHA-256
+_SLUG_LENGTH = MAX_BUCKET_NAME - len(_DIGEST_MARK) - _DIGEST_LENGTH
 
 
 class BucketTemplate:
@@ -125,9 +126,7 @@ class BucketTemplate:
 
 def _slug(text: str) -> str:
     """Return the readable start of a name with a digest."""
-    return re.sub(r"[^a-z0-9]+", "-", text).lstrip("-")[
-        : MAX_BUCKET_NAME - len(_DIGEST_MARK) - _DIGEST_LENGTH
-    ]
+    return re.sub(r"[^a-z0-9]+", "-", text).lstrip("-")[:_SLUG_LENGTH]
 
 
 @lru_cache(maxsize=256)

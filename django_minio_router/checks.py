@@ -207,7 +207,9 @@ def _single_buckets(found: list[StorageUse]) -> Iterator[CheckMessage]:
 def _fixed_buckets(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
     """Report buckets that are both private and public, or part of an endpoint."""
     plan = Plan()
-    for source in _tenant_independent_sources(found, distinct):
+    for source in _sources(found, distinct):
+        if source.strategy.varies_by_tenant:
+            continue
         try:
             plan.expand(source)
         except PrivatePublicMixedError as error:
@@ -225,16 +227,13 @@ def _buckets_in_endpoints(plan: Plan) -> Iterator[CheckMessage]:
                 yield messages.bucket_in_endpoint(setting, path, planned.name)
 
 
-def _tenant_independent_sources(found: list[StorageUse], distinct: list[Config]) -> Iterator[BucketSource]:
-    """Yield the sources whose buckets do not depend on the tenant."""
+def _sources(found: list[StorageUse], distinct: list[Config]) -> Iterator[BucketSource]:
     for config in distinct:
         with suppress(ConfigurationError):
-            yield from (s for s in listed_sources(config, found) if not s.strategy.varies_by_tenant)
+            yield from listed_sources(config, found)
     for use in found:
         with suppress(ConfigurationError):
-            source = used_source(use)
-            if not source.strategy.varies_by_tenant:
-                yield source
+            yield used_source(use)
 
 
 def _colliding_templates(found: list[StorageUse], distinct: list[Config]) -> Iterator[CheckMessage]:
@@ -338,7 +337,6 @@ def _plain_http(config: Config) -> Iterator[CheckMessage]:
 
 
 def _public_uploads(found: list[StorageUse]) -> Iterator[CheckMessage]:
-    """Report strategies of fields whose buckets are public."""
     of_fields = [use.strategy for use in found if use.field is not None and use.strategy is not None]
     for strategy in dict.fromkeys(of_fields):
         if strategy.public_read:

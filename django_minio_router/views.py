@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from django.core.exceptions import PermissionDenied, SuspiciousFileOperation, ValidationError
 from django.core.files.storage import Storage, storages
@@ -99,7 +98,8 @@ def _behind_proxy(
     backend = storage.backend if isinstance(storage, MinioRouter) else storage
     if not isinstance(backend, MinioBackend) or backend.links_take_requests:
         return None
-    if not backend.objects.client.server.is_plain:
+    client = backend.objects.client
+    if not client.server.is_plain:
         raise ConfigurationError(
             "The mode 'accel' needs an endpoint without a path and MINIO_ADDRESSING = 'path', because nginx "
             "selects the bucket by path. Use the mode 'stream'."
@@ -113,9 +113,8 @@ def _behind_proxy(
         filename or posixpath.basename(name), content_type, _disposition(as_attachment)
     )
     key, life, query = backend.object_name(name), seconds_of(expires), overrides.query(name, False)
-    link = backend.objects.client.links_in(backend.objects.name)(key, life, int(time.time()), query)
-    parts = urlsplit(link)
-    return f"{parts.path}?{parts.query}"
+    link = client.links_in(backend.objects.name)(key, life, int(time.time()), query)
+    return link.removeprefix(client.server.origin)
 
 
 class ObjectView(SingleObjectMixin, View):  # type: ignore[type-arg]
