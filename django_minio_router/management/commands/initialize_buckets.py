@@ -98,14 +98,11 @@ class Command(RouterCommand):
                 "--own cannot be combined with --dry-run, --check and --enqueue. Leave out --own or the "
                 "others."
             )
-        tenants = tenants_or_active(**options)
+        outcomes: list[Outcome] = []
+        tenants = (tenant for tenant in tenants_or_active(**options) if tenant is not None)
         with get_tenancy().context(None):  # to find the shared buckets
-            outcomes = [
-                outcome
-                for tenant in tenants
-                if tenant is not None
-                for outcome in provision(tenant, aliases, adopt=adopt)
-            ]
+            for tenant in tenants:
+                outcomes += provision(tenant, aliases, adopt=adopt)
         for outcome in outcomes:
             self._report(outcome)
         return outcomes
