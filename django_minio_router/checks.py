@@ -140,8 +140,8 @@ def _listed_buckets(config: Config) -> Iterator[CheckMessage]:
         yield messages.private_and_public(error)
         return
     for entry in entries:
-        if entry.is_name and bucket_name_problem(name := _buckets(entry.strategy)[0]):
-            yield messages.invalid_bucket(name, entry.setting)
+        if entry.is_name:
+            yield from messages.invalid_bucket(_buckets(entry.strategy)[0], entry.setting)
 
 
 def _hooks(config: Config) -> Iterator[CheckMessage]:
@@ -194,7 +194,7 @@ def _single_buckets(found: list[StorageUse]) -> Iterator[CheckMessage]:
         if use.single is None:
             continue
         if bucket_name_problem(use.single.bucket):
-            yield messages.invalid_bucket(use.single.bucket, use.where)
+            yield from messages.invalid_bucket(use.single.bucket, use.where)
             continue
         try:
             use.single.is_bucket_public  # noqa: B018

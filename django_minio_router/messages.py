@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +57,15 @@ def private_and_public(error: Exception) -> Error:
     )
 
 
-def invalid_bucket(name: object, source: Any) -> Error:
-    return Error(
-        f"{source} gives the bucket name {name!r}, which {bucket_name_problem(name)}.",
-        hint="Choose a name that follows the S3 naming rules.",
-        id="minio_router.E006",
-    )
+def invalid_bucket(name: object, source: Any) -> Iterator[Error]:
+    """Yield the error if the name breaks a rule."""
+    problem = bucket_name_problem(name)
+    if problem:
+        yield Error(
+            f"{source} gives the bucket name {name!r}, which {problem}.",
+            hint="Choose a name that follows the S3 naming rules.",
+            id="minio_router.E006",
+        )
 
 
 def expiry_out_of_range(expiry: timedelta) -> Error:

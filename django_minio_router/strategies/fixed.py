@@ -10,7 +10,6 @@ from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
 from ..messages import invalid_bucket
-from ..naming import bucket_name_problem
 from .base import BucketStrategy
 
 
@@ -36,5 +35,4 @@ class FixedBucket(BucketStrategy):
         return [self.name]
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
-        if bucket_name_problem(self.name):
-            yield invalid_bucket(self.name, self)
+        return invalid_bucket(self.name, self)

@@ -12,7 +12,6 @@ from django.utils.deconstruct import deconstructible
 from ..bucket_template import bucket_template
 from ..exceptions import ConfigurationError, ModelRequired
 from ..messages import invalid_bucket, unknown_model, unmapped_model, unrouted_label
-from ..naming import bucket_name_problem
 from .base import BucketStrategy
 
 _FIELDS = {"app_label", "model_name"}
@@ -76,8 +75,7 @@ class PerModel(BucketStrategy):
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
         for bucket in self.buckets_for(models):
-            if bucket_name_problem(bucket):
-                yield invalid_bucket(bucket, self)
+            yield from invalid_bucket(bucket, self)
         for model in models:
             if self._bucket_of(model) is None:
                 yield unmapped_model(model, self)

@@ -9,9 +9,8 @@ from django.core.checks import CheckMessage
 from django.db.models import Model
 from django.utils.deconstruct import deconstructible
 
-from .. import messages
 from ..exceptions import RoutingError
-from ..naming import bucket_name_problem
+from ..messages import invalid_bucket
 from .base import Location
 from .tenant import NamedByTenant
 
@@ -52,5 +51,4 @@ class PerTenantPrefix(NamedByTenant):
 
     def check(self, models: Collection[type[Model]]) -> Iterable[CheckMessage]:
         yield from super().check(models)
-        if bucket_name_problem(self.bucket):
-            yield messages.invalid_bucket(self.bucket, self)
+        yield from invalid_bucket(self.bucket, self)

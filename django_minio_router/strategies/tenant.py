@@ -15,7 +15,6 @@ from django.utils.deconstruct import deconstructible
 from .. import messages
 from ..bucket_template import BucketTemplate, bucket_template
 from ..exceptions import ConfigurationError, InvalidBucketName, RoutingError, TenantRequired
-from ..naming import bucket_name_problem
 from ..tenancy import get_tenancy
 from .base import BucketStrategy
 
@@ -120,8 +119,8 @@ class NamedByTenant(BucketStrategy):
         yield from tenancy.check(self)
         if tenancy.problem() is None:
             yield from self._check_fields()
-        if self.public is not None and bucket_name_problem(self.public):
-            yield messages.invalid_bucket(self.public, self)
+        if self.public is not None:
+            yield from messages.invalid_bucket(self.public, self)
 
     def _check_fields(self) -> Iterable[CheckMessage]:
         model = get_tenancy().model
