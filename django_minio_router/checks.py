@@ -302,11 +302,19 @@ def _shared_thumbnails(found: list[StorageUse]) -> Iterator[CheckMessage]:
         cache = settings.CACHES.get(alias, {})
         keeps_nothing = str(cache.get("BACKEND")).endswith(".DummyCache")
         if apps.is_installed(library) and not ("KEY_FUNCTION" in cache or keeps_nothing):
-            remedy = f"Add to CACHES[{alias!r}]: 'KEY_FUNCTION': 'django_tenants.cache.make_key'."
-            yield messages.shared_thumbnails(library, remedy)
+            yield messages.shared_thumbnails(library, _thumbnail_remedy(tenancy.cache_key_function, alias))
     for config in apps.get_app_configs():
         if config.name in _THUMBNAIL_TABLES and any(map(tenancy.is_shared, config.get_models())):
             yield messages.shared_thumbnails(config.name, f"Add {config.name!r} to TENANT_APPS.")
+
+
+def _thumbnail_remedy(key_function: str, alias: str) -> str:
+    if key_function:
+        return f"Add to CACHES[{alias!r}]: 'KEY_FUNCTION': {key_function!r}."
+    return (
+        "Start the names of pictures with their tenant ('upload_to'), and silence this check. Or give "
+        f"CACHES[{alias!r}] a KEY_FUNCTION that adds the tenant."
+    )
 
 
 def _thumbnail_caches() -> Iterator[tuple[str, str]]:

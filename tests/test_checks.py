@@ -20,6 +20,7 @@ from django_minio_router.strategies import FixedBucket, PerModel, PerTenant, Per
 from django_minio_router.tenancy import get_tenancy
 from tests.apps.docs.models import Contract, Invoice, Receipt
 from tests.apps.in_public.models import Notice
+from tests.support.pages import blocks, section
 
 ROOT = Path(__file__).parents[1]
 
@@ -908,6 +909,31 @@ def test_w006_thumbnails_in_tables_that_tenants_share(project, use):
 
     assert "'easy_thumbnails'" in message.msg
     assert "TENANT_APPS" in str(message.hint)
+
+
+def test_w006_does_not_send_tenants_that_are_rows_to_django_tenants(project, use, library):
+    library("imagekit")
+    options = {"model": "orgs.Organization", "key": "slug"}
+    project.MINIO_TENANCY = {"BACKEND": "django_minio_router.tenancy.RowTenancy", "OPTIONS": options}
+    use(Contract, MinioRouter(strategy=PerTenant()))
+
+    hint = str(only("W006").hint)
+
+    assert "upload_to" in hint
+    assert "django_tenants" not in hint
+
+
+def test_the_storages_of_thumbnails_pass_the_checks(project):
+    _, example, *_ = [
+        code
+        for code in blocks(section("docs/integrations.md", "Thumbnails"), "python")
+        if not code.startswith("def ")
+    ]
+    values = {}
+    exec(example, values)
+    project.STORAGES = values["STORAGES"]
+
+    assert "E015" not in ids()
 
 
 def test_one_mistake_is_reported_once_whatever_depends_on_it(project, use):

@@ -34,6 +34,9 @@ class Tenancy(ABC):
     """Where the active tenant comes from, for messages; ``remedy`` is what to do if there is none."""
     remedy: str = "Enter tenant_bucket_context(tenant)"
 
+    cache_key_function: str = ""
+    """The path of a ``KEY_FUNCTION`` for Django's cache that keeps tenants apart, if there is one."""
+
     @cached_property
     def key_names(self) -> frozenset[str]:
         """The fields of a row that hold its key: a template over one of them needs no row."""

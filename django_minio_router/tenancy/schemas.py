@@ -38,6 +38,7 @@ class SchemaTenancy(Tenancy):
     key_name = "schema_name"
     source = "the connection of this thread"
     remedy = "Enter tenant_context(tenant)"
+    cache_key_function = "django_tenants.cache.make_key"
 
     def __init__(self) -> None:
         self.alias: str = self._call_util("get_tenant_database_alias", DEFAULT_DB_ALIAS)
