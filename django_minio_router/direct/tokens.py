@@ -151,7 +151,7 @@ def make_ticket(
 def whose(request: HttpRequest, field: FileField) -> tuple[str, str | None, str, str]:
     """Return the field, tenant, place and user of a request."""
     place = Place.of(backend_of(field)).address
-    return label_of(field), get_tenancy().active_key(), place, _user_of(request)
+    return str(field), get_tenancy().active_key(), place, _user_of(request)
 
 
 def _digest(*said: str | None) -> str:
@@ -171,10 +171,6 @@ def _user_of(request: HttpRequest) -> str:
     if session.session_key is None:
         session.create()
     return f"session:{session.session_key}"
-
-
-def label_of(field: FileField) -> str:
-    return f"{field.model._meta.label}.{field.name}"
 
 
 def model_field(label: str) -> FileField:
@@ -199,7 +195,7 @@ def backend_of(field: FileField) -> MinioBackend:
     if isinstance(storage, MinioBackend):
         return storage
     raise ConfigurationError(
-        f"{label_of(field)} is for direct upload, but its storage is {type(storage).__name__}. Use a "
+        f"{field} is for direct upload, but its storage is {type(storage).__name__}. Use a "
         "MinioRouter or a MinioBackend."
     )
 

@@ -73,7 +73,10 @@ class Sweep:
         """Notes on columns whose rows do not show their tenant, and so keep objects of any tenant."""
         buckets = {place.bucket for place in self.cleanable}
         columns = {
-            column.label for bucket in buckets for column in self.columns[bucket] if column.is_unattributed
+            str(column.field)
+            for bucket in buckets
+            for column in self.columns[bucket]
+            if column.is_unattributed
         }
         for label in sorted(columns):
             yield (

@@ -39,15 +39,11 @@ class Column:
     database: str = ""
     is_unattributed: bool = False
 
-    @property
-    def label(self) -> str:
-        return f"{self.field.model._meta.label}.{self.field.name}"
-
     def __str__(self) -> str:
         division = get_tenancy().division
         whose = f" in the {division} {self.tenant!r}" if self.tenant is not None else ""
         database = f" in the database {self.database!r}" if self.database else ""
-        return f"{self.label}{whose}{database}"
+        return f"{self.field}{whose}{database}"
 
     def meets(self, prefix: str) -> bool:
         """Return whether the column could refer to an object below this prefix."""

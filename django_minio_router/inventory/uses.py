@@ -120,8 +120,7 @@ def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[Stor
             if uses_default_storage(field) and "default" not in ours:
                 continue
             if isinstance(field.storage, MinioBackend | MinioRouter):
-                where = f"{model._meta.label}.{field.name}"
-                yield StorageUse(where, field.storage, _alias_of(field, ours), model, field)
+                yield StorageUse(str(field), field.storage, _alias_of(field, ours), model, field)
 
 
 def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) -> str | None:
