@@ -8,15 +8,17 @@ from __future__ import annotations
 from argparse import SUPPRESS, Action
 from pathlib import Path
 
-from django.core.management import get_commands, load_command_class
+from django.core.management import find_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-APP = "django_minio_router"
-PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
+ROOT = Path(__file__).parents[1]
+APPS = ("django_minio_router", "django_minio_router.direct")
+PAGE = ROOT / "docs" / "commands.md"
 TESTS = {  # of what the help promises
     "bucket_tasks": "test_a_bucket_that_fails_fails_its_task_alone",
     "bucket_usage": "test_objects_and_bytes_of_each_tenant_and_bucket",
     "check_server": "test_what_a_setting_needs_and_the_server_lacks_is_an_error",
+    "clean_incoming_uploads": "test_the_command_cleans_every_tenant_and_spares_the_last_day",
     "clean_orphaned_minio_files": "test_an_object_without_a_row_is_deleted_and_one_with_a_row_stays",
     "initialize_buckets": "test_a_contradiction_is_refused_before_anything_is_created, test_changes_nothing",
     "is_minio_available": "test_a_server_that_never_answers, test_a_server_that_refuses_the_keys_is_an_error",
@@ -35,6 +37,7 @@ python manage.py initialize_buckets --all-tenants
 ```
 
 `python manage.py help COMMAND` prints the same, plus the options of every Django command.
+`clean_incoming_uploads` is a command of `django_minio_router.direct`, the others of `django_minio_router`.
 `python3 dev.py run tools.command_reference` generates this page from the commands.
 """
 
@@ -45,12 +48,16 @@ def main() -> None:
 
 def page() -> str:
     """Return the page generated from the current commands."""
-    names = sorted(name for name, app in get_commands().items() if app == APP)
-    return HEAD + "".join(map(described, names))
+    found = sorted((name, app) for app in APPS for name in find_commands(folder(app)))
+    return HEAD + "".join(described(name, app) for name, app in found)
 
 
-def described(name: str) -> str:
-    command = load_command_class(APP, name)
+def folder(app: str) -> str:
+    return str(ROOT.joinpath(*app.split("."), "management"))
+
+
+def described(name: str, app: str) -> str:
+    command = load_command_class(app, name)
     rows = "".join(f"| `{shown(option)}` | {meaning(option)} |\n" for option in own_options(command))
     table = f"\n| option | meaning |\n|---|---|\n{rows}" if rows else ""
     return f"\n## `{name}`\n\n{command.help} <!-- {TESTS[name]} -->\n{table}"
@@ -79,6 +86,6 @@ if __name__ == "__main__":
     import django
     from django.conf import settings
 
-    settings.configure(INSTALLED_APPS=[APP])
+    settings.configure(INSTALLED_APPS=APPS[:1])
     django.setup()
     main()
