@@ -7,6 +7,9 @@ missing type only means that the file is downloaded instead of displayed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
+
+from django.utils.http import content_disposition_header
 
 _DISPOSITION = "Content-Disposition"
 
@@ -100,6 +103,16 @@ def link_disposition(
     if disposition is not None or filename is not None or is_safe_to_display(str(name), content_type):
         return disposition
     return "attachment"
+
+
+def disposition_header(as_attachment: bool, filename: str) -> str:
+    """Return the header for a download under this name, or for its display.
+
+    Django 4.2 leaves line breaks as they are.
+    """
+    if filename.isascii() and not filename.isprintable():
+        return f"{'attachment' if as_attachment else 'inline'}; filename*=utf-8''{quote(filename)}"
+    return content_disposition_header(as_attachment, filename) or "inline"
 
 
 def stored_as_attachment(name: str, headers: Mapping[str, str]) -> dict[str, str]:

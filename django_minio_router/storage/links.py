@@ -9,10 +9,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from urllib.parse import quote, urlencode
 
-from django.utils.http import content_disposition_header
-
 from ..exceptions import ConfigurationError
-from .active_content import is_safe_to_display, link_disposition
+from .active_content import disposition_header, is_safe_to_display, link_disposition
 
 if TYPE_CHECKING:
     from ..s3.bucket import Bucket
@@ -69,8 +67,7 @@ class ResponseOverrides(NamedTuple):
             "content-type": self.content_type,
         }
         if filename is not None or disposition is not None:
-            header = content_disposition_header(disposition != "inline", filename or "")
-            query["content-disposition"] = header or "inline"
+            query["content-disposition"] = disposition_header(disposition != "inline", filename or "")
         parameters = {f"response-{name}": value for name, value in sorted(query.items()) if value is not None}
         return urlencode(parameters, safe="", quote_via=quote)
 

@@ -15,11 +15,11 @@ from django.core.files.storage import Storage
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
-from django.utils.http import content_disposition_header, parse_http_date_safe
+from django.utils.http import parse_http_date_safe
 
 from ..exceptions import ServerError
 from ..s3.reading import FIRST_RANGE, ObjectFile, reading_all
-from .active_content import is_safe_to_display
+from .active_content import disposition_header, is_safe_to_display
 from .asynchronous import PIECE, AsyncMethods, in_background, in_thread, read_ahead
 from .headers import content_type_of
 
@@ -72,7 +72,7 @@ class ObjectResponse(StreamingHttpResponse):
         if as_attachment is None:
             as_attachment = info.is_attachment or not is_safe_to_display(info.name, content_type)
         filename = filename or posixpath.basename(info.name)
-        self.headers["Content-Disposition"] = content_disposition_header(as_attachment, filename) or "inline"
+        self.headers["Content-Disposition"] = disposition_header(as_attachment, filename)
         for header, value in (headers or {}).items():
             self.headers[header] = value
 
@@ -97,7 +97,8 @@ def _opened(file: FieldFile | File[Any] | Storage, name: str | None) -> File[Any
     if not name:
         raise FileNotFoundError("The row has no file.")
     opened: File[Any] = file.open(name)
-    return opened
+    # Django 4.2 does not name files in its memory.
+    return opened if getattr(opened, "name", None) else File(opened, name)
 
 
 class _FileInfo(NamedTuple):

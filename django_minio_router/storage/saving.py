@@ -84,9 +84,7 @@ class ObjectStorage(Storage):
         if self.replace_existing and (max_length is None or len(name) <= max_length):
             return name
         save = PendingSave.of(self)
-        if save is None:
-            return _slashes(super().get_available_name(name, max_length=max_length))
-        if name == save.offered and self.is_name_available(name, max_length):
+        if save is not None and name == save.offered and self.is_name_available(name, max_length):
             return name  # checked in save(); Django's check would take longer than everything else here
         return _slashes(Storage.get_available_name(_NameProbe(self, save), name, max_length=max_length))
 
@@ -115,19 +113,23 @@ def _slashes(name: str) -> str:
 
 
 class _NameProbe(Storage):
-    """The storage that Django chooses a name with: it records each name tried, without a request."""
+    """The storage that Django chooses a name with: it records each name that a save tries."""
 
-    def __init__(self, storage: ObjectStorage, save: PendingSave) -> None:
+    def __init__(self, storage: ObjectStorage, save: PendingSave | None) -> None:
         self._storage = storage
-        self._save_in_progress = save
+        self._pending_save = save
 
     def exists(self, name: str) -> bool:
-        self._save_in_progress.offered = name = _slashes(name)
-        return self._storage.exists(name)
+        return self._storage.exists(self._record(name))
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        self._save_in_progress.offered = name = _slashes(name)
-        return self._storage.is_name_available(name, max_length=max_length)
+        return self._storage.is_name_available(self._record(name), max_length=max_length)
+
+    def _record(self, name: str) -> str:
+        name = _slashes(name)
+        if self._pending_save is not None:
+            self._pending_save.offered = name
+        return name
 
     def get_alternative_name(self, file_root: str, file_ext: str) -> str:
         return self._storage.get_alternative_name(file_root, file_ext)

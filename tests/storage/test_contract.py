@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -17,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import django
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
@@ -142,7 +144,9 @@ class TestSaving:
         names = [storage.save("a/x.tar.gz", ContentFile(text)) for text in (b"1", b"2", b"3")]
         assert [content_of(storage, name) for name in names] == [b"1", b"2", b"3"]
         assert len(set(names)) == 3
-        assert all(name.startswith("a/x") and name.endswith(".tar.gz") for name in names)
+        # Django 4.2 counts ".tar" to the stem.
+        extension = ".tar.gz" if django.VERSION >= (5,) else ".gz"
+        assert all(name.startswith("a/x") and name.endswith(extension) for name in names)
 
     @pytest.mark.parametrize("length", [13, 16, 30])
     def test_the_longest_name_is_kept_to(self, storage: Storage, length: int) -> None:
@@ -555,6 +559,8 @@ class TestWriting:
 
     @pytest.mark.parametrize("mode", ["", "z", "rw", "bt", "U"])
     def test_a_mode_that_there_is_not(self, storage: Storage, mode: str) -> None:
+        if mode == "U" and isinstance(storage, FileSystemStorage) and sys.version_info < (3, 11):
+            pytest.skip("open() of Python 3.10 has this mode.")
         storage.save("x.txt", ContentFile(b"old"))
         with pytest.raises(ValueError, match="mode"):
             storage.open("x.txt", mode)

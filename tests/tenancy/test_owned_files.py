@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import django
 import pytest
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.files.base import ContentFile
@@ -58,6 +59,7 @@ def test_the_active_tenant_does_not_matter(north: Client, south: Client, content
     assert contents(bucket_of(south)) == {}
 
 
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="Django reads the dimensions with the field's storage.")
 def test_a_storage_that_is_set_on_a_file_is_used(north: Client, contents: Contents) -> None:
     brand = Brand.objects.create(company=north, logo=png(1, 1))
     other = InMemoryStorage()
@@ -122,8 +124,8 @@ def test_a_file_whose_row_gets_another_owner_is_copied_to_it_when_that_is_saved(
     brand = how(Brand.objects.create(company=north, logo=png(4, 3)))
 
     brand.company = south
-    assert Image.open(brand.logo).size == (4, 3)
-    brand.logo.close()
+    with brand.logo.open() as file:
+        assert Image.open(file).size == (4, 3)
     assert bucket_of(north) in brand.logo.url
     brand.save()
 
@@ -131,7 +133,8 @@ def test_a_file_whose_row_gets_another_owner_is_copied_to_it_when_that_is_saved(
     for row in (brand, Brand.objects.get(pk=brand.pk)):
         assert (row.width, row.height) == (4, 3)
         assert bucket_of(south) in row.logo.url
-        assert Image.open(row.logo).size == (4, 3)
+        with row.logo.open() as file:
+            assert Image.open(file).size == (4, 3)
     assert (len(contents(bucket_of(north))), len(contents(bucket_of(south)))) == (1, 2)
 
 
