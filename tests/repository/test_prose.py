@@ -49,6 +49,12 @@ def test_code_is_no_wider_than_the_site(page: Path) -> None:
     assert [line for line in lines if len(line) > WIDEST_CODE] == []
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_code_within_a_list_belongs_to_it(page: Path) -> None:
+    """With less than four spaces, the site ends the list there, and counts from one again."""
+    assert re.findall(r"^ {1,3}```.*", page.read_text(), re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.name}")
 def test_what_is_not_so_is_denied_plainly(page: Path) -> None:
     text = " ".join(CODE.sub("", page.read_text()).split())
