@@ -221,6 +221,8 @@ def _fixed_buckets(found: list[StorageUse], distinct: list[Config]) -> Iterator[
 
 def _buckets_in_endpoints(plan: Plan) -> Iterator[CheckMessage]:
     for planned in plan.buckets.values():
+        if any(planned.config.problems()):
+            continue  # another check reports them
         for setting in ("MINIO_ENDPOINT", "MINIO_EXTERNAL_ENDPOINT"):
             path = split_endpoint(planned.config.get(setting))[2]
             if path.rpartition("/")[2] == planned.name:

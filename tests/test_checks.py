@@ -148,6 +148,13 @@ def test_e001_a_value_that_is_almost_right(project, setting, value):
     assert only("E001").msg.startswith(f"{setting} is ")
 
 
+def test_e001_a_wrong_external_endpoint_of_a_bucket_in_use(project, use):
+    project.MINIO_EXTERNAL_ENDPOINT, project.MINIO_PRIVATE_BUCKETS = 9000, ["papers"]
+    use(Receipt, MinioBackend("papers"))
+
+    assert only("E001").msg.startswith("MINIO_EXTERNAL_ENDPOINT is 9000")
+
+
 WRONG_OPTIONS = {
     "bucket_name": ["papers"],
     "storage_name": {"default": True},
@@ -356,6 +363,9 @@ def test_e002_no_endpoint(project, endpoint):
         "minio.example.com:",
         "minio example.com",
         "-minio.example.com",
+        "minio..example.com",
+        "[...]:9000",
+        "[::1:2:]",
         ":9000",
     ],
 )

@@ -8,6 +8,8 @@ from datetime import timedelta
 from reprlib import repr as shortened
 from typing import Any, NamedTuple
 
+from django.utils.functional import LazyObject, Promise
+
 from ..exceptions import ConfigurationError
 
 PREFIX = "MINIO_"
@@ -208,6 +210,8 @@ def checked(name: str, value: Any) -> Any:
     setting = SETTINGS[name]
     if value is None or value is setting.default:
         return setting.default
+    if isinstance(value, Promise) or (isinstance(value, LazyObject) and isinstance(value, str)):
+        value = str(value)  # regular expressions and the network take real strings only
     if setting.is_right(value):
         return value
     # Overwritten, so that a debug page cannot show a secret in a local variable.

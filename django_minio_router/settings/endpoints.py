@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from django.utils.ipv6 import is_valid_ipv6_address
+
 from ..exceptions import ConfigurationError
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?")
@@ -22,7 +24,7 @@ def endpoint_problem(endpoint: str) -> str | None:
     if host.count(":") > 1 and not host.startswith("["):
         return "is an IPv6 address without brackets; write it as [::1]:9000"
     match = _HOST.fullmatch(host)
-    if not match:
+    if not match or ".." in host or ("[" in host and not is_valid_ipv6_address(host[1 : host.index("]")])):
         if "/" in host and host == endpoint:
             return "has a path that needs quoting; use letters, digits and . _ ~ - between single slashes"
         return "is not a host name or address with an optional port"

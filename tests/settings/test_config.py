@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.test import override_settings
+from django.utils.functional import SimpleLazyObject, lazystr
 from minio.credentials import EnvAWSProvider, StaticProvider
 from minio.credentials.providers import Provider
 
@@ -339,6 +340,18 @@ class TestLinkLife:
     def test_that_s3_does_not_allow(self, seconds):
         with pytest.raises(ConfigurationError, match=f"{seconds} seconds"):
             Config().expiry(seconds)
+
+
+@pytest.mark.parametrize("lazy", [lazystr, lambda text: SimpleLazyObject(lambda: text)])
+def test_a_lazy_string_is_what_it_gives(flat, lazy):
+    flat.MINIO_ENDPOINT, flat.MINIO_REGION = lazy("lazy.example.com"), lazy("eu-south-1")
+    flat.MINIO_PUBLIC_URL, flat.MINIO_SECRET_KEY = lazy("https://cdn.example.com"), lazy("lazy-secret")
+
+    server = Config().internal
+
+    assert (server.endpoint, server.region) == ("lazy.example.com", "eu-south-1")
+    assert type(server.secret_key) is str
+    assert Config().public_url("logos") == "https://cdn.example.com/"
 
 
 class TestWrongValues:
