@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..buckets.ensure import Outcome, PlannedBucket, State, ensure_bucket
 from ..exceptions import ServerError
@@ -35,13 +35,10 @@ def apply_plan(
     existing = _existing_buckets(plan)
 
     def run(planned: PlannedBucket) -> Outcome:
-        existing_names = existing[get_client(planned.config.internal)]
-        try:
-            if isinstance(existing_names, ServerError):
-                raise existing_names
-            return ensure_bucket(planned, existing=existing_names, dry_run=dry_run, adopt=adopt)
-        except Exception as error:
-            return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
+        names = existing[get_client(planned.config.internal)]
+        if isinstance(names, ServerError):
+            return Outcome(planned.name, State.FAILED, str(names))
+        return try_bucket(planned, existing=names, dry_run=dry_run, adopt=adopt)
 
     outcomes = list(plan.refused)
     for outcome in outcomes:
@@ -55,6 +52,14 @@ def apply_plan(
     finally:
         threads.shutdown(cancel_futures=True)  # on Ctrl-C, finish only what is running
     return outcomes
+
+
+def try_bucket(planned: PlannedBucket, **options: Any) -> Outcome:
+    """Do as ``ensure_bucket`` with these options, and return any error as the outcome."""
+    try:
+        return ensure_bucket(planned, **options)
+    except Exception as error:
+        return Outcome(planned.name, State.FAILED, str(error) or type(error).__name__)
 
 
 def _existing_buckets(plan: Plan) -> dict[Client, _Existing]:

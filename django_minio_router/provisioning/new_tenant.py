@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from ..buckets.ensure import Outcome, PlannedBucket, State, ensure_bucket
+from ..buckets.ensure import Outcome, State, ensure_bucket
 from ..exceptions import BucketNotFound, ServerError
 from ..inventory.places import Place, TenantPlaces
 from ..s3.client import get_client
@@ -18,6 +18,7 @@ from ..settings.config import Config
 from ..storage.signals import bucket_missing
 from ..tenancy import get_tenancy
 from . import creations
+from .apply import try_bucket
 from .creations import Creation
 from .plan import make_plan
 
@@ -37,7 +38,7 @@ def provision(tenant: Any, aliases: Collection[str] | None = None, *, adopt: boo
         shared = make_plan(aliases=aliases).buckets
     plan = make_plan([tenant], aliases)
     own = [planned for key, planned in plan.buckets.items() if key not in shared]
-    return [*plan.refused, *(_ensure(planned, adopt=adopt) for planned in own)]
+    return [*plan.refused, *(try_bucket(planned, adopt=adopt) for planned in own)]
 
 
 def when_missing(*, storage: MinioBackend, **kwargs: Any) -> bool:
@@ -56,13 +57,6 @@ def when_missing(*, storage: MinioBackend, **kwargs: Any) -> bool:
     if ensure_bucket(planned).state is State.CREATED:
         creation.made.append(planned)
     return True
-
-
-def _ensure(planned: PlannedBucket, *, adopt: bool) -> Outcome:
-    try:
-        return ensure_bucket(planned, adopt=adopt)
-    except Exception as error:
-        return Outcome(planned.name, State.FAILED, str(error))
 
 
 def when_created(signalled: Any) -> None:

@@ -205,6 +205,18 @@ def test_a_server_that_does_not_answer_leaves_the_tenant_and_is_logged_with_the_
     assert held(tenant.schema_name) == buckets_of(tenant.schema_name)
 
 
+def test_an_error_without_a_text_is_told_by_its_name(
+    new_name: NewName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: Any) -> None:
+        raise AssertionError
+
+    tenant = create(new_name("t"))
+    monkeypatch.setattr("django_minio_router.buckets.ensure.check_bucket_name", fails)
+
+    assert [outcome.cause for outcome in provision(tenant)] == ["AssertionError"] * 2
+
+
 @pytest.mark.parametrize(
     ("setting", "value"), [("MINIO_BUCKET_HOOKS", ["nowhere.hook"]), ("MINIO_PROVISION_TENANTS", "always")]
 )
