@@ -8,7 +8,8 @@ from typing import NamedTuple
 from ..buckets.abilities import Finding, find_features
 from ..buckets.hooks import bucket_hooks, name_of
 from ..exceptions import ConfigurationError, RoutingError
-from ..inventory.uses import configs, uses
+from ..inventory.sources import used_source
+from ..inventory.uses import StorageUse, configs, uses
 from ..s3.client import get_client
 from ..settings.config import Config
 
@@ -89,12 +90,9 @@ def _has_public_buckets(config: Config) -> bool:
     return any(_is_public(use) for use in uses() if use.config.internal.endpoint == server)
 
 
-def _is_public(use: object) -> bool:
-    strategy, single = getattr(use, "strategy", None), getattr(use, "single", None)
-    if strategy is not None:
-        return bool(strategy.public_read)
+def _is_public(use: StorageUse) -> bool:
     try:
-        return bool(single is not None and single.is_bucket_public)
+        return bool(used_source(use).is_public)
     except (ConfigurationError, RoutingError):
         return False
 
