@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from django.core.files.storage import FileSystemStorage, InMemoryStorage, storag
 from django.utils.module_loading import import_string
 
 from ..exceptions import BucketTaken, ModelRequired, TenantRequired
+from ..s3.listing import pages
 from ..storage.backend import MinioBackend
 from ..storage.binding import uses_default_storage
 from ..storage.router import MinioRouter
@@ -45,9 +45,9 @@ class ForeignColumn(Column):
             if name.startswith(self.prefix):
                 for end in _suffixes(name):
                     ends.setdefault(end, []).append(name)
-        plain, names = replace(self, prefix=""), iter(ends)
+        plain = replace(self, prefix="")
         held: set[str] = set()
-        while some := list(islice(names, _QUERY)):
+        for some in pages(ends, _QUERY):
             held |= Column.referenced(plain, some)
         return {name for end in held for name in ends[end]}
 

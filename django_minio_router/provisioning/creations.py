@@ -47,11 +47,7 @@ class _Stored(NamedTuple):
     def remove(self) -> bool:
         """Remove the file unless it was replaced meanwhile, and return whether it is gone."""
         try:
-            self.storage.objects.delete(
-                self.storage.object_name(self.name),
-                if_match=self.etag,
-                headers=self.storage.reading_headers,
-            )
+            self.storage.objects.delete(self.key, if_match=self.etag, headers=self.storage.reading_headers)
         except ServerError as error:
             if error.status != 412:
                 raise
@@ -95,7 +91,7 @@ class Creation:
         return is_older
 
     def rollback(self) -> None:
-        """Remove the new buckets with their files, unless the tenant exists by now."""
+        """Remove the new buckets with their files, unless the tenant exists. Call it in a new thread."""
         try:
             if get_tenancy().named(self.key) is None:
                 for planned in self.made:
@@ -107,6 +103,8 @@ class Creation:
                 self.key,
                 ", ".join(planned.name for planned in self.made),
             )
+        finally:
+            connections.close_all()
 
     def _remove(self, planned: PlannedBucket) -> None:
         client = get_client(planned.config.internal)
@@ -185,16 +183,9 @@ def _abandon(creations: dict[str, Creation], creation: Creation) -> None:
     if creations.get(creation.key) is creation:
         del creations[creation.key]
     if creation.made:
-        thread = threading.Thread(target=_rollback_in_thread, args=[creation], daemon=True)
+        thread = threading.Thread(target=creation.rollback, daemon=True)
         thread.start()
         thread.join(_ROLLBACK_TIMEOUT)
-
-
-def _rollback_in_thread(creation: Creation) -> None:
-    try:
-        creation.rollback()
-    finally:
-        connections.close_all()
 
 
 class _RollbackWatch:
