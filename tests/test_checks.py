@@ -131,6 +131,7 @@ def test_e001_a_value_of_a_wrong_type_or_range(project, setting, value):
         ("MINIO_URL_EXPIRY_HOURS", timedelta(-1)),
         ("MINIO_RETRIES", True),
         ("MINIO_POOL_SIZE", 1.5),
+        ("MINIO_POOL_SIZE", 10**9),
         ("MINIO_POLICY_HOOKS", [("papers",)]),
         ("MINIO_POLICY_HOOKS", [("papers", "public")]),
         ("MINIO_POLICY_HOOKS", "papers"),

@@ -47,8 +47,13 @@ def _flag(default: bool | None = None) -> Setting:
     return Setting(default, "True or False", lambda value: isinstance(value, bool))
 
 
-def _integer(default: int | None, *, lowest: int) -> Setting:
-    return Setting(default, f"a whole number from {lowest} up", lambda v: type(v) is int and v >= lowest)
+def _integer(default: int | None, *, lowest: int, highest: int | None = None) -> Setting:
+    end = "up" if highest is None else f"to {highest}"
+    return Setting(
+        default,
+        f"a whole number from {lowest} {end}",
+        lambda v: type(v) is int and v >= lowest and (highest is None or v <= highest),
+    )
 
 
 def _seconds(default: float) -> Setting:
@@ -133,7 +138,7 @@ SETTINGS: dict[str, Setting] = {
         "retrieve", "a provider from minio.credentials, or the dotted path of one", or_path=True
     ),
     "MINIO_HTTP_CLIENT": _object_with("connection_from_url", "a urllib3.PoolManager"),
-    "MINIO_POOL_SIZE": _integer(64, lowest=1),
+    "MINIO_POOL_SIZE": _integer(64, lowest=1, highest=10_000),  # urllib3 allocates a place for each
     "MINIO_CONNECT_TIMEOUT": _seconds(5.0),
     "MINIO_READ_TIMEOUT": _seconds(30.0),
     "MINIO_CALL_TIMEOUT": _seconds(20.0),
