@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import FileField
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy
 
 from ..exceptions import ConfigurationError
 from ..storage.uploaded import UploadedObject
-from .tokens import Receipt, Refused, Ticket, make_ticket, model_field
+from .tokens import Receipt, Ticket, make_ticket, model_field
 from .uploads import check_accepted, check_size, claim, read_receipt
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class DirectFileInput(forms.ClearableFileInput):
             kept = self.receipt_of(value) if _is_receipt(value) and self.receipt_of is not None else None
             if kept is not None:
                 options |= {"receipt": value, "name": kept.name}
-            context["widget"]["attrs"]["data-minio-router"] = json.dumps(options)
+            context["widget"]["attrs"]["data-minio-router"] = json.dumps(options, cls=DjangoJSONEncoder)
         return context
 
     def render(
@@ -114,7 +115,7 @@ class DirectFileField(forms.FileField):
         if ticket is None:
             return None
         url = reverse("minio_router_direct:upload")
-        return {"ticket": str(ticket), "url": url, "keep": ticket.keep(), "text": _texts()}
+        return {"ticket": str(ticket), "url": url, "keep": ticket.keep(), "text": _TEXTS}
 
     def ticket(self) -> str | None:
         """Return a ticket for this field; None if the user may not upload."""
@@ -127,8 +128,8 @@ class DirectFileField(forms.FileField):
 
     def _receipt(self, token: str) -> Receipt | None:
         try:
-            return Receipt.read(token, self._bound()[0])
-        except Refused:
+            return read_receipt(token, *self._bound())
+        except ValidationError:
             return None
 
     def _bound(self) -> tuple[HttpRequest, FileField]:
@@ -150,17 +151,8 @@ class DirectFileField(forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         if _is_receipt(data):
-            data = self._claim(data)
+            data = claim(read_receipt(data, *self._bound()))
         return super().clean(data, initial)
-
-    def _claim(self, token: str) -> UploadedObject:
-        request, field = self._bound()
-        receipt = read_receipt(token, request)
-        if receipt.model_field != field:
-            raise ValidationError(
-                gettext("The upload is no longer valid. Please upload the file again."), code="receipt"
-            )
-        return claim(receipt)
 
     def to_python(self, data: Any) -> Any:
         """Apply the same limits to a file in the request."""
@@ -230,7 +222,3 @@ _TEXTS = {
     "waiting": gettext_lazy("The form is sent as soon as the upload is done."),
     "drop": gettext_lazy("Choose a file, or drop one here"),
 }
-
-
-def _texts() -> dict[str, str]:
-    return {key: str(text) for key, text in _TEXTS.items()}

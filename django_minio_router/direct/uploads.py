@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
@@ -23,6 +23,7 @@ from .conf import direct_upload
 from .tokens import Receipt, Refused, Ticket, Upload, new_key
 
 if TYPE_CHECKING:
+    from django.db.models import FileField
     from django.http import HttpRequest
 
     from ..storage.backend import MinioBackend
@@ -54,7 +55,7 @@ def begin(ticket: Ticket, name: object, size: object, content_type: object) -> d
         return {"upload": str(upload), **link._asdict()}
     part_size = max(part_size, -(-size // MAX_PARTS))
     upload_id = upload.stored.begin(content_type)
-    upload = Upload(**{**asdict(upload), "upload_id": upload_id, "part_size": part_size})
+    upload = replace(upload, upload_id=upload_id, part_size=part_size)
     first = range(1, min(upload.part_count, SIGNED_AHEAD) + 1)
     return {"upload": str(upload), "part_size": part_size, **sign(upload, list(first))}
 
@@ -144,10 +145,13 @@ def claim(receipt: Receipt) -> UploadedObject:
     return uploaded
 
 
-def read_receipt(token: str, request: HttpRequest) -> Receipt:
-    """Return the receipt. ``ValidationError`` if it is not valid for this request."""
+def read_receipt(token: str, request: HttpRequest, field: FileField) -> Receipt:
+    """Return the receipt. ``ValidationError`` if it is not valid for this request and model field."""
     try:
-        return Receipt.read(token, request)
+        receipt = Receipt.read(token, request)
+        if receipt.model_field != field:
+            raise Refused(f"The receipt is for {receipt.field}, but the form is for {field}.")
+        return receipt
     except Refused as error:
         raise ValidationError(
             _("The upload is no longer valid. Please upload the file again."), code="receipt"

@@ -194,7 +194,8 @@ class Uploads(Isolation):
 
         def claim() -> str:
             try:
-                file.save(name, uploads.claim(uploads.read_receipt(upload.receipt, request())), save=False)
+                receipt = uploads.read_receipt(upload.receipt, request(), file.field)
+                file.save(name, uploads.claim(receipt), save=False)
             except ValidationError as error:
                 return str(error.code)
             return f"stored as {file.name}"
