@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from .. import messages
 from ..buckets.hooks import bucket_hooks, name_of
 from ..exceptions import ConfigurationError
-from ..inventory.uses import configs, uses
+from ..inventory.uses import StorageUse, configs, uses
 from ..naming import INCOMING
 from .conf import direct_upload
 
@@ -28,12 +28,16 @@ def check_direct_upload(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
         direct_upload()
     except ConfigurationError as error:
         return [messages.bad_setting(error)]
-    return [*_cors(), *_names(), *_urls()]
-
-
-def _cors() -> Iterator[CheckMessage]:
     try:
-        real = [config for config in configs(uses()) if not config.in_memory]
+        found = uses()
+    except ConfigurationError:  # another check reports it
+        return [*_urls()]
+    return [*_cors(found), *_names(found), *_urls()]
+
+
+def _cors(found: list[StorageUse]) -> Iterator[CheckMessage]:
+    try:
+        real = [config for config in configs(found) if not config.in_memory]
         names = [name_of(hook) for config in real for hook in bucket_hooks(config)]
     except ConfigurationError:
         return  # another check reports it
@@ -41,11 +45,7 @@ def _cors() -> Iterator[CheckMessage]:
         yield messages.no_cors()
 
 
-def _names() -> Iterator[CheckMessage]:
-    try:
-        found = uses()
-    except ConfigurationError:
-        return
+def _names(found: list[StorageUse]) -> Iterator[CheckMessage]:
     for use in found:
         upload_to = getattr(use.field, "upload_to", "")
         if isinstance(upload_to, str) and f"{upload_to.strip('/')}/".startswith(INCOMING):

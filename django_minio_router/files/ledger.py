@@ -158,7 +158,8 @@ class Ledger:
         )
         with ThreadPoolExecutor(jobs) as threads:
             for page in pages(map(_Verified._make, self._db.execute(query)), _PAGE):
-                named = {place: self._count_references(place, files) for place, files in _by_place(page)}
+                by_place = groupby(page, key=attrgetter("place"))
+                named = {place: self._count_references(place, files) for place, files in by_place}
                 for file in page:
                     if named[file.place][file.name] > file.verified:
                         yield NotDeleted(file.row_name, "a row that was not moved refers to it now")
@@ -185,11 +186,9 @@ class Ledger:
                     if other is None or other.version != version or not is_file(other.headers):
                         return NotDeleted(name, f"{self._targets[target]} no longer has it")
                 origin.remove(name, file.version)
-        except ServerError as error:
-            if error.status == 412:
-                return NotDeleted(name, "it was replaced after it was copied")
-            return NotDeleted(name, str(error))
         except Exception as error:
+            if isinstance(error, ServerError) and error.status == 412:
+                return NotDeleted(name, "it was replaced after it was copied")
             return NotDeleted(name, str(error) or type(error).__name__)
         return None
 
@@ -209,10 +208,6 @@ class _Verified(NamedTuple):
     def row_name(self) -> str:
         """The name in rows."""
         return self.name.removeprefix(self.folder)
-
-
-def _by_place(files: list[_Verified]) -> Iterator[tuple[str, Iterator[_Verified]]]:
-    return groupby(files, key=attrgetter("place"))
 
 
 def _next_page(names: Iterator[str], tenant: Any | None) -> list[str]:

@@ -6,15 +6,13 @@ Such a storage may wrap one of ours, come from another package, or be chosen by 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, storages
 from django.utils.module_loading import import_string
 
-from ..exceptions import BucketTaken, ModelRequired, TenantRequired
 from ..s3.listing import pages
 from ..storage.backend import MinioBackend
 from ..storage.binding import uses_default_storage
@@ -105,10 +103,9 @@ def _backend_inside(field: FileField) -> MinioBackend | None:
         return None
     storage: Storage = storages["default"] if uses_default_storage(field) else field.storage
     for inner in vars(storage).values():
-        if isinstance(inner, MinioBackend):
-            return inner
-        if isinstance(inner, MinioRouter):
-            with suppress(BucketTaken, ModelRequired, TenantRequired):
-                backend: Any = inner.bind(field).backend
-                return backend  # type: ignore[no-any-return]
+        if isinstance(inner, MinioBackend | MinioRouter):
+            bound = inner.bind(field) if isinstance(inner, MinioRouter) else inner
+            backend = StorageUse(str(field), bound).backend
+            if backend is not None:
+                return backend
     return None
