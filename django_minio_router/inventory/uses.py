@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from django.apps import apps
 from django.conf import settings
 from django.core.files.storage import storages
 
@@ -19,9 +18,10 @@ from ..exceptions import (
 )
 from ..settings.config import Config, import_named, options_of, refuse_unknown_keys, server_names
 from ..storage.backend import MinioBackend
-from ..storage.binding import file_fields, uses_default_storage
+from ..storage.binding import uses_default_storage
 from ..storage.router import MinioRouter, load_strategy
 from ..strategies import BucketStrategy, FixedBucket
+from .columns import all_file_fields
 
 if TYPE_CHECKING:
     from django.db.models import FileField, Model
@@ -42,9 +42,12 @@ class StorageUse:
     where: str
     storage: MinioBackend | MinioRouter
     alias: str | None = None
-    model: type[Model] | None = None
     field: FileField | None = None
     is_fallback: bool = False
+
+    @property
+    def model(self) -> type[Model] | None:
+        return None if self.field is None else self.field.model
 
     @property
     def strategy(self) -> BucketStrategy | None:
@@ -115,12 +118,11 @@ def _is_ours(alias: str, backend: object) -> bool:
 
 
 def _field_uses(ours: Mapping[str, MinioBackend | MinioRouter]) -> Iterator[StorageUse]:
-    for model in apps.get_models(include_auto_created=True):
-        for field in file_fields(model):
-            if uses_default_storage(field) and "default" not in ours:
-                continue
-            if isinstance(field.storage, MinioBackend | MinioRouter):
-                yield StorageUse(str(field), field.storage, _alias_of(field, ours), model, field)
+    for field in all_file_fields():
+        if uses_default_storage(field) and "default" not in ours:
+            continue
+        if isinstance(field.storage, MinioBackend | MinioRouter):
+            yield StorageUse(str(field), field.storage, _alias_of(field, ours), field)
 
 
 def _alias_of(field: FileField, ours: Mapping[str, MinioBackend | MinioRouter]) -> str | None:
