@@ -33,6 +33,11 @@ class DirectUploadMixin:
         _bound(formset.form, request)
         return formset
 
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
+        formset = super().get_changelist_formset(request, **kwargs)  # type: ignore[misc]
+        _bound(formset.form, request)
+        return formset
+
 
 def _bound(form: Any, request: HttpRequest) -> Any:
     """Bind the request to copies of the fields: those of the class are shared by all requests."""

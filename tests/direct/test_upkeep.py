@@ -198,6 +198,16 @@ def test_the_admin_has_it_for_models_and_inlines(
     assert not isinstance(inline.formfield_for_dbfield(Photo._meta.get_field("id"), request), DirectFileField)
 
 
+def test_the_admin_has_it_in_an_editable_list(ann: Browser, north: Client) -> None:
+    class Admin(DirectUploadMixin, ModelAdmin):
+        list_display = ["id", "file"]
+        list_editable = ["file"]
+
+    form = Admin(Contract, site).get_changelist_formset(ann.request()).form()
+    with tenant_bucket_context(north):
+        assert "data-minio-router" in str(form["file"])
+
+
 @pytest.mark.parametrize(
     "label", ["no.Model.file", "docs.Contract.no", "docs.Contract", "x", "docs.Contract.id"]
 )
