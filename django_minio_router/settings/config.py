@@ -23,7 +23,7 @@ from .declared import DEFAULTS, MAX_EXPIRY, PREFIX, SETTINGS, checked
 from .endpoints import refuse_endpoint, split_endpoint
 from .redacted import Hidden
 from .server import Server
-from .testing import MEMORY, is_isolated, memory_options, prefix_of_tests
+from .testing import MEMORY, is_isolated, memory_options, path_of_site, prefix_of_tests
 
 if TYPE_CHECKING:
     from minio.credentials.providers import Provider
@@ -130,7 +130,8 @@ class Config:
         """The server that requests go to."""
         if self.in_memory:
             stand_in = Config(memory_options(self._server_name, self.get("MINIO_ENDPOINT")))
-            return stand_in._server(stand_in.get("MINIO_ENDPOINT"), "", use_https=True, memory=True)
+            host = stand_in.get("MINIO_ENDPOINT")
+            return stand_in._server(host, "", use_https=True, prefix=path_of_site(), memory=True)
         if not self.get("MINIO_ENDPOINT"):
             raise ConfigurationError(
                 "MINIO_ENDPOINT is not set. Give it the address of the S3 server, such as "

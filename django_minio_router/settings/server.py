@@ -20,8 +20,8 @@ class Server:
 
     ``endpoint`` is ``host[:port]``, plus the path below which the server has its buckets, if any. With
     ``virtual``, the bucket is part of the host name. Timeouts are in seconds. ``prefix`` is the path that a
-    proxy puts before the bucket in links. With ``memory``, this process is the server. ``test_prefix`` begins
-    the name of every bucket.
+    proxy puts before the bucket in links. With ``memory``, this process is the server, and ``prefix`` the
+    path of the site. ``test_prefix`` begins the name of every bucket.
     """
 
     endpoint: str
@@ -65,7 +65,7 @@ class Server:
     @property
     def base_url(self) -> str:
         if self.memory:
-            return f"/minio-memory/{self.endpoint}"  # in testing/urls.py
+            return f"{self.prefix}/minio-memory/{self.endpoint}"  # in testing/urls.py
         return f"{self.origin}{self.prefix or self.path}"
 
     @cached_property

@@ -59,6 +59,11 @@ def testing_mode() -> str:
     return mode
 
 
+def path_of_site() -> str:
+    """Return the path before the URLs of the site, without a slash at the end; none in tests."""
+    return "" if is_isolated() else (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+
+
 def memory_options(server: str, endpoint: str) -> dict[str, Any]:
     """Return the settings of the in-memory server that replaces this one; each server has its own."""
     name = f"{zlib.crc32(server.encode()):08x}.memory" if server else "memory"

@@ -221,3 +221,10 @@ class TestTheSetting:
         storage = MinioBackend("papers")
         put(storage)
         assert storage.open("a.txt").read() == b"content"
+
+    def test_links_without_a_server_are_below_the_path_of_the_site(self, settings) -> None:
+        settings.FORCE_SCRIPT_NAME = "/office/"
+        assert MinioBackend("papers").url("a.txt").startswith("/minio-memory/")
+        settings.MINIO_TESTING, settings.MINIO_ENDPOINT = "real", "memory:"
+        link = MinioBackend("papers").url("a.txt")
+        assert link.startswith("/office/minio-memory/")
