@@ -19,6 +19,7 @@ from django.test import utils as test_utils
 from django_minio_router import MinioBackend, MinioRouter, TenantRequired
 from django_minio_router.exceptions import ConfigurationError
 from django_minio_router.files.purge import purge
+from django_minio_router.s3.bucket import NO_COPY
 from django_minio_router.strategies import FixedBucket, PerTenant
 from django_minio_router.tenancy import get_tenancy
 from django_minio_router.testing import FilesInMemory, stored_files
@@ -134,6 +135,21 @@ class TestLinks:
         with mock.patch("time.time", return_value=1_600_000_000):
             old = storage.url("a.txt", expires=60)
         assert Browser().get(old).status_code == 403
+
+    def test_to_store_a_file_are_followed_too(self, settings) -> None:
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2
+        storage = MinioBackend("papers")
+        put(storage, "old.txt")
+        link = storage.url("a.txt", method="PUT")
+        browser = Browser(enforce_csrf_checks=True)
+
+        assert browser.put(link, b"new", headers=NO_COPY).status_code == 200
+        assert storage.open("a.txt").read() == b"new"
+        assert browser.put(link, b"else").status_code == 403
+        assert browser.get(link).status_code == 403
+        for method in browser.put, browser.delete, browser.post:
+            assert method(storage.url("old.txt")).status_code == 403
+        assert storage.open("old.txt").read() == b"content"
 
     def test_to_public_files_are_plain(self) -> None:
         storage = MinioBackend("logos")
