@@ -73,11 +73,20 @@ def _payload(request: HttpRequest) -> Mapping[str, Any]:
 
 def _begin(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
     ticket = _allowed(request, Ticket.read(payload.get("ticket"), request))
-    return uploads.begin(ticket, payload.get("name"), payload.get("size"), payload.get("type"))
+    begun = uploads.begin(ticket, payload.get("name"), payload.get("size"), payload.get("type"))
+    return _with_whole_urls(request, begun)
 
 
 def _sign(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return uploads.sign(_upload(request, payload), payload.get("parts"))
+    return _with_whole_urls(request, uploads.sign(_upload(request, payload), payload.get("parts")))
+
+
+def _with_whole_urls(request: HttpRequest, answer: dict[str, Any]) -> dict[str, Any]:
+    """Add the site to links to files in memory, which are paths: the script takes URLs only."""
+    for link in (answer, *answer.get("parts", ())):
+        if link.get("url", "").startswith("/"):
+            link["url"] = request.build_absolute_uri(link["url"])
+    return answer
 
 
 def _parts(request: HttpRequest, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,3 +54,11 @@ def test_an_answer_has_links_for_fifty_parts(ann: Browser) -> None:
     further = ann.asked("sign", upload=begun["upload"], parts=list(range(51, 101)))
     assert len(further["parts"]) == 50
     assert ann.ask("sign", upload=begun["upload"], parts=list(range(51, 102))).status_code == 403
+
+
+def test_links_to_files_in_memory_are_whole_urls(ann: Browser, settings: Any) -> None:
+    settings.MINIO_TESTING = "memory"
+    small, large = ann.begin(b"hello"), ann.begin(bytes(11_000_000))
+    again = ann.asked("sign", upload=large["upload"], parts=[2])
+    for link in (small, *large["parts"], *again["parts"]):
+        assert link["url"].startswith("http://testserver/minio-memory/")
