@@ -296,7 +296,7 @@ def test_stopped_at_any_time_it_leaves_nothing_running_and_usable_data(on_own_se
     command = [*command, "--data", tmp_path, DEMO, "--port", "0"]
 
     code, early = stopped(command, env, at="Tenants", by=signal.SIGTERM)
-    assert code == 130
+    assert code == 130, early
     assert "held" not in early
 
     code, whole = stopped(command, env, at=SITE_IS_UP, by=signal.SIGINT)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core import signing
 from django.core.exceptions import ValidationError
@@ -60,8 +61,9 @@ def request(**asked: Any) -> HttpRequest:
 
 def put(link: dict[str, Any], content: bytes) -> str:
     """Send it as a browser does, and return the entity tag."""
-    if link["url"].startswith("/minio-memory/"):
-        _, _, host, target = link["url"].split("/", 3)
+    parts = urlsplit(link["url"])
+    if parts.path.startswith("/minio-memory/"):
+        _, _, host, target = parts._replace(scheme="", netloc="").geturl().split("/", 3)
         answer: Any = memory.answer(host, "PUT", f"/{target}", link["headers"], content)
     else:
         answer = http.request("PUT", link["url"], body=content, headers=link["headers"])
