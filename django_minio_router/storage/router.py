@@ -77,7 +77,7 @@ class MinioRouter(ObjectStorage, AsyncMethods, SerializableStorage, Storage):
 
     def bind(self, field: FileField) -> MinioRouter:
         """Return a copy that routes for the model of the field. The router itself is not changed."""
-        return self._copy(_model=field.model, _field=f"{field.model._meta.label}.{field.name}")
+        return self._copy(_model=field.model, _field=str(field))
 
     def __reduce__(self) -> tuple[Any, ...]:
         bound = {"_model": self._model, "_field": self._field, "_override": self._override}
